@@ -1,0 +1,5 @@
+/** All commands, in the order of `--help`. Each file loads what it needs only when its command runs. */
+import type { DefineCommand } from '../command.js';
+import { migrate } from './migrate.js';
+
+export const commands: readonly DefineCommand[] = [migrate];

@@ -1,0 +1,70 @@
+/** What a Postgres or socket error means to an operator. Pure; shows neither passwords nor row values. */
+import { CalendlySyncError } from '../errors.js';
+
+const NETWORK = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EPIPE',
+  'ENOENT',
+  'CONNECT_TIMEOUT',
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+]);
+
+/** The driver's code of an error: an SQLSTATE, an errno name, or postgres.js's own; null when it has none. */
+export function codeOf(thrown: unknown): string | null {
+  const code = (thrown as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : null;
+}
+
+/** True for a failure that passes: the server was away, restarting, or chose this transaction as a deadlock's victim. */
+export function isTransient(thrown: unknown): boolean {
+  const root = thrown instanceof CalendlySyncError ? thrown.cause : thrown;
+  const code = codeOf(root) ?? '';
+  return (
+    NETWORK.has(code) ||
+    code.startsWith('08') ||
+    ['40001', '40P01', '57P01', '57P02', '57P03', '53300'].includes(code)
+  );
+}
+
+/** The driver's error in the operator's words. What is no database error passes through unchanged. */
+export function databaseFailure(thrown: unknown, label: string): unknown {
+  if (thrown instanceof CalendlySyncError) return thrown;
+  const code = codeOf(thrown);
+  if (code === null || !(thrown instanceof Error)) return thrown;
+  const message = thrown.message || code;
+  const make = (
+    kind: 'database_unreachable' | 'database_refused' | 'database_failed',
+    text: string,
+    hint: string,
+  ) => new CalendlySyncError(kind, text, { hint, cause: thrown });
+  if (NETWORK.has(code) || code.startsWith('08') || code.startsWith('57P')) {
+    return make(
+      'database_unreachable',
+      `The database at ${label} does not answer (${code}).`,
+      'Check that it runs and that DATABASE_URL names its host and port; then run the same command again.',
+    );
+  }
+  if (code === '53300') {
+    return make(
+      'database_unreachable',
+      `The database at ${label} has no connection left (53300).`,
+      'Try again later.',
+    );
+  }
+  if (code === '28P01' || code === '28000' || code === '3D000') {
+    return make(
+      'database_refused',
+      `The database at ${label} refused the connection: ${message} (${code}).`,
+      'Check user, password and database name in DATABASE_URL.',
+    );
+  }
+  return make('database_failed', `The database at ${label} refused a statement: ${message} (${code}).`, '');
+}

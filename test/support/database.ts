@@ -1,0 +1,23 @@
+/** A database of its own for each test file, and what the tests ask of it. */
+import postgres from 'postgres';
+import { afterAll, inject } from 'vitest';
+
+let counter = 0;
+
+/** A fresh copy of the migrated template; dropped after the file's tests. `empty` gives one without any table. */
+export async function testDatabase(kind: 'migrated' | 'empty' = 'migrated') {
+  const serverUrl = inject('serverUrl');
+  const name = `test_${process.pid}_${Date.now()}_${counter++}`;
+  const admin = postgres(serverUrl, { max: 1, onnotice: () => {} });
+  const source = kind === 'migrated' ? inject('template') : 'template0';
+  await admin.unsafe(`create database ${name} template ${source}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  const sql = postgres(url.href, { max: 2, onnotice: () => {} });
+  afterAll(async () => {
+    await sql.end({ timeout: 1 });
+    await admin.unsafe(`drop database if exists ${name} with (force)`);
+    await admin.end();
+  });
+  return { url: url.href, name, sql };
+}

@@ -1,0 +1,58 @@
+/** The built program as a child process. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
+
+/** A temporary folder, gone after the file's tests. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'calendly-sync-test-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Starts `calendly-sync …words`; only PATH, HOME and the given settings are in its environment. */
+export function start(
+  words: string[],
+  settings: Record<string, string> = {},
+  options: { cwd?: string; input?: string } = {},
+) {
+  const child = spawn(process.execPath, [program, ...words], {
+    cwd: options.cwd ?? tmpdir(),
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...settings },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  child.stdin.end(options.input ?? '');
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  return { child, ended, output: () => ({ stdout, stderr }) };
+}
+
+/** Runs `calendly-sync …words` to its end. */
+export function calendlySync(
+  words: string[],
+  settings: Record<string, string> = {},
+  options: { cwd?: string; input?: string } = {},
+) {
+  return start(words, settings, options).ended;
+}
