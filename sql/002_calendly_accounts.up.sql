@@ -18,6 +18,12 @@ create table if not exists calendly_accounts (
   last_error_code text,
   last_error text,
   last_error_at timestamptz,
+  -- our webhook subscription at Calendly
+  webhook_subscription_uri text,
+  webhook_scope text,
+  webhook_url text,
+  webhook_key_fingerprint text,
+  webhook_last_received_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );

@@ -10,10 +10,15 @@ create table if not exists calendly_webhook_events (
   user_id bigint references users (id) on delete set null,
   processed_at timestamptz,
   created_at timestamptz not null default now(),
-  error text
+  error text,
+  attempts integer not null default 0,
+  invitee_uri text,
+  occurred_at timestamptz
 );
+create index if not exists calendly_webhook_events_created_idx on calendly_webhook_events (created_at);
+create index if not exists calendly_webhook_events_user_idx on calendly_webhook_events (user_id);
 create or replace function clean_old_webhook_events() returns integer language sql as $$
-  with gone as (delete from calendly_webhook_events where created_at < now() - interval '30 days' and processed_at is not null returning 1)
+  with gone as (delete from calendly_webhook_events where created_at < now() - interval '30 days' returning 1)
   select count(*)::integer from gone
 $$;
 create or replace view calendly_sync_health as

@@ -1,5 +1,6 @@
 /** All commands, in the order of `--help`. Each file loads what it needs only when its command runs. */
 import type { DefineCommand } from '../command.js';
 import { migrate } from './migrate.js';
+import { rollback } from './rollback.js';
 
-export const commands: readonly DefineCommand[] = [migrate];
+export const commands: readonly DefineCommand[] = [migrate, rollback];

@@ -1,0 +1,39 @@
+/** Whether the database has the tables that the tool works with. One query; knows no migration file. */
+import { CalendlySyncError } from '../errors.js';
+import type { Sql } from './connection.js';
+
+/** What the schema offers beyond the tables that everything needs. */
+export interface SchemaState {
+  /** Migration 022 is in place: sync state on `users`, webhook events, the health view. */
+  optimization: boolean;
+}
+
+/**
+ * Makes sure that everything before 022 is in place, and says whether 022 is; both by what is really there.
+ * @throws CalendlySyncError `schema_not_ready`
+ */
+export async function requireSchema(sql: Sql): Promise<SchemaState> {
+  const [found] = await sql<{ missing: string[]; optimization: boolean }[]>`
+    select
+      array(
+        select needed from unnest(array['users', 'meetings', 'meeting_invitees', 'calendly_accounts',
+          'calendly_sync_runs', 'calendly_event_reads', 'calendly_pending_events']) as needed
+        where to_regclass(needed) is null
+      ) as missing,
+      (
+        select count(*) = 3 from pg_attribute
+        where attrelid = to_regclass('users') and not attisdropped
+          and attname in ('last_calendly_sync', 'calendly_initial_sync_complete', 'calendly_webhook_enabled')
+      ) and (
+        select count(*) = 1 from pg_attribute
+        where attrelid = to_regclass('meetings') and not attisdropped and attname = 'synced_via_webhook'
+      ) and to_regclass('calendly_webhook_events') is not null as optimization`;
+  if (!found || found.missing.length > 0) {
+    throw new CalendlySyncError(
+      'schema_not_ready',
+      `The database lacks ${found?.missing.join(', ') || 'the tables of calendly-sync'}.`,
+      { hint: 'Run: calendly-sync migrate' },
+    );
+  }
+  return { optimization: found.optimization };
+}
