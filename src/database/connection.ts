@@ -2,6 +2,7 @@
  * The database as the rest of the tool sees it: transactions, and nothing that outlives one. That is what makes everything
  * work the same on a server, behind a transaction-mode pooler and on the embedded database. Knows no table.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
 import { databaseFailure } from './failures.js';
 
@@ -19,7 +20,8 @@ export interface Database {
   /** Where it is, for people: host, port and name, or the folder. Never a password. */
   readonly label: string;
   /**
-   * Runs `work` in one transaction, committed when it resolves and rolled back when it throws.
+   * Runs `work` in one transaction, committed when it resolves and rolled back when it throws. Never inside another one's
+   * work: each waits for a connection of its own, which on the embedded database would be for ever (use `sql.savepoint`).
    * @throws CalendlySyncError `database_unreachable`, `database_refused`, `database_failed`; the driver's error is its cause
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
@@ -65,14 +67,21 @@ export function openServer(url: string, options: postgres.Options<Record<string,
 
 /** A Database over a postgres.js client. */
 export function fromClient(client: postgres.Sql, kind: Database['kind'], label: string): Database {
+  const surrounding = new AsyncLocalStorage<{ open: boolean }>();
   return {
     kind,
     label,
     async transaction<T>(work: (sql: Sql) => Promise<T>, { readOnly = false }: TransactionOptions = {}) {
+      if (surrounding.getStore()?.open) throw new Error('a transaction was begun inside another one');
+      const state = { open: true };
       try {
-        return (await client.begin(readOnly ? 'read only' : '', work)) as T;
+        return (await client.begin(readOnly ? 'read only' : '', (sql) =>
+          surrounding.run(state, () => work(sql)),
+        )) as T;
       } catch (thrown) {
         throw databaseFailure(thrown, label);
+      } finally {
+        state.open = false;
       }
     },
     close: () => client.end({ timeout: 5 }),

@@ -1,0 +1,33 @@
+/** How a command gets its database: opened with progress and the line that says where it is, closed whatever happens. */
+import type { Database } from '../database/connection.js';
+import type { CommandContext } from './command.js';
+import type { Progress } from './progress.js';
+
+export interface WithDatabaseOptions {
+  /** False leaves a new embedded database without tables. */
+  migrate?: boolean;
+}
+
+/** Opens the database that the settings name, runs `work` with it, and closes it. */
+export async function withDatabase<T>(
+  { config, output, signal }: CommandContext,
+  work: (database: Database) => Promise<T>,
+  options: WithDatabaseOptions = {},
+): Promise<T> {
+  const { openDatabase } = await import('../database/open.js');
+  let progress: Promise<Progress> | null = null;
+  const stopProgress = async () => (await progress)?.stop();
+  const database = await openDatabase(config, {
+    ...options,
+    signal,
+    onNotice: (text) => output.note(text, 'dim'),
+    onProgress(text) {
+      progress ??= output.progress(text);
+    },
+  }).finally(stopProgress);
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}

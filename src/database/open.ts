@@ -1,0 +1,37 @@
+/**
+ * The database that the settings name: a server by its URL, or the embedded one, made and migrated on first use.
+ * The one place that knows both.
+ */
+import type { Config } from '../config.js';
+import { type Database, openServer } from './connection.js';
+
+export interface OpenOptions {
+  /** Called when something takes seconds. */
+  onProgress?: ((text: string) => void) | undefined;
+  /** Called with a line that the operator should know. */
+  onNotice?: ((text: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
+  /** False leaves a new embedded database without tables. */
+  migrate?: boolean | undefined;
+}
+
+/**
+ * Opens the database. A server is not connected to before the first transaction.
+ * @throws CalendlySyncError `locked` when another process has the embedded database
+ */
+export async function openDatabase(
+  config: Pick<Config, 'databaseUrl' | 'home'>,
+  options: OpenOptions = {},
+): Promise<Database> {
+  if (config.databaseUrl !== null) return openServer(config.databaseUrl);
+  // Only here, so that commands on a server load neither this nor WASM.
+  const { openEmbedded } = await import('./embedded.js');
+  const database = await openEmbedded(config.home, {
+    onProgress: options.onProgress,
+    signal: options.signal,
+  });
+  options.onNotice?.(
+    `Database: embedded, in ${database.label}. To use your own Postgres: DATABASE_URL=postgres://user:password@host/name`,
+  );
+  return database;
+}
