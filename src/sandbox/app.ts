@@ -1,0 +1,44 @@
+/** All routes of the sandbox as one fetch-style application: the API as Calendly has it, and the control beside it. */
+import { Hono } from 'hono';
+import { eventRoutes } from './event-routes.js';
+import { answerProblem, entrance, type GateEnv, guarded, type RequestListener } from './gate.js';
+import { oauthRoutes } from './oauth-routes.js';
+import { organizationRoutes } from './organization-routes.js';
+import { notFound } from './problem.js';
+import type { World } from './world.js';
+
+/** Paths of the API, with the methods that each takes. */
+const ENDPOINTS: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^\/oauth\/token$/, ['POST']],
+  [/^\/users\/[^/]+$/, ['GET']],
+  [/^\/organization_memberships$/, ['GET']],
+  [/^\/event_types(\/[^/]+)?$/, ['GET']],
+  [/^\/scheduled_events(\/[^/]+(\/invitees(\/[^/]+)?)?)?$/, ['GET']],
+];
+
+/** The API; `latencyMs` passes before each answer. */
+export function createApi(
+  world: World,
+  latencyMs: number,
+  listeners: ReadonlySet<RequestListener>,
+): Hono<GateEnv> {
+  const api = new Hono<GateEnv>();
+  api.onError(answerProblem);
+  api.notFound(() => answerProblem(notFound()));
+  api.use(entrance(world, latencyMs, listeners));
+  api.use(async (c, next) => {
+    const methods = ENDPOINTS.find(([path]) => path.test(c.req.path))?.[1];
+    if (!methods) throw notFound();
+    const answers = methods.includes(c.req.method) || (c.req.method === 'HEAD' && methods.includes('GET'));
+    if (!answers) {
+      const body = { title: 'Method Not Allowed', message: `${c.req.method} is not possible here.` };
+      return Response.json(body, { status: 405, headers: { allow: methods.join(', ') } });
+    }
+    return next();
+  });
+  api.route('/', oauthRoutes(world));
+  api.use(guarded(world));
+  api.route('/', organizationRoutes(world));
+  api.route('/', eventRoutes(world));
+  return api;
+}

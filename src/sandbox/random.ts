@@ -1,0 +1,41 @@
+/**
+ * Chance that repeats itself: the same seed and names give the same numbers on every machine. Pure.
+ */
+
+/** A stream of numbers in [0, 1). */
+export type Random = () => number;
+
+/** Mixes whole numbers into one 32-bit number (the finalizer of MurmurHash3 for each of them). */
+export function mix(...parts: number[]): number {
+  let state = 0x9e3779b9;
+  for (const part of parts) {
+    state = Math.imul(state ^ part, 0x85ebca6b);
+    state ^= state >>> 13;
+    state = Math.imul(state, 0xc2b2ae35);
+    state ^= state >>> 16;
+  }
+  return state >>> 0;
+}
+
+/** The stream that belongs to these whole numbers (mulberry32). */
+export function randomOf(...parts: number[]): Random {
+  let state = mix(...parts);
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** A whole number from `low` to `high`, both possible. */
+export function between(random: Random, low: number, high: number): number {
+  return low + Math.floor(random() * (high - low + 1));
+}
+
+/** One of the items. @throws RangeError when there is none */
+export function pick<Item>(random: Random, items: readonly Item[]): Item {
+  const item = items[Math.floor(random() * items.length)];
+  if (item === undefined) throw new RangeError('nothing to pick from');
+  return item;
+}
