@@ -4,7 +4,7 @@
  */
 import { Duplex } from 'node:stream';
 
-/** The part of PGlite that the wire needs. */
+/** The part of PGlite that the wire needs. After a crash every call must throw. */
 export interface ProtocolEngine {
   execProtocolRawStream(
     message: Uint8Array,
@@ -15,6 +15,8 @@ export interface ProtocolEngine {
 
 const CANCEL_REQUEST = 80_877_102;
 const TERMINATE = 'X'.charCodeAt(0);
+const SIMPLE_QUERY = 'Q'.charCodeAt(0);
+const SYNC = 'S'.charCodeAt(0);
 
 /** A new session on the engine. The engine has one session only, so the one before must have ended. */
 export function embeddedSocket(engine: ProtocolEngine): Duplex {
@@ -25,6 +27,8 @@ class EmbeddedSocket extends Duplex {
   readonly #engine: ProtocolEngine;
   #received: Buffer = Buffer.alloc(0);
   #started = false;
+  /** The engine threw, and the client was told so since its last Sync. */
+  #failureTold = false;
 
   constructor(engine: ProtocolEngine) {
     super({ allowHalfOpen: false });
@@ -41,7 +45,7 @@ class EmbeddedSocket extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
     this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
     // Answered in a later turn of the loop: query after query must not starve timers, signals and other sockets.
-    this.#answer().then(
+    this.#answerAll().then(
       () => setImmediate(done),
       (error: Error) => setImmediate(done, error),
     );
@@ -57,28 +61,57 @@ class EmbeddedSocket extends Duplex {
       done(error);
       return;
     }
-    this.#engine.execProtocolRawStream(rollback, { onRawData() {} }).then(
+    this.#engine.execProtocolRawStream(message('Q', 'rollback\0'), { onRawData() {} }).then(
       () => done(error),
       (failure: Error) => done(error ?? failure),
     );
   }
 
   /** Hands over every complete message, one by one, and sends back what the engine says to it. */
-  async #answer(): Promise<void> {
-    for (let message = this.#nextMessage(); message !== null; message = this.#nextMessage()) {
-      if (!this.#started) {
-        if (message.readInt32BE(4) === CANCEL_REQUEST) {
-          // It cannot be heard: while a query runs, the engine runs and nothing else.
-          this.destroy();
-          return;
-        }
+  async #answerAll(): Promise<void> {
+    for (let next = this.#nextMessage(); next !== null; next = this.#nextMessage()) {
+      if (this.#started) {
+        if (next[0] !== TERMINATE) await this.#answer(next);
+      } else if (next.readInt32BE(4) === CANCEL_REQUEST) {
+        // It cannot be heard: while a query runs, the engine runs and nothing else.
+        this.destroy();
+        return;
+      } else {
+        this.push(await this.#ask(next));
         this.#started = true;
-      } else if (message[0] === TERMINATE) continue;
-      await this.#engine.execProtocolRawStream(message, {
-        // A copy, for the bytes are a view into the engine's memory.
-        onRawData: (bytes) => this.push(Buffer.from(bytes)),
-      });
+      }
     }
+  }
+
+  async #answer(request: Buffer): Promise<void> {
+    try {
+      this.push(await this.#ask(request));
+    } catch (thrown) {
+      this.#answerFailure(request, thrown);
+    }
+  }
+
+  async #ask(request: Buffer): Promise<Buffer> {
+    const answer: Buffer[] = [];
+    await this.#engine.execProtocolRawStream(request, {
+      // A copy, for the bytes are a view into the engine's memory.
+      onRawData: (bytes) => answer.push(Buffer.from(bytes)),
+    });
+    return Buffer.concat(answer);
+  }
+
+  /**
+   * A crashed engine answers like a server that refuses every statement. To close the socket instead would meet postgres.js
+   * 3.4 while it rolls back, and then it writes to a socket that is null.
+   */
+  #answerFailure(request: Buffer, thrown: unknown): void {
+    if (!this.#failureTold) {
+      const text = thrown instanceof Error ? thrown.message : String(thrown);
+      this.push(message('E', `SERROR\0VERROR\0CXX000\0M${text}\0\0`));
+    }
+    const ends = request[0] === SIMPLE_QUERY || request[0] === SYNC;
+    if (ends) this.push(message('Z', 'I'));
+    this.#failureTold = !ends;
   }
 
   #nextMessage(): Buffer | null {
@@ -87,19 +120,17 @@ class EmbeddedSocket extends Duplex {
     if (this.#received.length < typeBytes + 4) return null;
     const length = typeBytes + this.#received.readInt32BE(typeBytes);
     if (this.#received.length < length) return null;
-    const message = this.#received.subarray(0, length);
+    const next = this.#received.subarray(0, length);
     this.#received = this.#received.subarray(length);
-    return message;
+    return next;
   }
 }
 
-/** A simple query: type, length of what follows with itself, text, zero byte. */
-function simpleQuery(text: string): Buffer {
-  const body = Buffer.from(`${text}\0`);
+/** A message of the protocol: type, length of what follows with itself, body. */
+function message(type: string, body: string): Buffer {
+  const bytes = Buffer.from(body);
   const head = Buffer.alloc(5);
-  head.write('Q');
-  head.writeInt32BE(body.length + 4, 1);
-  return Buffer.concat([head, body]);
+  head.write(type);
+  head.writeInt32BE(bytes.length + 4, 1);
+  return Buffer.concat([head, bytes]);
 }
-
-const rollback = simpleQuery('rollback');

@@ -24,14 +24,19 @@ export async function openDatabase(
   options: OpenOptions = {},
 ): Promise<Database> {
   if (config.databaseUrl !== null) return openServer(config.databaseUrl);
-  // Only here, so that commands on a server load neither this nor WASM.
+  // Loaded only here, so that commands on a server read neither this nor WASM.
   const { openEmbedded } = await import('./embedded.js');
   const database = await openEmbedded(config.home, {
     onProgress: options.onProgress,
     signal: options.signal,
+    async prepare(fresh) {
+      if (options.migrate === false) return;
+      const { migrate } = await import('./migrations/migrate.js');
+      await migrate(fresh, { signal: options.signal });
+    },
   });
   options.onNotice?.(
-    `Database: embedded, in ${database.label}. To use your own Postgres: DATABASE_URL=postgres://user:password@host/name`,
+    `Embedded database in ${database.label} (your own Postgres instead: DATABASE_URL=postgres://user:password@host/name)`,
   );
   return database;
 }
