@@ -20,7 +20,13 @@ export interface Answered {
 export async function ask(
   sandbox: Sandbox,
   pathOrUrl: string,
-  options: { token?: string; host?: number; method?: string; body?: string; headers?: HeadersInit } = {},
+  options: {
+    token?: string;
+    host?: number;
+    method?: string;
+    body?: string;
+    headers?: Record<string, string>;
+  } = {},
 ): Promise<Answered> {
   const token = options.token ?? sandbox.hosts[options.host ?? 0]?.token ?? '';
   const headers = new Headers({ authorization: `Bearer ${token}`, ...options.headers });
