@@ -118,8 +118,11 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
     for (;;) {
       let next: URL | null = eventsUrl(userUri, { from, to: window.to });
       let emptyPages = 0;
+      const asked = new Set<string>();
       try {
         while (next !== null) {
+          if (asked.has(next.href)) throw new InvalidAnswerError('The listing of events goes in a circle.');
+          asked.add(next.href);
           const page: Page = await getPage(next);
           const { rows, unreadable } = readRows(page.rows, readEvent);
           emptyPages = rows.length > 0 ? 0 : emptyPages + 1;
@@ -161,17 +164,16 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
       let next: URL | null = at(`${resourcePath(eventUri)}/invitees`);
       next.searchParams.set('sort', 'created_at:asc');
       next.searchParams.set('count', String(PAGE_SIZE));
-      const seen = new Set<string>();
+      const asked = new Set<string>();
       try {
         while (next !== null) {
+          if (asked.has(next.href)) throw new InvalidAnswerError('The listing of invitees goes in a circle.');
+          asked.add(next.href);
           const page: Page = await getPage(next);
           const read = readRows(page.rows, readInvitee);
           for (const row of read.rows) byUri.set(row.value.uri, row);
           unreadable += read.unreadable;
-          seen.add(next.href);
           next = page.next;
-          if (next !== null && seen.has(next.href))
-            throw new InvalidAnswerError('The listing of invitees goes in a circle.');
         }
         return { invitees: [...byUri.values()], unreadable };
       } catch (thrown) {

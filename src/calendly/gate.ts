@@ -72,9 +72,9 @@ export function createGate(options: GateOptions): Gate {
       const decision = decide(allowance, inFlight, clock.now(), reserve);
       if (!decision.send) {
         // With answers under way the next of them calls again; a time needs an alarm.
-        if (decision.until === 'answer') return hold(null);
-        hold(decision.until);
-        return setAlarm(decision.until);
+        hold(decision.until === 'answer' ? null : decision.until);
+        if (decision.until !== 'answer') setAlarm(decision.until);
+        return;
       }
       inFlight++;
       waiters.shift()?.pass();

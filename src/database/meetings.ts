@@ -1,0 +1,166 @@
+/**
+ * SQL of `meetings`, only ever rows whose source is Calendly. Rows of other sources are neither read nor written.
+ * Timestamps travel as text with six digits: a JS Date would lose the microseconds.
+ */
+import type { MeetingRow } from '../sync/rows.js';
+import type { Sql } from './connection.js';
+
+/** A stored meeting: its synced columns, and what is known of its last reading. */
+export interface StoredMeeting extends Omit<MeetingRow, 'raw'> {
+  id: string;
+  raw: MeetingRow['raw'] | null;
+  /** Fingerprint of the event when its invitees were last read; null: they must be read. */
+  fingerprint: string | null;
+  /** When anything last wrote this meeting, as canonical text (database clock). */
+  written_at: string | null;
+}
+
+const UTC_TEXT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
+
+/** The columns in the order of `MeetingRow`, with their types for `jsonb_to_recordset`. */
+const COLUMNS = {
+  external_id: 'text',
+  calendly_uri: 'text',
+  title: 'text',
+  status: 'text',
+  start_time: 'timestamptz',
+  end_time: 'timestamptz',
+  event_type_uri: 'text',
+  location_type: 'text',
+  location: 'jsonb',
+  join_url: 'text',
+  invitees_total: 'integer',
+  invitees_active: 'integer',
+  is_deleted: 'boolean',
+  deleted_at: 'timestamptz',
+  deleted_reason: 'text',
+  canceled_by: 'text',
+  cancel_reason: 'text',
+  canceled_at: 'timestamptz',
+  calendly_created_at: 'timestamptz',
+  calendly_updated_at: 'timestamptz',
+  raw: 'jsonb',
+} as const satisfies Record<keyof MeetingRow, string>;
+
+const NAMES = Object.keys(COLUMNS) as (keyof MeetingRow)[];
+const RECORD = Object.entries(COLUMNS)
+  .map(([name, type]) => `${name} ${type}`)
+  .join(', ');
+
+/** A select list that gives timestamps as canonical text. */
+function selectList(alias: string): string {
+  return NAMES.map((name) =>
+    COLUMNS[name] === 'timestamptz'
+      ? `to_char(${alias}.${name} at time zone 'utc', '${UTC_TEXT}') as ${name}`
+      : `${alias}.${name}`,
+  ).join(', ');
+}
+
+/**
+ * The stored meetings among these external ids.
+ * @param lock locks the rows until the transaction ends, in the order of their ids, so that two writers never deadlock
+ */
+export async function findMeetings(
+  sql: Sql,
+  userId: string,
+  externalIds: string[],
+  lock: boolean,
+): Promise<Map<string, StoredMeeting>> {
+  const rows = await sql<StoredMeeting[]>`
+    select m.id::text as id, ${sql.unsafe(selectList('m'))}, r.fingerprint,
+      to_char(r.written_at at time zone 'utc', ${UTC_TEXT}) as written_at
+    from meetings m
+    left join calendly_event_reads r on r.meeting_id = m.id
+    where m.user_id = ${userId} and m.meeting_source = 'calendly' and m.external_id = any(${externalIds})
+    order by m.id
+    ${lock ? sql`for update of m` : sql``}`;
+  return new Map(rows.map((row) => [row.external_id, row]));
+}
+
+/**
+ * Inserts meetings. One that another transaction inserted in the meantime is left alone and missing in the answer: the caller
+ * looks again and finds it.
+ * @returns id of each inserted row, by external id
+ */
+export async function insertMeetings(sql: Sql, userId: string, rows: MeetingRow[]): Promise<Map<string, string>> {
+  if (rows.length === 0) return new Map();
+  const names = sql.unsafe(NAMES.join(', '));
+  const inserted = await sql<{ id: string; external_id: string }[]>`
+    insert into meetings (user_id, meeting_source, last_calendar_sync, ${names})
+    select ${userId}, 'calendly', now(), ${names}
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(RECORD)})
+    on conflict (user_id, meeting_source, external_id) do nothing
+    returning id::text as id, external_id`;
+  return new Map(inserted.map(({ id, external_id }) => [external_id, id]));
+}
+
+/** Writes these columns of stored meetings, which the caller has locked and found to differ. */
+export async function updateMeetings(sql: Sql, userId: string, rows: MeetingRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const assignments = NAMES.filter((name) => name !== 'external_id').map((name) => `${name} = x.${name}`);
+  await sql`
+    update meetings m
+    set ${sql.unsafe(assignments.join(', '))}, last_calendar_sync = now()
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(RECORD)})
+    where m.user_id = ${userId} and m.meeting_source = 'calendly' and m.external_id = x.external_id`;
+}
+
+/**
+ * Marks a meeting as deleted because Calendly does not have it, or not for us, any more.
+ * @returns true when it was active before
+ */
+export async function markDeleted(
+  sql: Sql,
+  userId: string,
+  externalId: string,
+  reason: 'gone' | 'access_lost',
+): Promise<'deleted' | 'updated' | 'unchanged'> {
+  const [before] = await sql<{ is_deleted: boolean; deleted_reason: string | null }[]>`
+    select is_deleted, deleted_reason from meetings
+    where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}
+    for update`;
+  if (!before || before.deleted_reason === reason) return 'unchanged';
+  await sql`
+    update meetings
+    set is_deleted = true, deleted_reason = ${reason}, last_calendar_sync = now(),
+      deleted_at = case when is_deleted then coalesce(deleted_at, now()) else now() end
+    where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}`;
+  return before.is_deleted ? 'updated' : 'deleted';
+}
+
+/**
+ * URIs of stored meetings that start in [from, to) and are not among the listed ones: a complete listing of that stretch did
+ * not show them. What is known to be gone or lost is not asked about again.
+ */
+export async function findUnlisted(
+  sql: Sql,
+  userId: string,
+  from: string,
+  to: string,
+  listedIds: string[],
+): Promise<string[]> {
+  const rows = await sql<{ calendly_uri: string }[]>`
+    select coalesce(calendly_uri, 'https://api.calendly.com/scheduled_events/' || external_id) as calendly_uri
+    from meetings
+    where user_id = ${userId} and meeting_source = 'calendly'
+      and start_time >= ${from}::text::timestamptz and start_time < ${to}::text::timestamptz
+      and not (is_deleted and coalesce(deleted_reason, '') in ('gone', 'access_lost'))
+      and external_id <> all(${listedIds})`;
+  return rows.map((row) => row.calendly_uri);
+}
+
+/**
+ * URIs of active meetings that ended over 24 h ago and whose invitees were last read before those 24 h were over: a no-show
+ * is marked after the meeting, and nothing else tells of it.
+ */
+export async function findDueForNoShows(sql: Sql, userId: string): Promise<string[]> {
+  const rows = await sql<{ calendly_uri: string }[]>`
+    select m.calendly_uri
+    from meetings m
+    join calendly_event_reads r on r.meeting_id = m.id
+    where m.user_id = ${userId} and m.meeting_source = 'calendly' and not m.is_deleted
+      and m.calendly_uri is not null and m.invitees_total is distinct from 0
+      and m.end_time < now() - interval '24 hours'
+      and r.read_at < m.end_time + interval '24 hours'`;
+  return rows.map((row) => row.calendly_uri);
+}
