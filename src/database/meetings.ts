@@ -164,3 +164,11 @@ export async function findDueForNoShows(sql: Sql, userId: string): Promise<strin
       and r.read_at < m.end_time + interval '24 hours'`;
   return rows.map((row) => row.calendly_uri);
 }
+
+/** When a stored meeting starts, as canonical text; null when it is not stored or has no start. */
+export async function findStart(sql: Sql, userId: string, externalId: string): Promise<string | null> {
+  const [row] = await sql<{ start_time: string | null }[]>`
+    select to_char(start_time at time zone 'utc', ${UTC_TEXT}) as start_time from meetings
+    where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}`;
+  return row?.start_time ?? null;
+}

@@ -1,0 +1,116 @@
+/**
+ * From pages to findings: which listed events bring news, and which stored ones a stretch of the listing did not show. Reads the
+ * database, writes nothing; the caller does with the findings what the kind of run wants.
+ */
+import type { EventPage, Window } from '../calendly/client.js';
+import type { CalendlyEvent, Read } from '../calendly/schemas.js';
+import { canonicalTimestamp } from '../calendly/timestamps.js';
+import type { Sql } from '../database/connection.js';
+import { findMeetings, findUnlisted } from '../database/meetings.js';
+import type { Pending } from '../database/pending.js';
+import { databaseTime } from '../database/reads.js';
+import { changeOf, type MeetingOutcome } from './apply.js';
+import { fingerprint, hasInvitees } from './fingerprint.js';
+import { externalId, meetingRow } from './rows.js';
+
+/** What one page brought. */
+export interface Findings {
+  active: number;
+  canceled: number;
+  /** Listed events that need something, with what their row alone would become. */
+  news: (Pending & { outcome: MeetingOutcome; readsInvitees: boolean })[];
+  /** URIs of listed events that need nothing. */
+  unchanged: string[];
+  /** URIs of stored meetings that belong into the stretch that this page closes, and were not listed. */
+  unlisted: string[];
+  oddities: { uri: string; text: string }[];
+}
+
+/** The listing of one window, page after page. Remembers only the last few pages. */
+export interface Listing {
+  examine(sql: Sql, page: EventPage): Promise<Findings>;
+}
+
+/** URIs remembered to tell a row that comes twice: a page sent again, or rows that move while pages are read. */
+const REMEMBERED = 1_000;
+
+/**
+ * @param userId null when the user is not stored yet: everything is new
+ * @param seenAt database time before the first page was asked for
+ */
+export function createListing(userId: string | null, window: Window, seenAt: string): Listing {
+  const recent = new Set<string>();
+  // Everything that starts before `closed` has been compared; rows that start exactly then may stand on two pages.
+  let closed = instant(window.from);
+  let atClosed: string[] = [];
+  let before = seenAt;
+  let first = true;
+
+  return {
+    async examine(sql, page) {
+      const fresh = page.events.filter(({ value }) => !recent.has(value.uri));
+      const found = await compare(sql, fresh);
+      const seen = before;
+      for (const { value } of fresh) recent.add(value.uri);
+      for (const uri of recent) {
+        if (recent.size <= REMEMBERED) break;
+        recent.delete(uri);
+      }
+      const unlisted = await closeStretch(sql, page);
+      before = await databaseTime(sql);
+      return { ...found, news: found.news.map((one) => ({ ...one, seenAt: seen })), unlisted };
+    },
+  };
+
+  async function compare(sql: Sql, events: Read<CalendlyEvent>[]) {
+    const ids = events.map(({ value }) => externalId(value.uri));
+    const stored = userId === null ? new Map() : await findMeetings(sql, userId, ids, false);
+    const found: Omit<Findings, 'unlisted'> = { active: 0, canceled: 0, news: [], unchanged: [], oddities: [] };
+    for (const { value, raw, oddities } of events) {
+      if (value.status === 'canceled') found.canceled++;
+      else found.active++;
+      for (const text of oddities) found.oddities.push({ uri: value.uri, text });
+      const known = stored.get(externalId(value.uri));
+      const pending = { uri: value.uri, event: raw, seenAt: before };
+      if (!known) {
+        const outcome = meetingRow(raw).is_deleted ? 'recorded_canceled' : 'new';
+        found.news.push({ ...pending, kind: 'changed', outcome, readsInvitees: hasInvitees(value) });
+        continue;
+      }
+      const { outcome } = changeOf(known, { event: raw, eventSeenAt: before });
+      if (known.fingerprint !== fingerprint(value)) {
+        found.news.push({ ...pending, kind: 'changed', outcome, readsInvitees: hasInvitees(value) });
+      } else if (outcome !== 'unchanged') {
+        found.news.push({ ...pending, kind: 'edited', outcome, readsInvitees: false });
+      } else {
+        found.unchanged.push(value.uri);
+      }
+    }
+    return found;
+  }
+
+  /** Stored rows between where the last page ended and where this one ends must have been on one of the two. */
+  async function closeStretch(sql: Sql, page: EventPage): Promise<string[]> {
+    const starts = page.events
+      .map(({ value }) => ({ id: externalId(value.uri), start: canonicalTimestamp(value.start_time) }))
+      .filter((one): one is { id: string; start: string } => one.start !== null);
+    const reached = starts.reduce((latest, { start }) => (start > latest ? start : latest), closed);
+    const end = page.last ? instant(window.to) : reached;
+    let unlisted: string[] = [];
+    if (end > closed && userId !== null) {
+      // The window's own edges may be inclusive or exclusive: what starts just there is left to the next window.
+      const from = first ? instant(window.from + 1_000) : closed;
+      unlisted = await findUnlisted(sql, userId, from, end, [...atClosed, ...starts.map(({ id }) => id)]);
+      first = false;
+    }
+    const onEdge = starts.filter(({ start }) => start === reached).map(({ id }) => id);
+    atClosed = reached === closed ? [...atClosed, ...onEdge] : onEdge;
+    closed = reached;
+    return unlisted;
+  }
+}
+
+/** A time in ms as canonical text. */
+function instant(ms: number): string {
+  return canonicalTimestamp(new Date(ms).toISOString()) ?? '';
+}

@@ -1,0 +1,168 @@
+/** The public functions: `sync` and `forceFull`. They find the accounts, hold their leases, run them, and answer a result each. */
+import { createHash } from 'node:crypto';
+import { type CalendlyClient, createCalendlyClient } from '../calendly/client.js';
+import { systemClock } from '../clock.js';
+import type { Config } from '../config.js';
+import { findAccountByToken } from '../database/accounts.js';
+import type { Database } from '../database/connection.js';
+import { requireSchema } from '../database/schema.js';
+import { type UserId, userIdForJson } from '../database/user-id.js';
+import { clearInitialSync, readFlags } from '../database/users.js';
+import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
+import { runAccount } from './account-run.js';
+import { dryRun } from './dry-run.js';
+import { type Identified, identify } from './identity.js';
+import { claimAccount } from './lease.js';
+import { type Counts, noCounts, type OnSyncEvent, sumCounts, type UserResult } from './report.js';
+import { type Plan, planRun } from './windows.js';
+
+export interface SyncOptions {
+  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'>;
+  database: Database;
+  signal: AbortSignal;
+  onEvent: OnSyncEvent;
+  /** `users.id` or e-mail of those to sync; empty: every account. */
+  users?: string[];
+  /** Says what would change and writes nothing. */
+  dryRun?: boolean;
+  /** Most requests under way at once, for each account. */
+  concurrency?: number | undefined;
+  /** A window of start times by hand, in ms since 1970. */
+  since?: number | undefined;
+  until?: number | undefined;
+  /** What time it is, in ms since 1970. */
+  now?: () => number;
+  fetch?: typeof fetch;
+}
+
+/** What a sync answers. It never throws for what happened to one account: that is in the account's result. */
+export interface SyncResult {
+  users: UserResult[];
+  totals: Counts;
+}
+
+/**
+ * Syncs every connected account, or the named ones.
+ * @throws CalendlySyncError `settings` without any token, `schema_not_ready`, `database_unreachable`
+ */
+export async function sync(options: SyncOptions): Promise<SyncResult> {
+  const token = requireToken(options.config);
+  const { optimization } = await options.database.transaction(requireSchema, { readOnly: true });
+  const users = [await syncToken(options, token, optimization)];
+  return { users, totals: sumCounts(users) };
+}
+
+/** Makes the next sync of accounts a full one, without running it. Answers the users that it did so for. */
+export async function markForFull(options: SyncOptions): Promise<{ user_id: UserId; email: string | null }[]> {
+  const token = requireToken(options.config);
+  const { optimization } = await options.database.transaction(requireSchema, { readOnly: true });
+  const { userId, email } = await identify(options.database, clientOf(options, token), token, options.users ?? [], true);
+  if (userId === null) return [];
+  if (optimization) await options.database.transaction((sql) => clearInitialSync(sql, [userId]));
+  return [{ user_id: userIdForJson(userId), email }];
+}
+
+async function syncToken(options: SyncOptions, token: string, optimization: boolean): Promise<UserResult> {
+  const { now = systemClock.now, database, signal, onEvent } = options;
+  const started = now();
+  const halt = new AbortController();
+  const runSignal = AbortSignal.any([signal, halt.signal]);
+  const client = clientOf({ ...options, signal: runSignal }, token);
+  let identified: Identified | null = null;
+  let plan: Plan | null = null;
+  let counts = noCounts();
+  let error: CalendlySyncError | null = null;
+  try {
+    identified = await identify(database, client, token, options.users ?? [], !options.dryRun);
+    const { account, userId, email } = identified;
+    if (options.dryRun || account === null) {
+      plan = await planFor(options, identified, optimization);
+      onEvent({ type: 'planned', email, plan });
+      counts = await dryRun({ database, client, userId, calendlyUri: identified.calendlyUri, plan, signal, onEvent, email });
+    } else {
+      const lease = await claimAccount(database, account.id);
+      try {
+        // Read again under the lease: a run that ended just now may have changed what is to be done.
+        const fresh = await database.transaction((sql) => findAccountByToken(sql, fingerprintOf(token)), { readOnly: true });
+        identified = { ...identified, account: fresh ?? account };
+        plan = await planFor(options, identified, optimization);
+        onEvent({ type: 'planned', email, plan });
+        const signals = [runSignal, lease.lost];
+        const result = await runAccount({
+          database,
+          client,
+          account: identified.account ?? account,
+          lease,
+          plan,
+          optimization,
+          signal: AbortSignal.any(signals),
+          stopSignal: signal,
+          halt: (reason) => halt.abort(reason),
+          onEvent,
+        });
+        counts = result.counts;
+        error = result.error;
+      } finally {
+        lease.stop();
+      }
+    }
+  } catch (thrown) {
+    error = signal.aborted ? stoppedEarly(thrown) : toCalendlySyncError(thrown);
+    // What stands for all accounts, and for the command itself, is not one account's failure.
+    if (error.exitCode === 2 || error.code.startsWith('database_')) throw error;
+  }
+  const { requests, retries, rateLimitWaitMs } = client.counters();
+  Object.assign(counts, { requests, retries, rate_limit_wait_ms: rateLimitWaitMs });
+  const result: UserResult = {
+    user_id: identified?.userId == null ? null : userIdForJson(identified.userId),
+    email: identified?.email ?? null,
+    mode: plan?.mode ?? 'full',
+    status: error === null ? 'complete' : error.code === 'locked' && plan === null ? 'skipped' : 'failed',
+    window: plan && { from: new Date(plan.window.from).toISOString(), to: new Date(plan.window.to).toISOString() },
+    ...counts,
+    duration_ms: now() - started,
+    error: error?.toReport() ?? null,
+  };
+  onEvent({ type: 'finished', email: result.email, result });
+  return result;
+}
+
+async function planFor(options: SyncOptions, { account, userId }: Identified, optimization: boolean): Promise<Plan> {
+  const { now = systemClock.now, database, since, until } = options;
+  const flags =
+    optimization && userId !== null
+      ? await database.transaction((sql) => readFlags(sql, userId), { readOnly: true })
+      : null;
+  return planRun({
+    now: now(),
+    initialComplete: optimization ? (flags?.initialComplete ?? false) : null,
+    lastFullListingAt: account?.lastFullListingAt?.getTime() ?? null,
+    byHand: { since, until },
+  });
+}
+
+function clientOf(options: SyncOptions, token: string): CalendlyClient {
+  return createCalendlyClient({
+    baseUrl: options.config.calendlyApiUrl,
+    token,
+    signal: options.signal,
+    concurrency: options.concurrency,
+    onAttempt: (attempt) => options.onEvent({ type: 'attempt', attempt }),
+    ...(options.fetch ? { fetch: options.fetch } : {}),
+  });
+}
+
+function requireToken({ calendlyToken }: SyncOptions['config']): string {
+  if (calendlyToken !== null) return calendlyToken;
+  throw new CalendlySyncError('settings', 'CALENDLY_TOKEN is not set.', {
+    hint: 'Make a personal access token at https://calendly.com/integrations/api_webhooks and put CALENDLY_TOKEN=… into .env or the environment.\nWithout one: calendly-sync demo',
+  });
+}
+
+function fingerprintOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+function stoppedEarly(cause: unknown): CalendlySyncError {
+  return new CalendlySyncError('stopped', 'Stopped before the end.', { hint: 'The next sync goes on from there.', cause });
+}
