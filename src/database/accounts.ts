@@ -68,7 +68,10 @@ export async function saveAccount(sql: Sql, userId: string, identity: Identity):
 export const LEASE_SECONDS = 120;
 
 /** Who holds an account, when somebody does. */
-export async function leaseHolder(sql: Sql, accountId: string): Promise<{ owner: string; expired: boolean } | null> {
+export async function leaseHolder(
+  sql: Sql,
+  accountId: string,
+): Promise<{ owner: string; expired: boolean } | null> {
   const [row] = await sql<{ owner: string | null; expired: boolean }[]>`
     select lease_owner as owner, coalesce(lease_expires_at < now(), true) as expired
     from calendly_accounts where id = ${accountId}`;
@@ -79,7 +82,12 @@ export async function leaseHolder(sql: Sql, accountId: string): Promise<{ owner:
  * Takes an account, with one UPDATE: of any number of processes just one succeeds.
  * @param deadOwner a holder that is known to be dead; its lease counts as expired
  */
-export async function takeLease(sql: Sql, accountId: string, owner: string, deadOwner: string | null): Promise<boolean> {
+export async function takeLease(
+  sql: Sql,
+  accountId: string,
+  owner: string,
+  deadOwner: string | null,
+): Promise<boolean> {
   const rows = await sql`
     update calendly_accounts
     set lease_owner = ${owner}, lease_expires_at = now() + make_interval(secs => ${LEASE_SECONDS})

@@ -39,10 +39,9 @@ const COLUMNS = {
 } as const satisfies Record<keyof InviteeRow, string>;
 
 const NAMES = Object.keys(COLUMNS) as (keyof InviteeRow)[];
-const RECORD = [
-  'meeting_id text',
-  ...Object.entries(COLUMNS).map(([name, type]) => `${name} ${type}`),
-].join(', ');
+const RECORD = ['meeting_id text', ...Object.entries(COLUMNS).map(([name, type]) => `${name} ${type}`)].join(
+  ', ',
+);
 
 /** All stored invitees of these meetings. */
 export async function findInvitees(sql: Sql, meetingIds: string[]): Promise<StoredInvitee[]> {
@@ -60,7 +59,9 @@ export async function findInvitees(sql: Sql, meetingIds: string[]): Promise<Stor
 export async function upsertInvitees(sql: Sql, rows: InviteeOfMeeting[]): Promise<void> {
   if (rows.length === 0) return;
   const names = sql.unsafe(NAMES.join(', '));
-  const assignments = NAMES.filter((name) => name !== 'calendly_uri').map((name) => `${name} = excluded.${name}`);
+  const assignments = NAMES.filter((name) => name !== 'calendly_uri').map(
+    (name) => `${name} = excluded.${name}`,
+  );
   await sql`
     insert into meeting_invitees (meeting_id, ${names})
     select m.id, ${sql.unsafe(NAMES.map((name) => `x.${name}`).join(', '))}
@@ -70,7 +71,10 @@ export async function upsertInvitees(sql: Sql, rows: InviteeOfMeeting[]): Promis
 }
 
 /** Removes invitees that a complete reading of their event did not show: Calendly deleted their data. */
-export async function deleteInvitees(sql: Sql, gone: { meeting_id: string; calendly_uri: string }[]): Promise<void> {
+export async function deleteInvitees(
+  sql: Sql,
+  gone: { meeting_id: string; calendly_uri: string }[],
+): Promise<void> {
   if (gone.length === 0) return;
   await sql`
     delete from meeting_invitees i

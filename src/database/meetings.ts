@@ -82,7 +82,11 @@ export async function findMeetings(
  * looks again and finds it.
  * @returns id of each inserted row, by external id
  */
-export async function insertMeetings(sql: Sql, userId: string, rows: MeetingRow[]): Promise<Map<string, string>> {
+export async function insertMeetings(
+  sql: Sql,
+  userId: string,
+  rows: MeetingRow[],
+): Promise<Map<string, string>> {
   if (rows.length === 0) return new Map();
   const names = sql.unsafe(NAMES.join(', '));
   const inserted = await sql<{ id: string; external_id: string }[]>`

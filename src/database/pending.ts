@@ -23,7 +23,12 @@ export interface Pending {
 const UTC_TEXT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
 
 /** Adds what a page brought; a newer finding about the same event replaces the older one. */
-export async function addPending(sql: Sql, accountId: string, runId: string, found: Pending[]): Promise<void> {
+export async function addPending(
+  sql: Sql,
+  accountId: string,
+  runId: string,
+  found: Pending[],
+): Promise<void> {
   if (found.length === 0) return;
   await sql`
     insert into calendly_pending_events as p (account_id, calendly_uri, kind, event, run_id, listed_at)

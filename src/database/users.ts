@@ -52,7 +52,12 @@ export async function insertUser(sql: Sql, email: string | null, name: string | 
         ? inner<User[]>`insert into users ${inner(values)} returning id::text as id, ${email}::text as email`
         : inner<User[]>`insert into users default values returning id::text as id, ${email}::text as email`,
     );
-    if (!row) throw new CalendlySyncError('user_unknown', 'The database kept no row in users; a trigger may drop it.', { hint });
+    if (!row)
+      throw new CalendlySyncError(
+        'user_unknown',
+        'The database kept no row in users; a trigger may drop it.',
+        { hint },
+      );
     return row;
   } catch (thrown) {
     throw insertFailure(thrown, email);
@@ -75,10 +80,14 @@ function insertFailure(thrown: unknown, email: string | null): unknown {
   };
   const reason = reasons[code];
   if (reason === undefined) return thrown;
-  return new CalendlySyncError('user_unknown', `No row in users belongs to ${email ?? 'this token'}, and none can be made: ${reason}.`, {
-    hint,
-    cause: thrown,
-  });
+  return new CalendlySyncError(
+    'user_unknown',
+    `No row in users belongs to ${email ?? 'this token'}, and none can be made: ${reason}.`,
+    {
+      hint,
+      cause: thrown,
+    },
+  );
 }
 
 /** The flags of one user. Only where migration 022 is applied. */
@@ -93,9 +102,13 @@ export async function clearInitialSync(sql: Sql, userIds: string[]): Promise<voi
   await sql`update users set calendly_initial_sync_complete = false where id = any(${userIds})`;
 }
 
-/** Records a complete run. Belongs into the transaction that ends the run's own row. */
-export async function recordSync(sql: Sql, userId: string): Promise<void> {
+/**
+ * Records a complete run. Belongs into the transaction that ends the run's own row.
+ * @param full the run was a full one; an incremental one leaves a mark alone that `force-full` set in the meantime
+ */
+export async function recordSync(sql: Sql, userId: string, full: boolean): Promise<void> {
   await sql`
-    update users set last_calendly_sync = now(), calendly_initial_sync_complete = true
+    update users
+    set last_calendly_sync = now(), calendly_initial_sync_complete = (${full} or calendly_initial_sync_complete)
     where id = ${userId}`;
 }

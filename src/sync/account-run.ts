@@ -12,11 +12,10 @@ import { persistentTransaction } from '../database/retry.js';
 import { endRun, type RunEnd, startRun } from '../database/runs.js';
 import { recordSync } from '../database/users.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
-import type { Applied } from './apply.js';
 import { drainPending } from './drain.js';
 import type { Lease } from './lease.js';
 import { createListing } from './listing.js';
-import { type Counts, noCounts, type OnSyncEvent } from './report.js';
+import { type Counts, countApplied, noCounts, type OnSyncEvent } from './report.js';
 import type { Plan } from './windows.js';
 import { createWriter } from './writer.js';
 
@@ -68,7 +67,8 @@ export async function runAccount(options: AccountRunOptions): Promise<AccountRun
   } finally {
     lease.stop();
   }
-  if (!error && plan.reason === 'initial') options.onEvent({ type: 'initial_complete', email: account.email });
+  if (!error && plan.reason === 'initial')
+    options.onEvent({ type: 'initial_complete', email: account.email });
   return { counts, error };
 }
 
@@ -103,12 +103,22 @@ async function listWindow(options: AccountRunOptions, runId: string, counts: Cou
     unreadable += page.unreadable;
     for (const { uri, text } of found.oddities) remarks.add(`${uri} is odd: ${text}; stored as it is`);
     const listed = counts.fetched.active + counts.fetched.canceled;
-    onEvent({ type: 'progress', email: account.email, listed, read: 0, toRead: null, waitingUntil: client.waitingUntil() });
+    onEvent({
+      type: 'progress',
+      email: account.email,
+      listed,
+      read: 0,
+      toRead: null,
+      waitingUntil: client.waitingUntil(),
+    });
     signal.throwIfAborted();
   }
   remarks.end();
   if (unreadable > 0) {
-    throw new CalendlySyncError('incomplete', `${unreadable} listed events have no URI and cannot be stored.`);
+    throw new CalendlySyncError(
+      'incomplete',
+      `${unreadable} listed events have no URI and cannot be stored.`,
+    );
   }
 }
 
@@ -117,7 +127,8 @@ async function workOff(options: AccountRunOptions, runId: string, counts: Counts
   const { database, client, account, plan, signal, onEvent } = options;
   const toRead = await persistentTransaction(database, async (sql) => {
     await adoptPending(sql, account.id, runId);
-    if (plan.counts) await addPendingUris(sql, account.id, runId, 'no_show', await findDueForNoShows(sql, account.userId));
+    if (plan.counts)
+      await addPendingUris(sql, account.id, runId, 'no_show', await findDueForNoShows(sql, account.userId));
     return countPending(sql, account.id);
   });
   const remarks = remarker(options);
@@ -125,7 +136,14 @@ async function workOff(options: AccountRunOptions, runId: string, counts: Counts
   let done = 0;
   const listed = counts.fetched.active + counts.fetched.canceled;
   const progress = () =>
-    onEvent({ type: 'progress', email: account.email, listed, read: done, toRead, waitingUntil: client.waitingUntil() });
+    onEvent({
+      type: 'progress',
+      email: account.email,
+      listed,
+      read: done,
+      toRead,
+      waitingUntil: client.waitingUntil(),
+    });
   const ticking = setInterval(progress, 1_000);
   const writer = createWriter({
     database,
@@ -172,29 +190,38 @@ async function workOff(options: AccountRunOptions, runId: string, counts: Counts
   }
 }
 
-function countApplied(counts: Counts, { outcome, invitees }: Applied): void {
-  // A second look at invitees alone is no listed meeting.
-  if (outcome !== 'unknown') counts[outcome]++;
-  counts.invitees.new += invitees.new;
-  counts.invitees.updated += invitees.updated + invitees.removed;
-}
-
 /** Ends the run's row, gives the lease back and, when all is done, moves the sync state: all at once or not at all. */
-async function record(options: AccountRunOptions, runId: string | null, counts: Counts, error: CalendlySyncError | null) {
+async function record(
+  options: AccountRunOptions,
+  runId: string | null,
+  counts: Counts,
+  error: CalendlySyncError | null,
+) {
   const { database, account, lease, plan, optimization } = options;
   const { requests, retries, rate_limit_wait_ms: rateLimitWaitMs, ...rest } = counts;
-  const status: RunEnd['status'] = error === null ? 'complete' : error.code === 'stopped' ? 'stopped' : 'failed';
+  const status: RunEnd['status'] =
+    error === null ? 'complete' : error.code === 'stopped' ? 'stopped' : 'failed';
   await persistentTransaction(database, async (sql) => {
-    const held = await releaseLease(sql, account.id, lease.owner, error && error.code !== 'stopped' ? error : null);
+    const held = await releaseLease(
+      sql,
+      account.id,
+      lease.owner,
+      error && error.code !== 'stopped' ? error : null,
+    );
     if (!held && error === null) {
-      throw new CalendlySyncError('locked', 'Another process took this account over before the run was recorded.', {
-        hint: 'What was read is stored; run the same command again.',
-      });
+      throw new CalendlySyncError(
+        'locked',
+        'Another process took this account over before the run was recorded.',
+        {
+          hint: 'What was read is stored; run the same command again.',
+        },
+      );
     }
-    if (runId !== null) await endRun(sql, runId, { status, counts: rest, requests, retries, rateLimitWaitMs, error });
+    if (runId !== null)
+      await endRun(sql, runId, { status, counts: rest, requests, retries, rateLimitWaitMs, error });
     if (error === null && runId !== null && plan.counts) {
       if (plan.fullWindow) await recordFullListing(sql, account.id, runId);
-      if (optimization) await recordSync(sql, account.userId);
+      if (optimization) await recordSync(sql, account.userId, plan.mode === 'full');
     }
   });
 }

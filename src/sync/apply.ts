@@ -14,7 +14,16 @@ import {
 import { findMeetings, insertMeetings, type StoredMeeting, updateMeetings } from '../database/meetings.js';
 import { markReads, type ReadMark } from '../database/reads.js';
 import { CalendlySyncError } from '../errors.js';
-import { externalId, inviteeRow, isOlder, type Json, type MeetingRow, meetingRow, mergeRaw, sameRow } from './rows.js';
+import {
+  externalId,
+  inviteeRow,
+  isOlder,
+  type Json,
+  type MeetingRow,
+  meetingRow,
+  mergeRaw,
+  sameRow,
+} from './rows.js';
 
 /** One reading of one meeting. */
 export interface Reading {
@@ -60,7 +69,12 @@ export async function applyReadings(sql: Sql, userId: string, readings: Reading[
   const meetings = new Map<string, { id: string; stored: StoredMeeting | null; outcome: MeetingOutcome }>();
   let open = readings;
   for (let round = 1; open.length > 0; round++) {
-    const stored = await findMeetings(sql, userId, open.map(({ uri }) => externalId(uri)), true);
+    const stored = await findMeetings(
+      sql,
+      userId,
+      open.map(({ uri }) => externalId(uri)),
+      true,
+    );
     const inserts: MeetingRow[] = [];
     const updates: MeetingRow[] = [];
     for (const reading of open) {
@@ -82,9 +96,13 @@ export async function applyReadings(sql: Sql, userId: string, readings: Reading[
     }
     open = open.filter(({ uri, event }) => event !== null && !meetings.has(uri));
     if (open.length > 0 && round === MOST_ROUNDS) {
-      throw new CalendlySyncError('database_failed', `The database keeps no row for ${open.map(({ uri }) => uri).join(', ')}.`, {
-        hint: 'A trigger or rule on meetings drops inserts.',
-      });
+      throw new CalendlySyncError(
+        'database_failed',
+        `The database keeps no row for ${open.map(({ uri }) => uri).join(', ')}.`,
+        {
+          hint: 'A trigger or rule on meetings drops inserts.',
+        },
+      );
     }
   }
   const counts = await applyInvitees(sql, readings, meetings);
@@ -105,10 +123,12 @@ export function changeOf(
   reading: Pick<Reading, 'event' | 'eventSeenAt'>,
 ): { row: MeetingRow | null; outcome: MeetingOutcome } {
   const { event } = reading;
-  if (event === null || (known.raw !== null && isOlder(event, known.raw))) return { row: null, outcome: 'unchanged' };
+  if (event === null || (known.raw !== null && isOlder(event, known.raw)))
+    return { row: null, outcome: 'unchanged' };
   const contested = known.written_at !== null && known.written_at > reading.eventSeenAt;
   // Same age as what somebody wrote after we had read: theirs is the later look at the same state.
-  if (contested && known.raw !== null && !isOlder(known.raw, event)) return { row: null, outcome: 'unchanged' };
+  if (contested && known.raw !== null && !isOlder(known.raw, event))
+    return { row: null, outcome: 'unchanged' };
   const row = meetingRow(mergeRaw(known.raw, event));
   if (sameRow(row, known)) return { row: null, outcome: 'unchanged' };
   if (row.is_deleted === known.is_deleted) return { row, outcome: 'updated' };
@@ -141,10 +161,18 @@ async function applyInvitees(
     const change = inviteeChanges(ofMeeting, reading, contested);
     writes.push(...change.rows.map((row) => ({ ...row, meeting_id: id })));
     removals.push(...change.removed.map((calendly_uri) => ({ meeting_id: id, calendly_uri })));
-    counts.set(reading.uri, { new: change.added, updated: change.rows.length - change.added, removed: change.removed.length });
+    counts.set(reading.uri, {
+      new: change.added,
+      updated: change.rows.length - change.added,
+      removed: change.removed.length,
+    });
     marks.push({
       meetingId: id,
-      fingerprint: reading.complete ? (contested ? null : reading.fingerprint) : (stored?.fingerprint ?? null),
+      fingerprint: reading.complete
+        ? contested
+          ? null
+          : reading.fingerprint
+        : (stored?.fingerprint ?? null),
       read: reading.complete,
     });
   }

@@ -70,7 +70,11 @@ export async function drainPending(options: DrainOptions): Promise<void> {
 
   let after = '';
   while (!signal.aborted) {
-    const { rows, now } = await persistentTransaction(database, (sql) => nextPending(sql, accountId, after, CHUNK), signal);
+    const { rows, now } = await persistentTransaction(
+      database,
+      (sql) => nextPending(sql, accountId, after, CHUNK),
+      signal,
+    );
     const last = rows.at(-1);
     if (!last) break;
     after = last.uri;
@@ -98,7 +102,15 @@ async function settle(options: DrainOptions, pending: Pending, now: string): Pro
   const { uri, kind, event } = pending;
   if (kind === 'unlisted') return confirmMissing(options, uri, now);
   if (kind === 'edited' && event) {
-    return reading({ uri, event, invitees: null, complete: false, fingerprint: null, eventSeenAt: pending.seenAt, inviteesSeenAt: now });
+    return reading({
+      uri,
+      event,
+      invitees: null,
+      complete: false,
+      fingerprint: null,
+      eventSeenAt: pending.seenAt,
+      inviteesSeenAt: now,
+    });
   }
   return readInvitees(options, { uri, event, eventSeenAt: pending.seenAt }, now);
 }
@@ -127,7 +139,10 @@ async function readInvitees(
       for (const text of oddities) options.onOddity(invitee.uri, text);
     }
     if (unreadable > 0) {
-      throw new CalendlySyncError('calendly_invalid_response', `${unreadable} of the invitees of ${uri} have no URI.`);
+      throw new CalendlySyncError(
+        'calendly_invalid_response',
+        `${unreadable} of the invitees of ${uri} have no URI.`,
+      );
     }
     return reading({ ...base, invitees: invitees.map(({ raw }) => raw) });
   } catch (thrown) {
@@ -140,7 +155,12 @@ async function readInvitees(
  * The invitees of a listed event answer 404: it may have been deleted in the meantime. Believed when the event itself answers 404
  * and a new listing of its moment lacks it; any contradiction leaves the event to the next run, and this one incomplete.
  */
-async function afterVanishing(options: DrainOptions, uri: string, start: string | null, cause: CalendlySyncError): Promise<Result> {
+async function afterVanishing(
+  options: DrainOptions,
+  uri: string,
+  start: string | null,
+  cause: CalendlySyncError,
+): Promise<Result> {
   const { client, calendlyUri } = options;
   const answer = await client.event(uri);
   if (!('gone' in answer) || start === null) throw cause;

@@ -1,10 +1,10 @@
 /** What a sync would change, found out with the same requests but without one write. Invitees are not read. */
 import type { CalendlyClient } from '../calendly/client.js';
 import type { Database } from '../database/connection.js';
+import { findMeetings } from '../database/meetings.js';
 import { databaseTime } from '../database/reads.js';
 import { changeOf } from './apply.js';
 import { createListing } from './listing.js';
-import { findMeetings } from '../database/meetings.js';
 import { type Counts, noCounts, type OnSyncEvent } from './report.js';
 import { externalId } from './rows.js';
 import type { Plan } from './windows.js';

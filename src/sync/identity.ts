@@ -38,7 +38,9 @@ export async function identify(
   write: boolean,
 ): Promise<Identified> {
   const tokenFingerprint = createHash('sha256').update(token).digest('hex');
-  const known = await database.transaction((sql) => findAccountByToken(sql, tokenFingerprint), { readOnly: true });
+  const known = await database.transaction((sql) => findAccountByToken(sql, tokenFingerprint), {
+    readOnly: true,
+  });
   if (known) {
     await database.transaction((sql) => checkNamed(sql, known, named), { readOnly: true });
     return { account: known, calendlyUri: known.calendlyUri, userId: known.userId, email: known.email };
@@ -56,16 +58,28 @@ export async function identify(
     async (sql) => {
       const linked = await findAccountByUri(sql, me.uri);
       if (linked) await checkNamed(sql, linked, named);
-      const user = linked ? { id: linked.userId, email: linked.email } : await chooseUser(sql, identity, named, write);
+      const user = linked
+        ? { id: linked.userId, email: linked.email }
+        : await chooseUser(sql, identity, named, write);
       const account = write && user ? await saveAccount(sql, user.id, identity) : linked;
-      return { account, calendlyUri: me.uri, userId: user?.id ?? null, email: identity.email ?? user?.email ?? null };
+      return {
+        account,
+        calendlyUri: me.uri,
+        userId: user?.id ?? null,
+        email: identity.email ?? user?.email ?? null,
+      };
     },
     { readOnly: !write },
   );
 }
 
 /** The `users` row for a Calendly user that is not linked yet: the named one, else the one with its e-mail, else a new one. */
-async function chooseUser(sql: Sql, identity: Identity, named: string[], write: boolean): Promise<User | null> {
+async function chooseUser(
+  sql: Sql,
+  identity: Identity,
+  named: string[],
+  write: boolean,
+): Promise<User | null> {
   const wanted = named[0] ?? identity.email;
   const found = wanted === null ? [] : await findUsers(sql, wanted);
   const [user, second] = found;
@@ -94,9 +108,13 @@ async function checkNamed(sql: Sql, account: Account, named: string[]): Promise<
     if (found.some(({ id }) => id === account.userId)) continue;
     if (account.email?.toLowerCase() === name.toLowerCase()) continue;
     if (found.length === 0) throw noSuchUser(name);
-    throw new CalendlySyncError('user_unknown', `CALENDLY_TOKEN belongs to ${account.email ?? account.calendlyUri}, not to ${name}.`, {
-      hint: `Leave out --user ${name}, or set CALENDLY_TOKEN to that user's token.`,
-    });
+    throw new CalendlySyncError(
+      'user_unknown',
+      `CALENDLY_TOKEN belongs to ${account.email ?? account.calendlyUri}, not to ${name}.`,
+      {
+        hint: `Leave out --user ${name}, or set CALENDLY_TOKEN to that user's token.`,
+      },
+    );
   }
 }
 

@@ -4,10 +4,10 @@
  * holds through a transaction-mode pooler, because it is a row and no session lock.
  */
 import { randomUUID } from 'node:crypto';
-import { leaseHolder, LEASE_SECONDS, renewLease, takeLease } from '../database/accounts.js';
+import { LEASE_SECONDS, leaseHolder, renewLease, takeLease } from '../database/accounts.js';
 import type { Database } from '../database/connection.js';
 import { CalendlySyncError } from '../errors.js';
-import { isRunning, ownIdentity, parseIdentity, type ProcessIdentity } from '../process-identity.js';
+import { isRunning, ownIdentity, type ProcessIdentity, parseIdentity } from '../process-identity.js';
 
 /** A lease that this process holds. */
 export interface Lease {
@@ -38,7 +38,10 @@ export async function claimAccount(database: Database, accountId: string): Promi
   const renewal = setInterval(async () => {
     try {
       const kept = await database.transaction((sql) => renewLease(sql, accountId, owner));
-      if (!kept) lost.abort(new CalendlySyncError('locked', 'Another process took this account over.', { hint: AGAIN }));
+      if (!kept)
+        lost.abort(
+          new CalendlySyncError('locked', 'Another process took this account over.', { hint: AGAIN }),
+        );
     } catch {
       // The database is away for a moment: the work itself will notice, and the next renewal tries again.
     }
@@ -51,7 +54,9 @@ const AGAIN = 'Run the same command again later.';
 
 function heldElsewhere(process: ProcessIdentity | null): CalendlySyncError {
   const who = process ? `process ${process.pid} on ${process.host}` : 'another process';
-  return new CalendlySyncError('locked', `This account is being synced right now by ${who}.`, { hint: AGAIN });
+  return new CalendlySyncError('locked', `This account is being synced right now by ${who}.`, {
+    hint: AGAIN,
+  });
 }
 
 function readOwner(text: string): ProcessIdentity | null {

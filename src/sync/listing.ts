@@ -65,7 +65,13 @@ export function createListing(userId: string | null, window: Window, seenAt: str
   async function compare(sql: Sql, events: Read<CalendlyEvent>[]) {
     const ids = events.map(({ value }) => externalId(value.uri));
     const stored = userId === null ? new Map() : await findMeetings(sql, userId, ids, false);
-    const found: Omit<Findings, 'unlisted'> = { active: 0, canceled: 0, news: [], unchanged: [], oddities: [] };
+    const found: Omit<Findings, 'unlisted'> = {
+      active: 0,
+      canceled: 0,
+      news: [],
+      unchanged: [],
+      oddities: [],
+    };
     for (const { value, raw, oddities } of events) {
       if (value.status === 'canceled') found.canceled++;
       else found.active++;
@@ -94,7 +100,7 @@ export function createListing(userId: string | null, window: Window, seenAt: str
     const starts = page.events
       .map(({ value }) => ({ id: externalId(value.uri), start: canonicalTimestamp(value.start_time) }))
       .filter((one): one is { id: string; start: string } => one.start !== null);
-    const reached = starts.reduce((latest, { start }) => (start > latest ? start : latest), closed);
+    const reached = [closed, ...starts.map(({ start }) => start)].sort().at(-1) ?? closed;
     const end = page.last ? instant(window.to) : reached;
     let unlisted: string[] = [];
     if (end > closed && userId !== null) {

@@ -1,6 +1,7 @@
 /** What a sync says of itself: the events while it runs and the result at its end. Shapes only. */
 import type { Attempt } from '../calendly/http.js';
 import type { ErrorReport } from '../errors.js';
+import type { Applied } from './apply.js';
 import type { Plan } from './windows.js';
 
 /** Counters of one run, or the sum of several. */
@@ -42,7 +43,14 @@ export interface UserResult extends Counts {
 /** What happens while a sync runs. `email` says whose. */
 export type SyncEvent =
   | { type: 'planned'; email: string | null; plan: Plan }
-  | { type: 'progress'; email: string | null; listed: number; read: number; toRead: number | null; waitingUntil: number | null }
+  | {
+      type: 'progress';
+      email: string | null;
+      listed: number;
+      read: number;
+      toRead: number | null;
+      waitingUntil: number | null;
+    }
   | { type: 'fetched'; email: string | null; mode: Plan['mode']; active: number; canceled: number }
   | { type: 'initial_complete'; email: string | null }
   | { type: 'finished'; email: string | null; result: UserResult }
@@ -66,6 +74,14 @@ export function noCounts(): Counts {
     retries: 0,
     rate_limit_wait_ms: 0,
   };
+}
+
+/** Adds what one reading did. */
+export function countApplied(counts: Counts, { outcome, invitees }: Applied): void {
+  // A second look at invitees alone is no listed meeting.
+  if (outcome !== 'unknown') counts[outcome]++;
+  counts.invitees.new += invitees.new;
+  counts.invitees.updated += invitees.updated + invitees.removed;
 }
 
 /** The counters of several accounts together. */

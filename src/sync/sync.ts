@@ -5,6 +5,7 @@ import { systemClock } from '../clock.js';
 import type { Config } from '../config.js';
 import { findAccountByToken } from '../database/accounts.js';
 import type { Database } from '../database/connection.js';
+import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
 import { clearInitialSync, readFlags } from '../database/users.js';
@@ -32,6 +33,8 @@ export interface SyncOptions {
   until?: number | undefined;
   /** What time it is, in ms since 1970. */
   now?: () => number;
+  /** Forgets first that the initial sync was done. */
+  full?: boolean | undefined;
   fetch?: typeof fetch;
 }
 
@@ -53,13 +56,34 @@ export async function sync(options: SyncOptions): Promise<SyncResult> {
 }
 
 /** Makes the next sync of accounts a full one, without running it. Answers the users that it did so for. */
-export async function markForFull(options: SyncOptions): Promise<{ user_id: UserId; email: string | null }[]> {
+export async function markForFull(
+  options: SyncOptions,
+): Promise<{ user_id: UserId; email: string | null }[]> {
   const token = requireToken(options.config);
   const { optimization } = await options.database.transaction(requireSchema, { readOnly: true });
-  const { userId, email } = await identify(options.database, clientOf(options, token), token, options.users ?? [], true);
+  const { userId, email } = await identify(
+    options.database,
+    clientOf(options, token),
+    token,
+    options.users ?? [],
+    true,
+  );
   if (userId === null) return [];
-  if (optimization) await options.database.transaction((sql) => clearInitialSync(sql, [userId]));
+  if (!optimization) {
+    throw new CalendlySyncError(
+      'schema_not_ready',
+      'Migration 022 is not applied: there is no mark to set, every sync is a full one.',
+      {
+        hint: 'Run: calendly-sync migrate',
+      },
+    );
+  }
+  await markUsers(options.database, [userId]);
   return [{ user_id: userIdForJson(userId), email }];
+}
+
+function markUsers(database: Database, userIds: string[]): Promise<void> {
+  return persistentTransaction(database, (sql) => clearInitialSync(sql, userIds));
 }
 
 async function syncToken(options: SyncOptions, token: string, optimization: boolean): Promise<UserResult> {
@@ -78,12 +102,25 @@ async function syncToken(options: SyncOptions, token: string, optimization: bool
     if (options.dryRun || account === null) {
       plan = await planFor(options, identified, optimization);
       onEvent({ type: 'planned', email, plan });
-      counts = await dryRun({ database, client, userId, calendlyUri: identified.calendlyUri, plan, signal, onEvent, email });
+      counts = await dryRun({
+        database,
+        client,
+        userId,
+        calendlyUri: identified.calendlyUri,
+        plan,
+        signal,
+        onEvent,
+        email,
+      });
     } else {
+      // Before the lease: when another run holds it, the mark stays and the next sync is a full one.
+      if (options.full && optimization) await markUsers(database, [account.userId]);
       const lease = await claimAccount(database, account.id);
       try {
         // Read again under the lease: a run that ended just now may have changed what is to be done.
-        const fresh = await database.transaction((sql) => findAccountByToken(sql, fingerprintOf(token)), { readOnly: true });
+        const fresh = await database.transaction((sql) => findAccountByToken(sql, fingerprintOf(token)), {
+          readOnly: true,
+        });
         identified = { ...identified, account: fresh ?? account };
         plan = await planFor(options, identified, optimization);
         onEvent({ type: 'planned', email, plan });
@@ -118,7 +155,10 @@ async function syncToken(options: SyncOptions, token: string, optimization: bool
     email: identified?.email ?? null,
     mode: plan?.mode ?? 'full',
     status: error === null ? 'complete' : error.code === 'locked' && plan === null ? 'skipped' : 'failed',
-    window: plan && { from: new Date(plan.window.from).toISOString(), to: new Date(plan.window.to).toISOString() },
+    window: plan && {
+      from: new Date(plan.window.from).toISOString(),
+      to: new Date(plan.window.to).toISOString(),
+    },
     ...counts,
     duration_ms: now() - started,
     error: error?.toReport() ?? null,
@@ -127,7 +167,11 @@ async function syncToken(options: SyncOptions, token: string, optimization: bool
   return result;
 }
 
-async function planFor(options: SyncOptions, { account, userId }: Identified, optimization: boolean): Promise<Plan> {
+async function planFor(
+  options: SyncOptions,
+  { account, userId }: Identified,
+  optimization: boolean,
+): Promise<Plan> {
   const { now = systemClock.now, database, since, until } = options;
   const flags =
     optimization && userId !== null
@@ -141,7 +185,8 @@ async function planFor(options: SyncOptions, { account, userId }: Identified, op
   });
 }
 
-function clientOf(options: SyncOptions, token: string): CalendlyClient {
+/** The Calendly client of a token, its requests reported. */
+export function clientOf(options: SyncOptions, token: string): CalendlyClient {
   return createCalendlyClient({
     baseUrl: options.config.calendlyApiUrl,
     token,
@@ -152,7 +197,8 @@ function clientOf(options: SyncOptions, token: string): CalendlyClient {
   });
 }
 
-function requireToken({ calendlyToken }: SyncOptions['config']): string {
+/** The token that is set. */
+export function requireToken({ calendlyToken }: SyncOptions['config']): string {
   if (calendlyToken !== null) return calendlyToken;
   throw new CalendlySyncError('settings', 'CALENDLY_TOKEN is not set.', {
     hint: 'Make a personal access token at https://calendly.com/integrations/api_webhooks and put CALENDLY_TOKEN=… into .env or the environment.\nWithout one: calendly-sync demo',
@@ -164,5 +210,8 @@ function fingerprintOf(token: string): string {
 }
 
 function stoppedEarly(cause: unknown): CalendlySyncError {
-  return new CalendlySyncError('stopped', 'Stopped before the end.', { hint: 'The next sync goes on from there.', cause });
+  return new CalendlySyncError('stopped', 'Stopped before the end.', {
+    hint: 'The next sync goes on from there.',
+    cause,
+  });
 }

@@ -87,10 +87,15 @@ async function writeBatch(options: WriterOptions, batch: Result[]): Promise<void
       const applied = await applyReadings(sql, userId, readings);
       const missing: ('deleted' | 'updated' | 'unchanged')[] = [];
       for (const one of batch) {
-        if (one.kind === 'missing') missing.push(await markDeleted(sql, userId, externalId(one.uri), one.reason));
+        if (one.kind === 'missing')
+          missing.push(await markDeleted(sql, userId, externalId(one.uri), one.reason));
         if (one.kind === 'failed') await failPending(sql, accountId, one.uri, one.message);
       }
-      await dropPending(sql, accountId, batch.filter(({ kind }) => kind !== 'failed').map(({ uri }) => uri));
+      await dropPending(
+        sql,
+        accountId,
+        batch.filter(({ kind }) => kind !== 'failed').map(({ uri }) => uri),
+      );
       return { applied, missing };
     });
     for (const one of done.applied) options.onApplied(one);

@@ -1,6 +1,8 @@
 /** All commands, in the order of `--help`. Each file loads what it needs only when its command runs. */
 import type { DefineCommand } from '../command.js';
+import { forceFull } from './force-full.js';
 import { migrate } from './migrate.js';
 import { rollback } from './rollback.js';
+import { sync } from './sync.js';
 
-export const commands: readonly DefineCommand[] = [migrate, rollback];
+export const commands: readonly DefineCommand[] = [migrate, rollback, sync, forceFull];

@@ -1,0 +1,111 @@
+/** How a sync looks: the lines that operators look for, the spinner, the exit code. The wording of the lines is fixed. */
+import { formatDuration } from '../duration.js';
+import { CalendlySyncError, EXIT } from '../errors.js';
+import type { OnSyncEvent, SyncEvent, UserResult } from '../sync/report.js';
+import type { SyncResult } from '../sync/sync.js';
+import type { Plan } from '../sync/windows.js';
+import type { CommandResult } from './command.js';
+import type { Output } from './output.js';
+import type { Progress } from './progress.js';
+import { oneLine } from './text.js';
+
+/** Shows the events of a sync as they come. `close` ends the spinner. */
+export async function showSync(output: Output, accounts: () => number) {
+  const progress = await output.progress('Asking Calendly …');
+  const onEvent: OnSyncEvent = (event) => show(output, progress, event, accounts() > 1);
+  return { onEvent, close: () => progress.stop() };
+}
+
+function show(output: Output, progress: Progress, event: SyncEvent, several: boolean): void {
+  if (event.type === 'attempt') {
+    const { method, path, outcome, latencyMs } = event.attempt;
+    output.detail(`${method} ${path} → ${outcome}, ${latencyMs} ms`);
+    return;
+  }
+  const prefix = several && event.email ? `[${oneLine(event.email)}] ` : '';
+  const line = (text: string) => output.result(prefix + text);
+  if (event.type === 'planned') announce(output, line, event.plan);
+  if (event.type === 'progress') progress.update(prefix + progressText(event));
+  if (event.type === 'remark') output.warn(prefix + oneLine(event.text));
+  if (event.type === 'fetched') {
+    line(`✅ ${event.mode.toUpperCase()} fetch complete: ${event.active} active, ${event.canceled} canceled`);
+  }
+  if (event.type === 'initial_complete') line('✅ Initial sync complete - future syncs will be incremental');
+  if (event.type === 'finished' && event.result.status === 'complete') line(`🎉 ${lastLine(event.result)}`);
+}
+
+function announce(output: Output, line: (text: string) => void, { mode, reason, window }: Plan): void {
+  if (reason === 'by_hand') {
+    const [from, to] = [window.from, window.to].map((ms) => new Date(ms).toISOString().slice(0, 16));
+    output.note(
+      `A window by hand: meetings that start from ${from}Z to ${to}Z. The sync state of the user stays as it is.`,
+    );
+  }
+  if (reason === 'not_optimized') {
+    output.note(
+      'Migration 022 is not applied, so that nothing remembers the last sync: every sync is a full one.',
+    );
+    output.note('To change that: calendly-sync migrate');
+  }
+  if (mode === 'full') {
+    if (reason === 'initial') line('🎯 Initial sync needed - will fetch 2 years of historical data');
+    line('📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)');
+    return;
+  }
+  if (reason !== 'by_hand')
+    line('⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)');
+  if (reason === 'full_listing_due')
+    output.note('Once a day the list reaches 2 years back and 1 year forward, a page per 100 meetings.');
+  line('📅 INCREMENTAL SYNC: Fetching recent Calendly events');
+}
+
+/** What the last line says after the 🎉. */
+export function lastLine(result: UserResult): string {
+  const {
+    mode,
+    updated,
+    deleted,
+    unchanged,
+    restored,
+    recorded_canceled: recorded,
+    requests,
+    duration_ms: ms,
+  } = result;
+  const more = [
+    `${unchanged} unchanged`,
+    ...(restored > 0 ? [`${restored} restored`] : []),
+    ...(recorded > 0 ? [`${recorded} recorded as canceled`] : []),
+  ];
+  return (
+    `${mode.toUpperCase()} Calendly sync complete: ${result.new} new, ${updated} updated, ${deleted} deleted, ` +
+    `${more.join(', ')} (${requests} ${requests === 1 ? 'request' : 'requests'}, ${formatDuration(ms)})`
+  );
+}
+
+function progressText(event: Extract<SyncEvent, { type: 'progress' }>): string {
+  const { listed, read, toRead, waitingUntil } = event;
+  const what =
+    toRead === null ? `${listed} meetings listed` : `${listed} meetings listed, ${read} of ${toRead} read`;
+  if (waitingUntil === null) return `${what} …`;
+  return `${what}; waiting for the rate limit until ${new Date(waitingUntil).toISOString().slice(11, 19)} UTC`;
+}
+
+/** The command's answer: the JSON keys and the exit code, errors of accounts shown. */
+export function syncAnswer(output: Output, { users, totals }: SyncResult): CommandResult {
+  const bad = users.filter(({ error }) => error !== null);
+  for (const { email, error } of bad) {
+    if (error)
+      output.error({
+        ...error,
+        message: users.length > 1 && email ? `[${email}] ${error.message}` : error.message,
+      });
+  }
+  const first = bad[0]?.error ?? null;
+  if (first === null) return { document: { users, totals } };
+  const partly = bad.length < users.length;
+  const error = partly
+    ? { code: 'partly', message: `${bad.length} of ${users.length} accounts failed.`, hint: first.hint }
+    : first;
+  const exitCode = partly ? EXIT.partly : new CalendlySyncError(first.code, first.message).exitCode;
+  return { document: { users, totals, error }, exitCode };
+}
