@@ -2,6 +2,7 @@
  * One request to Calendly, from the first attempt to the last: through the gate, with a time limit, read whole, understood,
  * and tried again where that can help. Knows no endpoint.
  */
+import { setMaxListeners } from 'node:events';
 import pRetry, { AbortError } from 'p-retry';
 import type { Clock } from '../clock.js';
 import { version } from '../version.js';
@@ -67,6 +68,8 @@ const LONGEST_PAUSE_MS = 20_000;
 export function createHttp(options: HttpOptions): { send: Send; counters: HttpCounters } {
   const { clock, gate, signal } = options;
   const counters: HttpCounters = { requests: 0, retries: 0 };
+  // Every request under way listens to the one signal.
+  if (signal) setMaxListeners(0, signal);
   const origin = new URL(options.baseUrl).origin;
 
   async function attempt(
@@ -102,22 +105,34 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
   }
 
   async function exchange(method: string, url: URL, body: object | undefined): Promise<Answer> {
-    const limit = AbortSignal.timeout(options.timeoutMs);
-    const response = await options.fetch(url, {
-      method,
-      // A redirect is looked at, never followed: it would carry the token to wherever it points.
-      redirect: 'manual',
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
-      headers: {
-        authorization: `Bearer ${options.token}`,
-        accept: 'application/json',
-        // The CDN in front of Calendly is reported to reject some libraries' default agents.
-        'user-agent': `calendly-sync/${version}`,
-        ...(body ? { 'content-type': 'application/json' } : {}),
-      },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
-    return { status: response.status, headers: response.headers, text: await response.text() };
+    // One controller per attempt, unhooked at its end: AbortSignal.any() on a signal that lives as long as the run would pile up.
+    const ending = new AbortController();
+    const stop = () => ending.abort(signal?.reason);
+    const timer = setTimeout(
+      () => ending.abort(new DOMException('timed out', 'TimeoutError')),
+      options.timeoutMs,
+    );
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      const response = await options.fetch(url, {
+        method,
+        // A redirect is looked at, never followed: it would carry the token to wherever it points.
+        redirect: 'manual',
+        signal: ending.signal,
+        headers: {
+          authorization: `Bearer ${options.token}`,
+          accept: 'application/json',
+          // The CDN in front of Calendly is reported to reject some libraries' default agents.
+          'user-agent': `calendly-sync/${version}`,
+          ...(body ? { 'content-type': 'application/json' } : {}),
+        },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      });
+      return { status: response.status, headers: response.headers, text: await response.text() };
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+    }
   }
 
   const send: Send = async (method, url, understand, body) => {
