@@ -39,7 +39,7 @@ const CANCELED = new Map<number, 'host' | 'invitee'>([
 ]);
 const GROUPS = new Set([6, 16, 26, 36]);
 const EMPTY = 39;
-const ODD = [12, 23, 34] as const;
+const ODD = [12, 23, 30, 34] as const;
 /** From this many meetings on there is one with more invitees than a page holds. */
 const CROWD_FROM = 200;
 const CROWD_SIZE = 137;

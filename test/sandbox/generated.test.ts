@@ -1,0 +1,157 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { MeetingView } from '../../src/sandbox/agenda.js';
+import { eventIdOf, eventNumberOf } from '../../src/sandbox/identifiers.js';
+import { formatInstant, parseInstant } from '../../src/sandbox/instant.js';
+import { createWorld, type WorldOptions } from '../../src/sandbox/world.js';
+
+const NOW = new Date('2026-03-10T12:00:00Z');
+
+function world(options: Partial<WorldOptions> = {}) {
+  const defaults = { events: 250, hosts: 1, seed: 1, now: NOW, rateLimit: 1, pageTokenLifetimeMs: 1 };
+  return createWorld({ exclusiveBounds: false, ...defaults, ...options });
+}
+
+function meetingsOf(options: Partial<WorldOptions> = {}): MeetingView[] {
+  return [...world(options).store.walk({ hosts: null })].map(({ event, invitees }) => ({ event, invitees }));
+}
+
+const micros = (text: string) => parseInstant(text) ?? Number.NaN;
+
+describe('the generated meetings', () => {
+  it('are the same for the same seed, others for another', () => {
+    expect(meetingsOf()).toEqual(meetingsOf());
+    expect(meetingsOf({ seed: 2 })[0]?.event.uri).not.toBe(meetingsOf()[0]?.event.uri);
+  });
+
+  it('are all found by their id, whatever their number', () => {
+    const { store } = world({ events: 500, hosts: 3 });
+    for (const { event, invitees } of store.walk({ hosts: null })) {
+      expect(store.find(event.uri.split('/').at(-1) ?? '')).toMatchObject({ event, invitees });
+    }
+    expect(store.find('00000000-0000-4000-8000-000000000000')).toBeNull();
+    expect(store.find('AAAAAAAAAAAAAAAA')).toBeNull();
+  });
+
+  it('hold their number in their id', () => {
+    fc.assert(
+      fc.property(fc.nat(0xffffffff), fc.nat(0xffffffff), fc.boolean(), (seed, number, old) => {
+        expect(eventNumberOf(seed, eventIdOf(seed, number, old))).toBe(number);
+      }),
+    );
+  });
+
+  it('hold together in any amount: order, counters, times, links', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 300 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.nat(),
+        (events, hosts, seed) => {
+          const meetings = meetingsOf({ events, hosts, seed });
+          expect(meetings).toHaveLength(events * hosts);
+          checkWhole(meetings);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('give host 0 exactly what was asked for, and others some shared ones', () => {
+    const { organization, store } = world({ events: 100, hosts: 3 });
+    const counts = organization.hosts.map(
+      ({ user }) => [...store.walk({ hosts: new Set([user.uri]) })].length,
+    );
+    expect(counts[0]).toBe(100);
+    expect(counts[1]).toBeGreaterThan(100);
+  });
+
+  it('show everything that accounts hold', () => {
+    const meetings = meetingsOf();
+    const invitees = meetings.flatMap((meeting) => meeting.invitees);
+    const share = (fits: (meeting: MeetingView) => boolean) => meetings.filter(fits).length / meetings.length;
+    expect(share(({ event }) => event.status === 'canceled')).toBeCloseTo(0.12, 1);
+    expect(Math.max(...meetings.map((meeting) => meeting.invitees.length))).toBeGreaterThan(100);
+    const seen = {
+      empty: meetings.some((meeting) => meeting.invitees.length === 0),
+      midChain: invitees.some(({ old_invitee, new_invitee }) => old_invitee && new_invitee),
+      noShow: invitees.some(({ no_show }) => no_show),
+      guests: meetings.some(({ event }) => event.event_guests.length > 0),
+      numberAmount: invitees.some(({ payment }) => typeof payment?.amount === 'number'),
+      textAmount: invitees.some(({ payment }) => typeof payment?.amount === 'string'),
+      questions: invitees.some(({ questions_and_answers }) => questions_and_answers.length > 1),
+      shortId: meetings.some(({ event }) => /\/[A-Z2-7]{16}$/.test(event.uri)),
+      uuid: meetings.some(({ event }) => /\/[0-9a-f-]{36}$/.test(event.uri)),
+      nullName: meetings.some(({ event }) => event.name === null),
+      nullLocation: meetings.some(({ event }) => event.location === null),
+      nullByte: invitees.some(({ name }) => name?.includes('\u0000')),
+      escape: invitees.some(({ name }) => name?.includes('\u001b')),
+      rightToLeft: meetings.some(({ event }) => event.name?.includes('\u202e')),
+    };
+    expect(Object.entries(seen).filter(([, present]) => !present)).toEqual([]);
+    const digits = meetings.map(({ event }) => /\.(\d+)Z$/.exec(event.created_at)?.[1]?.length ?? 0);
+    expect([...new Set(digits)].sort()).toEqual([0, 1, 3, 5, 6]);
+  });
+
+  it('lie within two years back and one year ahead', () => {
+    const starts = meetingsOf().map(({ event }) => micros(event.start_time) / 86_400_000_000);
+    const today = NOW.getTime() / 86_400_000;
+    expect(Math.min(...starts)).toBeGreaterThan(today - 730);
+    expect(Math.max(...starts)).toBeLessThan(today + 190);
+  });
+});
+
+/** Whatever the amount: nothing contradicts itself. */
+function checkWhole(meetings: MeetingView[]): void {
+  const byUri = new Map(
+    meetings.flatMap(({ invitees }) => invitees.map((invitee) => [invitee.uri, invitee])),
+  );
+  let previous = 0;
+  for (const { event, invitees } of meetings) {
+    expect(micros(event.start_time)).toBeGreaterThanOrEqual(previous);
+    previous = micros(event.start_time);
+    const active = invitees.filter(({ status }) => status === 'active').length;
+    expect(event.invitees_counter).toMatchObject({ total: invitees.length, active });
+    expect(event.status === 'canceled').toBe(event.cancellation !== undefined);
+    // An odd meeting may have its digits cut off.
+    expect(micros(event.updated_at) + 1_000_000).toBeGreaterThan(micros(event.created_at));
+    expect(micros(event.created_at)).toBeLessThan(Math.min(micros(event.start_time), NOW.getTime() * 1_000));
+    for (const invitee of invitees) {
+      expect(invitee.status === 'canceled').toBe(invitee.cancellation !== undefined);
+      expect(invitee.event).toBe(event.uri);
+      if (invitee.new_invitee !== null) {
+        expect(byUri.get(invitee.new_invitee)).toMatchObject({ old_invitee: invitee.uri });
+      }
+      if (invitee.old_invitee !== null) {
+        const before = byUri.get(invitee.old_invitee);
+        expect(before).toMatchObject({ new_invitee: invitee.uri, rescheduled: true, status: 'canceled' });
+        expect(micros(invitee.created_at)).toBeGreaterThan(micros(before?.updated_at ?? ''));
+      }
+    }
+  }
+}
+
+describe('instants', () => {
+  it('come back from their text to the microsecond', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 4_102_444_800_000_000 }), fc.nat(6), (at, digits) => {
+        const step = 10 ** (6 - digits);
+        expect(parseInstant(formatInstant(at, digits))).toBe(Math.floor(at / step) * step);
+        expect(parseInstant(formatInstant(at, 3))).toBe(Date.parse(formatInstant(at, 3)) * 1_000);
+      }),
+    );
+  });
+
+  it('are nothing else than UTC times', () => {
+    for (const text of [
+      '',
+      'now',
+      '2026-03-10',
+      '2026-02-30T00:00:00Z',
+      '2026-03-10T25:00:00Z',
+      '2026-03-10T00:00:00',
+    ]) {
+      expect(parseInstant(text)).toBeNull();
+    }
+  });
+});
