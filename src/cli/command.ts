@@ -28,7 +28,8 @@ export interface CommandContext {
 
 /** What a handler answers: the keys of its JSON document besides `command` and `ok`, and its exit code (0 when absent). */
 export interface CommandResult {
-  document: object;
+  /** null: the handler has shown its document itself, because its work went on after it. */
+  document: object | null;
   exitCode?: number;
 }
 
@@ -69,7 +70,7 @@ export async function runCommand(
     output.hide(secretsOf(config));
     const { document, exitCode = 0 } = await handler({ config, output, terminal, signal });
     session.exitCode = exitCode;
-    output.document({ command: name, ok: exitCode === 0, ...document });
+    if (document !== null) output.document({ command: name, ok: exitCode === 0, ...document });
   } catch (thrown) {
     const error = toCalendlySyncError(thrown);
     session.exitCode = error.exitCode;

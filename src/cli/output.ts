@@ -29,6 +29,8 @@ export interface Output {
   document(document: object): void;
   /** Adds values that must never be shown, from here on. */
   hide(secrets: readonly string[]): void;
+  /** Lets values be shown after all: the tokens of a sandbox are made to be read. */
+  reveal(values: readonly string[]): void;
   /** --json was given: no questions, no extra work for the eye. */
   readonly json: boolean;
   /** --quiet was given. */
@@ -44,7 +46,7 @@ export interface OutputOptions {
 /** Makes the output port of one command. */
 export function createOutput(terminal: Terminal, options: OutputOptions): Output {
   const { stdout, stderr, environment } = terminal;
-  const secrets: string[] = [];
+  let secrets: string[] = [];
   const show = (text: string) => harmless(withoutSecrets(text, secrets));
   const paintOut = painter(stdout, environment);
   const paintErr = painter(stderr, environment);
@@ -106,6 +108,9 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
     hide(more) {
       // Inside a JSON document a secret stands in its escaped form.
       for (const secret of more) secrets.push(secret, JSON.stringify(secret).slice(1, -1));
+    },
+    reveal(values) {
+      secrets = secrets.filter((secret) => !values.includes(secret));
     },
   };
 }

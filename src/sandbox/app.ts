@@ -1,7 +1,7 @@
 /** All routes of the sandbox as one fetch-style application: the API as Calendly has it, and the control beside it. */
 import { Hono } from 'hono';
 import { eventRoutes } from './event-routes.js';
-import { answerProblem, entrance, type GateEnv, guarded, type RequestListener } from './gate.js';
+import { answerProblem, entrance, type GateEnv, guarded, type Manners } from './gate.js';
 import { oauthRoutes } from './oauth-routes.js';
 import { organizationRoutes } from './organization-routes.js';
 import { notFound } from './problem.js';
@@ -16,16 +16,12 @@ const ENDPOINTS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^\/scheduled_events(\/[^/]+(\/invitees(\/[^/]+)?)?)?$/, ['GET']],
 ];
 
-/** The API; `latencyMs` passes before each answer. */
-export function createApi(
-  world: World,
-  latencyMs: number,
-  listeners: ReadonlySet<RequestListener>,
-): Hono<GateEnv> {
+/** The API of a world. */
+export function createApi(world: World, manners: Manners): Hono<GateEnv> {
   const api = new Hono<GateEnv>();
   api.onError(answerProblem);
   api.notFound(() => answerProblem(notFound()));
-  api.use(entrance(world, latencyMs, listeners));
+  api.use(entrance(world, manners));
   api.use(async (c, next) => {
     const methods = ENDPOINTS.find(([path]) => path.test(c.req.path))?.[1];
     if (!methods) throw notFound();

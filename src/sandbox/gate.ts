@@ -21,11 +21,19 @@ export interface GateEnv {
 /** Hears of every request before it is answered; a test changes the world in just this moment. */
 export type RequestListener = (entry: Readonly<RequestEntry>) => unknown;
 
+/** How requests are met, apart from what they ask. */
+export interface Manners {
+  /** Passes before each answer. */
+  latencyMs: number;
+  listeners: ReadonlySet<RequestListener>;
+  /** Hears of each request when it is answered or cut off. */
+  onAnswer(entry: Readonly<RequestEntry>): void;
+}
+
 /** Logs the request, tells the listeners, and waits for the latency. Outermost. */
 export function entrance(
   world: World,
-  latencyMs: number,
-  listeners: ReadonlySet<RequestListener>,
+  { latencyMs, listeners, onAnswer }: Manners,
 ): MiddlewareHandler<GateEnv> {
   return async (c, next) => {
     const { pathname, search } = new URL(c.req.url);
@@ -40,6 +48,7 @@ export function entrance(
     if (latencyMs > 0) await sleep(latencyMs, undefined, { ref: false });
     await next();
     if (c.res !== RESPONSE_ALREADY_SENT) entry.status = c.res.status;
+    onAnswer(entry);
   };
 }
 

@@ -4,7 +4,10 @@ import { type GateEnv, metered } from './gate.js';
 import type { World } from './world.js';
 
 /** The one OAuth client that the sandbox knows. */
-export const OAUTH_CLIENT = { id: 'sandbox-client', secret: 'sandbox-client-secret' } as const;
+export const OAUTH_CLIENT = {
+  client_id: 'sandbox-client',
+  client_secret: 'sandbox-client-secret',
+} as const;
 
 export function oauthRoutes(world: World): Hono<GateEnv> {
   const routes = new Hono<GateEnv>();
@@ -55,5 +58,5 @@ function isClient(c: Context<GateEnv>, form: URLSearchParams): boolean {
   const given = basic
     ? Buffer.from(basic, 'base64').toString()
     : `${form.get('client_id') ?? ''}:${form.get('client_secret') ?? ''}`;
-  return given === `${OAUTH_CLIENT.id}:${OAUTH_CLIENT.secret}`;
+  return given === `${OAUTH_CLIENT.client_id}:${OAUTH_CLIENT.client_secret}`;
 }

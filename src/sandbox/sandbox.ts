@@ -11,6 +11,7 @@ import { createApi } from './app.js';
 import { type Control, createControl } from './control.js';
 import { controlRoutes } from './control-routes.js';
 import type { RequestListener } from './gate.js';
+import { OAUTH_CLIENT } from './oauth-routes.js';
 import type { Role } from './people.js';
 import type { RequestEntry } from './request-log.js';
 import { createWorld } from './world.js';
@@ -36,6 +37,8 @@ export interface SandboxOptions {
   pageTokenLifetime?: number;
   /** Leaves out meetings that start exactly at a bound of the listing's window. */
   exclusiveBounds?: boolean;
+  /** Hears of each request when it is answered, or when a fault has cut it off. */
+  onAnswer?: (entry: Readonly<RequestEntry>) => void;
 }
 
 /** A user of the sandbox and the token that stands for them. */
@@ -55,6 +58,8 @@ export interface Sandbox {
   hosts: SandboxHost[];
   /** URI of the organization. */
   organization: string;
+  /** The OAuth client that `/oauth/token` knows. */
+  client: { client_id: string; client_secret: string };
   control: Control;
   /** Requests since the last reset, oldest first; the control API's own are not among them. */
   requests(): RequestEntry[];
@@ -82,9 +87,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     createAgenda(world, seed, () => {}),
   );
   const listeners = new Set<RequestListener>();
+  const manners = { latencyMs: options.latency ?? 0, listeners, onAnswer: options.onAnswer ?? (() => {}) };
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.route('/_control', controlRoutes(control, world.log));
-  const api = createApi(world, options.latency ?? 0, listeners);
+  const api = createApi(world, manners);
   app.all('*', (c) => api.fetch(c.req.raw, c.env));
   const { url, close } = await listen(app, options.host ?? '127.0.0.1', options.port ?? 0);
   return {
@@ -98,6 +104,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       role,
     })),
     organization: world.organization.uri,
+    client: OAUTH_CLIENT,
     control,
     requests: world.log.entries,
     resetLog: world.log.reset,

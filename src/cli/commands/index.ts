@@ -3,6 +3,7 @@ import type { DefineCommand } from '../command.js';
 import { forceFull } from './force-full.js';
 import { migrate } from './migrate.js';
 import { rollback } from './rollback.js';
+import { sandbox } from './sandbox.js';
 import { sync } from './sync.js';
 
-export const commands: readonly DefineCommand[] = [migrate, rollback, sync, forceFull];
+export const commands: readonly DefineCommand[] = [migrate, rollback, sync, forceFull, sandbox];

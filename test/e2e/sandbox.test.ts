@@ -1,0 +1,118 @@
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { calendlySync, start, temporaryFolder } from '../support/program.js';
+
+/** Starts the command and waits until its stdout fits. */
+async function serving(words: string[], fits: (stdout: string) => boolean, cwd = temporaryFolder()) {
+  const running = start(['sandbox', '--port', '0', ...words], {}, { cwd });
+  onTestFinished(() => {
+    running.child.kill('SIGKILL');
+  });
+  await expect.poll(() => fits(running.output().stdout), { timeout: 20_000 }).toBe(true);
+  return { ...running, stdout: running.output().stdout };
+}
+
+const tokenLines = /^(?:# )?CALENDLY_TOKEN=(sandbox-token-\S+)$/gm;
+const ready = (hosts: number) => (stdout: string) => [...stdout.matchAll(tokenLines)].length === hosts;
+
+async function whoIs(url: string, token: string) {
+  const response = await fetch(`${url}/users/me`, { headers: { authorization: `Bearer ${token}` } });
+  return (await response.json()) as { resource: { email: string } };
+}
+
+describe('calendly-sync sandbox', () => {
+  it('prints lines to paste, one token for each host, and serves until it is stopped', async () => {
+    const sandbox = await serving(['--hosts', '2', '--events', '5'], ready(2));
+    const url = /^CALENDLY_API_URL=(http:\/\/127\.0\.0\.1:\d+)$/m.exec(sandbox.stdout)?.[1] ?? '';
+    const tokens = [...sandbox.stdout.matchAll(tokenLines)].map(([, token]) => token ?? '');
+    for (const token of tokens) {
+      const { email } = (await whoIs(url, token)).resource;
+      expect(sandbox.stdout).toContain(`<${email}>`);
+    }
+    const booked = await fetch(`${url}/_control/book`, { method: 'POST', body: '{"start":"+1h"}' });
+    expect(booked.status).toBe(200);
+    sandbox.child.kill('SIGTERM');
+    const ended = await sandbox.ended;
+    expect([ended.code, ended.signal]).toEqual([0, null]);
+    expect(ended.stderr).toContain('has stopped');
+  });
+
+  it('prints one JSON document, then serves, and stops cleanly with a request in hand', async () => {
+    const whole = (stdout: string) => stdout.endsWith('\n}\n');
+    const sandbox = await serving(['--json', '--latency', '60000'], whole);
+    const document = JSON.parse(sandbox.stdout);
+    expect(document).toMatchObject({ command: 'sandbox', ok: true, control_url: `${document.url}/_control` });
+    expect(document.tokens).toHaveLength(3);
+    const waiting = whoIs(document.url, document.tokens[0].token).catch(() => 'cut off');
+    const inHand = async () =>
+      (await (await fetch(`${document.control_url}/requests`)).json()) as { total: number };
+    await expect.poll(async () => (await inHand()).total).toBe(1);
+    sandbox.child.kill('SIGINT');
+    const ended = await sandbox.ended;
+    expect(ended.code).toBe(0);
+    expect(JSON.parse(ended.stdout)).toEqual(document);
+    expect(await waiting).toBe('cut off');
+  });
+
+  it('is the same again for the same seed, and shows a token that stands in .env', async () => {
+    const cwd = temporaryFolder();
+    const first = await serving(['--seed', '5', '--hosts', '1'], ready(1), cwd);
+    const lines = first.stdout.match(/^CALENDLY_TOKEN=.+$/m)?.[0] ?? '';
+    writeFileSync(join(cwd, '.env'), `${lines}\n`);
+    const second = await serving(['--seed', '5', '--hosts', '1'], ready(1), cwd);
+    expect(second.stdout).toContain(lines);
+    const third = await serving(['--seed', '6', '--hosts', '1'], ready(1), cwd);
+    expect(third.stdout).not.toContain(lines);
+  });
+
+  it('shows each request with --verbose', async () => {
+    const sandbox = await serving(['--verbose', '--events', '0'], ready(3));
+    const url = /^CALENDLY_API_URL=(\S+)$/m.exec(sandbox.stdout)?.[1] ?? '';
+    await whoIs(url, 'wrong');
+    await expect.poll(() => sandbox.output().stderr).toContain('401 GET /users/me');
+  });
+
+  it('says when the port is taken', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => {
+      holder.close();
+    });
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const { port } = holder.address() as { port: number };
+    const ended = await calendlySync(['sandbox', '--port', String(port), '--json']);
+    expect(ended.code).toBe(1);
+    expect(JSON.parse(ended.stdout)).toMatchObject({
+      ok: false,
+      error: {
+        code: 'failed',
+        message: `Port ${port} on 127.0.0.1 is in use.`,
+        hint: expect.stringContaining('--port'),
+      },
+    });
+  });
+
+  it.each([
+    ['--port', '65536'],
+    ['--port', 'http'],
+    ['--events', '-1'],
+    ['--hosts', '0'],
+    ['--latency', '0.5'],
+    ['--rate-limit', '0'],
+    ['--seed', 'abc'],
+    ['--event', '5'],
+  ])('refuses %s %s', async (flag, value) => {
+    const ended = await calendlySync(['sandbox', flag, value]);
+    expect(ended.code).toBe(2);
+    expect(ended.stdout).toBe('');
+    expect(ended.stderr).toContain(flag);
+  });
+
+  it('describes its control API in --help', async () => {
+    const { code, stdout } = await calendlySync(['sandbox', '--help']);
+    expect(code).toBe(0);
+    for (const word of ['/_control/', 'POST reschedule', 'curl', 'next-page-elsewhere'])
+      expect(stdout).toContain(word);
+  });
+});
