@@ -42,7 +42,7 @@ export interface Reading {
   inviteesSeenAt: string;
 }
 
-/** What became of a meeting's row. `stale`: a newer state was there already. */
+/** What became of a meeting's row. `unknown`: its event was not part of the reading. */
 export type MeetingOutcome =
   | 'new'
   | 'recorded_canceled'
@@ -123,8 +123,8 @@ export function changeOf(
   reading: Pick<Reading, 'event' | 'eventSeenAt'>,
 ): { row: MeetingRow | null; outcome: MeetingOutcome } {
   const { event } = reading;
-  if (event === null || (known.raw !== null && isOlder(event, known.raw)))
-    return { row: null, outcome: 'unchanged' };
+  if (event === null) return { row: null, outcome: 'unknown' };
+  if (known.raw !== null && isOlder(event, known.raw)) return { row: null, outcome: 'unchanged' };
   const contested = known.written_at !== null && known.written_at > reading.eventSeenAt;
   // Same age as what somebody wrote after we had read: theirs is the later look at the same state.
   if (contested && known.raw !== null && !isOlder(known.raw, event))
@@ -168,11 +168,7 @@ async function applyInvitees(
     });
     marks.push({
       meetingId: id,
-      fingerprint: reading.complete
-        ? contested
-          ? null
-          : reading.fingerprint
-        : (stored?.fingerprint ?? null),
+      fingerprint: markOf(reading, stored, contested),
       read: reading.complete,
     });
   }
@@ -180,6 +176,12 @@ async function applyInvitees(
   await deleteInvitees(sql, removals);
   await markReads(sql, marks);
   return counts;
+}
+
+/** The fingerprint to remember: the read event's own; none when somebody wrote in between, so that the next run looks again. */
+function markOf(reading: Reading, stored: StoredMeeting | null, contested: boolean): string | null {
+  if (!reading.complete || reading.event === null) return stored?.fingerprint ?? null;
+  return contested ? null : reading.fingerprint;
 }
 
 /** Which invitees of one meeting a reading adds, changes and removes. Pure. */

@@ -1,6 +1,6 @@
 /** The public functions: `sync` and `forceFull`. They find the accounts, hold their leases, run them, and answer a result each. */
 import { createHash } from 'node:crypto';
-import { type CalendlyClient, createCalendlyClient } from '../calendly/client.js';
+import { type CalendlyClient, type ClientOptions, createCalendlyClient } from '../calendly/client.js';
 import { systemClock } from '../clock.js';
 import type { Config } from '../config.js';
 import { findAccountByToken } from '../database/accounts.js';
@@ -36,6 +36,8 @@ export interface SyncOptions {
   /** Forgets first that the initial sync was done. */
   full?: boolean | undefined;
   fetch?: typeof fetch;
+  /** Other pauses and limits than the client's own, in ms. */
+  timing?: Pick<ClientOptions, 'timeoutMs' | 'retryPauseMs'>;
 }
 
 /** What a sync answers. It never throws for what happened to one account: that is in the account's result. */
@@ -194,6 +196,7 @@ export function clientOf(options: SyncOptions, token: string): CalendlyClient {
     concurrency: options.concurrency,
     onAttempt: (attempt) => options.onEvent({ type: 'attempt', attempt }),
     ...(options.fetch ? { fetch: options.fetch } : {}),
+    ...options.timing,
   });
 }
 
