@@ -6,6 +6,8 @@ import type { Progress } from './progress.js';
 export interface WithDatabaseOptions {
   /** False leaves a new embedded database without tables. */
   migrate?: boolean;
+  /** False makes no embedded database where there is none; the command then ends with exit code 5. */
+  create?: boolean;
 }
 
 /** Opens the database that the settings name, runs `work` with it, and closes it. */

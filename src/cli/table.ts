@@ -9,7 +9,7 @@ export interface Cell {
 /** The meanings that a colour may carry. */
 export type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'strong';
 
-/** A table for a terminal of so many columns; cells wrap at word ends, so that no row is wider than the terminal. */
+/** A table for a terminal of so many columns; what does not fit into a cell goes on in its next line. */
 export async function drawTable(
   head: string[],
   rows: Cell[][],
@@ -17,15 +17,37 @@ export async function drawTable(
   paint: (text: string, tone: Tone | undefined) => string,
 ): Promise<string> {
   const { default: Table } = await import('cli-table3');
-  const widths = fitWidths([head.map((text) => ({ text })), ...rows], columns);
+  const headCells: Cell[] = head.map((text) => ({ text, tone: 'strong' }));
+  const widths = fitWidths([headCells, ...rows], columns);
+  // Broken here and not by cli-table3, which breaks the colours' own characters too; each line is painted apart.
+  const drawn = (cells: Cell[]) =>
+    cells.map(({ text, tone }, index) =>
+      brokenInto(text, widths?.[index])
+        .map((line) => paint(line, tone))
+        .join('\n'),
+    );
   const table = new Table({
-    head: head.map((text) => paint(text, 'strong')),
+    head: drawn(headCells),
     style: { head: [], border: [], compact: true },
-    wordWrap: true,
-    ...(widths === null ? {} : { colWidths: widths, wrapOnWordBoundary: false }),
+    ...(widths === null ? {} : { colWidths: widths.map((width) => width + 2) }),
   });
-  for (const row of rows) table.push(row.map((cell) => paint(cell.text, cell.tone)));
+  for (const row of rows) table.push(drawn(row));
   return table.toString();
+}
+
+/** Lines of at most `width` characters, broken at a blank where there is one. */
+function brokenInto(text: string, width = Number.POSITIVE_INFINITY): string[] {
+  return text.split('\n').flatMap((line) => {
+    const lines: string[] = [];
+    let rest = line;
+    while (rest.length > width) {
+      const blank = rest.lastIndexOf(' ', width);
+      const end = blank > 0 ? blank : width;
+      lines.push(rest.slice(0, end));
+      rest = rest.slice(end).trimStart();
+    }
+    return [...lines, rest];
+  });
 }
 
 /** The same as tab-separated lines with a head; tabs and newlines inside a cell become blanks. */
@@ -34,7 +56,7 @@ export function plainTable(head: string[], rows: Cell[][]): string {
   return lines.map((cells) => cells.map((text) => text.replace(/[\t\n]+/g, ' ')).join('\t')).join('\n');
 }
 
-/** Column widths that fit, the widest columns shrunk first; null when the table fits as it is. */
+/** Widths of the columns' text that fit, the widest columns shrunk first; null when the table fits as it is. */
 export function fitWidths(rows: Cell[][], columns: number): number[] | null {
   const count = Math.max(0, ...rows.map((row) => row.length));
   const natural = Array.from({ length: count }, (_, index) =>
@@ -51,7 +73,7 @@ export function fitWidths(rows: Cell[][], columns: number): number[] | null {
     widths[widest] = (widths[widest] ?? 0) - 1;
     total--;
   }
-  return widths.map((width) => width + 2);
+  return widths;
 }
 
 function longestLine(text: string): number {

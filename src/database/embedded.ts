@@ -28,6 +28,11 @@ export function embeddedFolder(home: string): string {
   return join(home, 'database');
 }
 
+/** Whether there is an embedded database in that home. */
+export function embeddedExists(home: string): boolean {
+  return existsSync(join(embeddedFolder(home), 'PG_VERSION'));
+}
+
 /**
  * Opens the embedded database of `home`; makes it when it is not there.
  * @throws CalendlySyncError `locked` when another process has it, `settings` when the folder cannot be used

@@ -3,6 +3,7 @@
  * The one place that knows both.
  */
 import type { Config } from '../config.js';
+import { CalendlySyncError } from '../errors.js';
 import { type Database, openServer } from './connection.js';
 
 export interface OpenOptions {
@@ -13,11 +14,14 @@ export interface OpenOptions {
   signal?: AbortSignal | undefined;
   /** False leaves a new embedded database without tables. */
   migrate?: boolean | undefined;
+  /** False refuses to make an embedded database where there is none. */
+  create?: boolean | undefined;
 }
 
 /**
  * Opens the database. A server is not connected to before the first transaction.
- * @throws CalendlySyncError `locked` when another process has the embedded database
+ * @throws CalendlySyncError `locked` when another process has the embedded database, `schema_not_ready` when there is none and
+ * none is to be made
  */
 export async function openDatabase(
   config: Pick<Config, 'databaseUrl' | 'home'>,
@@ -25,7 +29,14 @@ export async function openDatabase(
 ): Promise<Database> {
   if (config.databaseUrl !== null) return openServer(config.databaseUrl);
   // Loaded only here, so that commands on a server read neither this nor WASM.
-  const { openEmbedded } = await import('./embedded.js');
+  const { embeddedExists, embeddedFolder, openEmbedded } = await import('./embedded.js');
+  if (options.create === false && !embeddedExists(config.home)) {
+    throw new CalendlySyncError(
+      'schema_not_ready',
+      `There is no database: DATABASE_URL is not set, and no embedded one is in ${embeddedFolder(config.home)}.`,
+      { hint: 'Set DATABASE_URL, or make an embedded database: calendly-sync migrate' },
+    );
+  }
   const database = await openEmbedded(config.home, {
     onProgress: options.onProgress,
     signal: options.signal,

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { prometheusText } from '../../src/health/prometheus.js';
+import type { HealthReport } from '../../src/health/report.js';
+
+const report: HealthReport = {
+  healthy: false,
+  checked_at: new Date('2026-06-01T12:00:00.500Z'),
+  users: [
+    {
+      user_id: 'a"b\\c\nd',
+      email: 'dana@example.com',
+      last_calendly_sync: new Date('2026-06-01T11:00:00Z'),
+      calendly_initial_sync_complete: true,
+      calendly_webhook_enabled: false,
+      active_calendly_meetings: 148,
+      deleted_calendly_meetings: 27,
+      webhook_synced_meetings: 5,
+      last_meeting_sync: null,
+      webhook_events_received: 5,
+      status: 'error',
+      syncing: false,
+      problems: [{ code: 'stale', message: '', hint: '' }],
+    },
+  ],
+  users_not_connected: 10_000,
+  problems: [],
+  webhook_events: [{ event_type: 'invitee.created', count: 3, last_received: null }],
+  webhook_subscriptions: [],
+  migrations: { applied: [], pending: [{ version: '022', name: 'x' }] },
+};
+
+test('every sample has a number, a head of its own, and labels that are escaped', () => {
+  const lines = prometheusText(report).trimEnd().split('\n');
+  expect(lines).toContain('calendly_sync_healthy 0');
+  expect(lines).toContain('calendly_sync_checked_timestamp_seconds 1780315200.5');
+  expect(lines).toContain('calendly_sync_meetings{user_id="a\\"b\\\\c\\nd",state="active"} 148');
+  expect(lines).toContain('calendly_sync_webhook_events{event_type="invitee.created"} 3');
+  expect(lines).toContain('calendly_sync_migrations_pending 1');
+  expect(lines.join('\n')).not.toContain('dana@example.com');
+  const samples = lines.filter((line) => !line.startsWith('#'));
+  for (const line of samples) expect(line).toMatch(/^[a-z_]+(\{.*\})? -?[\d.e+]+$/);
+  const named = new Set(samples.map((line) => /^[a-z_]+/.exec(line)?.[0]));
+  expect(lines.filter((line) => line.startsWith('# TYPE'))).toHaveLength(named.size);
+  expect(named).not.toContain('calendly_sync_webhook_last_received_timestamp_seconds');
+});

@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest';
+import type { UserState } from '../../src/database/health.js';
+import { type AssessOptions, assessUser } from '../../src/health/status.js';
+
+const now = new Date('2026-06-01T12:00:00Z');
+const ago = (minutes: number) => new Date(now.getTime() - minutes * 60_000);
+const options: AssessOptions = { now, maxAgeMs: 24 * 3_600_000, holderRuns: null };
+
+const run = (status: string, more: Partial<NonNullable<UserState['last_run']>> = {}) => ({
+  status,
+  mode: 'incremental',
+  started_at: ago(11),
+  finished_at: ago(10),
+  error_code: null,
+  error: null,
+  ...more,
+});
+
+const fine: UserState = {
+  user_id: '1',
+  email: 'dana@example.com',
+  account_id: '1',
+  last_calendly_sync: ago(10),
+  calendly_initial_sync_complete: true,
+  calendly_webhook_enabled: false,
+  active_calendly_meetings: 1,
+  deleted_calendly_meetings: 0,
+  webhook_synced_meetings: 0,
+  last_meeting_sync: ago(10),
+  webhook_events_received: 0,
+  lease_owner: null,
+  lease_expires_at: null,
+  last_full_listing_at: ago(60),
+  last_run: run('complete'),
+  pending_failed: 0,
+  pending_error: null,
+};
+
+const assess = (state: Partial<UserState>, more: Partial<AssessOptions> = {}) => {
+  const { status, problems, syncing } = assessUser({ ...fine, ...state }, { ...options, ...more });
+  return { status, syncing, codes: problems.map(({ code }) => code), problems };
+};
+
+describe('a user', () => {
+  test('that was synced lately is ok', () => {
+    expect(assess({})).toEqual({ status: 'ok', syncing: false, codes: [], problems: [] });
+  });
+
+  test('that is not connected was never synced, and is told how to connect', () => {
+    expect(assess({ account_id: null })).toMatchObject({ status: 'never', codes: ['not_connected'] });
+  });
+
+  test('that was never synced is never', () => {
+    const state = { last_calendly_sync: null, calendly_initial_sync_complete: false, last_run: null };
+    expect(assess(state)).toMatchObject({ status: 'never', codes: ['never_synced'] });
+  });
+
+  test('whose sync is older than allowed is stale, with both ages and the command', () => {
+    const { status, problems } = assess({ last_calendly_sync: ago(3 * 24 * 60) });
+    expect(status).toBe('stale');
+    expect(problems).toEqual([
+      {
+        code: 'stale',
+        message: 'the last complete sync was 3 days ago; at most 24 h is allowed',
+        hint: 'calendly-sync sync --user dana@example.com',
+      },
+    ]);
+  });
+
+  test('at the limit is not stale yet', () => {
+    expect(assess({ last_calendly_sync: ago(24 * 60) }).status).toBe('ok');
+  });
+
+  test('whose last run failed is in error, with code, message and time', () => {
+    const failed = run('failed', { error_code: 'calendly_unauthorized', error: 'The token was revoked.' });
+    const { status, problems } = assess({ last_run: failed });
+    expect(status).toBe('error');
+    expect(problems[0]?.message).toBe(
+      'the last sync failed 10 min ago (calendly_unauthorized): The token was revoked.',
+    );
+    expect(problems[0]?.hint).toContain('Make a new token');
+  });
+
+  test('whose run was stopped by a signal is judged by its last complete one', () => {
+    expect(assess({ last_run: run('stopped') }).status).toBe('ok');
+    expect(assess({ last_run: run('stopped'), last_calendly_sync: null }).codes).toEqual(['never_synced']);
+  });
+
+  test('whose run nobody works on any more is in error: crashed', () => {
+    const running = run('running', { finished_at: null });
+    const lease = { lease_owner: '{}', lease_expires_at: ago(-2) };
+    expect(assess({ last_run: running, ...lease })).toMatchObject({ status: 'ok', syncing: true, codes: [] });
+    const crashed = { status: 'error', syncing: false, codes: ['sync_crashed'] };
+    expect(assess({ last_run: running, ...lease }, { holderRuns: false })).toMatchObject(crashed);
+    expect(assess({ last_run: running, ...lease, lease_expires_at: ago(1) })).toMatchObject(crashed);
+    expect(assess({ last_run: running })).toMatchObject(crashed);
+    expect(assess({ last_run: run('crashed') })).toMatchObject(crashed);
+  });
+
+  test('that is marked for a full sync is told so', () => {
+    expect(assess({ calendly_initial_sync_complete: false }).codes).toEqual(['initial_sync_incomplete']);
+  });
+
+  test('whose whole window was not listed for two days is told so', () => {
+    expect(assess({ last_full_listing_at: ago(48 * 60 + 1) }).codes).toEqual(['full_listing_overdue']);
+    expect(assess({ last_full_listing_at: null }).codes).toEqual(['full_listing_overdue']);
+  });
+
+  test('with meetings that wait is told how many and why', () => {
+    const { problems } = assess({ pending_failed: 2, pending_error: 'HTTP 500' });
+    expect(problems[0]?.message).toBe('2 meetings could not be brought up to date: HTTP 500');
+  });
+
+  test('whose name a shell would take apart is quoted in what to type', () => {
+    const { problems } = assess({ last_calendly_sync: ago(9_999), email: "o'hara; rm -rf /@example.com" });
+    expect(problems[0]?.hint).toBe(`calendly-sync sync --user 'o'\\''hara; rm -rf /@example.com'`);
+  });
+});
