@@ -2,7 +2,8 @@
 
 export const SANDBOX_HELP = `
 It answers like api.calendly.com on the endpoints that this tool uses. Host 0 is
-the organization's owner, host 1 a plain member, host 2 an admin.
+the organization's owner, host 1 a plain member, host 2 an admin. Bookings,
+cancellations and no-shows are told to webhook subscriptions within a moment.
 
 Control API (JSON, only from this machine), below URL/_control/:
   POST book         {"host":0,"start":"+36h","minutes":30,"invitees":1,
@@ -21,6 +22,9 @@ Control API (JSON, only from this machine), below URL/_control/:
   POST revoke       {"token":T} or {"host":0}, "how":"revoked" or "expired"
   POST rate-limit   {"limit":50}
   POST advance      {"by":"61s"}  puts its clock forward;  GET clock
+  POST webhooks     {"retry_scale":0.001}  retries come so much sooner
+  POST redeliver    {"delivery":1}  and GET deliveries, with their attempts
+  POST disable-subscription        {"subscription":URI}
   GET, DELETE requests             the log of requests; an empty one
   GET state                        all meetings with their invitees
 

@@ -5,6 +5,7 @@ import { answerProblem, entrance, type GateEnv, guarded, type Manners } from './
 import { oauthRoutes } from './oauth-routes.js';
 import { organizationRoutes } from './organization-routes.js';
 import { notFound } from './problem.js';
+import { subscriptionRoutes } from './subscription-routes.js';
 import type { World } from './world.js';
 
 /** Paths of the API, with the methods that each takes. */
@@ -12,6 +13,8 @@ const ENDPOINTS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^\/oauth\/token$/, ['POST']],
   [/^\/users\/[^/]+$/, ['GET']],
   [/^\/organization_memberships$/, ['GET']],
+  [/^\/webhook_subscriptions$/, ['GET', 'POST']],
+  [/^\/webhook_subscriptions\/[^/]+$/, ['GET', 'DELETE']],
   [/^\/event_types(\/[^/]+)?$/, ['GET']],
   [/^\/scheduled_events(\/[^/]+(\/invitees(\/[^/]+)?)?)?$/, ['GET']],
 ];
@@ -36,5 +39,6 @@ export function createApi(world: World, manners: Manners): Hono<GateEnv> {
   api.use(guarded(world));
   api.route('/', organizationRoutes(world));
   api.route('/', eventRoutes(world));
+  api.route('/', subscriptionRoutes(world));
   return api;
 }

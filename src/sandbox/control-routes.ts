@@ -24,6 +24,9 @@ const ORDERS = {
   revoke: 'revoke',
   advance: 'advance',
   'rate-limit': 'setRateLimit',
+  webhooks: 'setWebhooks',
+  redeliver: 'redeliver',
+  'disable-subscription': 'disableSubscription',
 } as const satisfies Record<string, keyof Control>;
 
 /** Routes below `/_control`. */
@@ -55,6 +58,7 @@ export function controlRoutes(control: Control, log: RequestLog): Hono<ControlEn
     control.clearFaults();
     return c.json({ faults: [] });
   });
+  routes.get('/deliveries', (c) => c.json({ deliveries: control.deliveries() }));
   routes.get('/clock', (c) => c.json(control.clock()));
   routes.all('*', (c) => {
     const paths = [...Object.keys(ORDERS).map((path) => `POST ${path}`), ...READS];
@@ -69,7 +73,15 @@ export function controlRoutes(control: Control, log: RequestLog): Hono<ControlEn
   return routes;
 }
 
-const READS = ['GET state', 'GET requests', 'DELETE requests', 'GET faults', 'DELETE faults', 'GET clock'];
+const READS = [
+  'GET state',
+  'GET requests',
+  'DELETE requests',
+  'GET faults',
+  'DELETE faults',
+  'GET deliveries',
+  'GET clock',
+];
 
 /** The body as JSON, whatever type curl says it is; an empty one is an empty order. */
 async function readOrder(c: Context<ControlEnv>): Promise<unknown> {

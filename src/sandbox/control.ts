@@ -5,9 +5,11 @@
 import { z } from 'zod';
 import { parseDuration } from '../duration.js';
 import { type Agenda, hostNamed, type MeetingView, view } from './agenda.js';
+import type { Deliveries, Delivery } from './deliveries.js';
 import { type FaultInput, type FaultState, faultSchema } from './faults.js';
 import { formatInstant } from './instant.js';
 import { OrderError, type OrderInput, orderSchemas } from './orders.js';
+import type { SubscriptionResource } from './subscriptions.js';
 import type { TokenPair } from './tokens.js';
 import type { World } from './world.js';
 
@@ -27,6 +29,12 @@ const adminSchemas = {
       'name a token or a host',
     ),
   advance: z.strictObject({ by: z.string() }),
+  webhooks: z.strictObject({
+    /** Retries follow each other and are given up so much faster (0.001) or slower. */
+    retry_scale: z.number().positive(),
+  }),
+  redeliver: z.strictObject({ delivery: z.int().positive() }),
+  disable: z.strictObject({ subscription: z.string() }),
   rateLimit: z.strictObject({ limit: z.int().positive() }),
 };
 
@@ -59,6 +67,13 @@ export interface Control {
   /** Puts the sandbox's clock forward: windows pass, page tokens go stale, access tokens expire. */
   advance(order: z.input<typeof adminSchemas.advance>): { now: string };
   setRateLimit(order: z.input<typeof adminSchemas.rateLimit>): { limit: number };
+  /** Webhooks sent so far, with each attempt. */
+  deliveries(): Delivery[];
+  /** Sends a webhook once more. */
+  redeliver(order: z.input<typeof adminSchemas.redeliver>): { delivery: number };
+  /** Gives up on a subscription at once, as a day of failed deliveries would. */
+  disableSubscription(order: z.input<typeof adminSchemas.disable>): SubscriptionResource;
+  setWebhooks(order: z.input<typeof adminSchemas.webhooks>): { retry_scale: number };
   clock(): { now: string };
   /** Every visible meeting in the order of its start, as the API would show it; made one after the other. */
   meetings(): IterableIterator<MeetingView>;
@@ -67,7 +82,7 @@ export interface Control {
 }
 
 /** Binds the operations to a world. */
-export function createControl(world: World, agenda: Agenda): Control {
+export function createControl(world: World, agenda: Agenda, deliveries: Deliveries): Control {
   const { clock, faults, tokens, allowance } = world;
   function* meetings() {
     for (const meeting of world.store.walk({ hosts: null })) yield view(meeting);
@@ -113,6 +128,24 @@ export function createControl(world: World, agenda: Agenda): Control {
       const { limit } = checked(adminSchemas.rateLimit, order);
       allowance.setLimit(limit);
       return { limit };
+    },
+    deliveries: deliveries.list,
+    redeliver(order) {
+      const { delivery } = checked(adminSchemas.redeliver, order);
+      if (!deliveries.repeat(delivery)) throw new OrderError(`There is no delivery ${delivery} to repeat`);
+      return { delivery };
+    },
+    disableSubscription(order) {
+      const { subscription: uri } = checked(adminSchemas.disable, order);
+      const subscription = world.subscriptions.find(uri);
+      if (!subscription) throw new OrderError(`There is no subscription ${uri}`);
+      world.subscriptions.disable(subscription);
+      return structuredClone(subscription.resource);
+    },
+    setWebhooks(order) {
+      const { retry_scale } = checked(adminSchemas.webhooks, order);
+      deliveries.setRetryScale(retry_scale);
+      return { retry_scale };
     },
     clock: now,
     meetings,

@@ -10,6 +10,7 @@ import { createAgenda } from './agenda.js';
 import { createApi } from './app.js';
 import { type Control, createControl } from './control.js';
 import { controlRoutes } from './control-routes.js';
+import { createDeliveries } from './deliveries.js';
 import type { RequestListener } from './gate.js';
 import { OAUTH_CLIENT } from './oauth-routes.js';
 import type { Role } from './people.js';
@@ -66,7 +67,9 @@ export interface Sandbox {
   resetLog(): void;
   /** Hears of each request before it is answered, and holds it until its promise is done. @returns stops listening */
   onRequest(listener: RequestListener): () => void;
-  /** Stops listening and drops all connections. */
+  /** Done when no webhook is on its way and none waits to be sent again. */
+  deliveriesSettled(): Promise<void>;
+  /** Stops listening, drops all connections and all webhooks on their way. */
   close(): Promise<void>;
 }
 
@@ -82,10 +85,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     pageTokenLifetimeMs: options.pageTokenLifetime ?? 300_000,
     exclusiveBounds: options.exclusiveBounds ?? false,
   });
-  const control = createControl(
-    world,
-    createAgenda(world, seed, () => {}),
-  );
+  const deliveries = createDeliveries(world.subscriptions, world.clock);
+  const control = createControl(world, createAgenda(world, seed, deliveries.announce), deliveries);
   const listeners = new Set<RequestListener>();
   const manners = { latencyMs: options.latency ?? 0, listeners, onAnswer: options.onAnswer ?? (() => {}) };
   const app = new Hono<{ Bindings: HttpBindings }>();
@@ -112,7 +113,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    close,
+    deliveriesSettled: deliveries.settled,
+    close() {
+      deliveries.close();
+      return close();
+    },
   };
 }
 

@@ -9,6 +9,7 @@ import { createPageTokens, type PageTokens } from './paging.js';
 import { createOrganization, type Host, type Organization } from './people.js';
 import { createRequestLog, type RequestLog } from './request-log.js';
 import { createStore, type Store } from './store.js';
+import { createSubscriptions, type Subscriptions } from './subscriptions.js';
 import { createTokens, type Tokens } from './tokens.js';
 
 /** What a world is made of. */
@@ -37,6 +38,7 @@ export interface World {
   /** `/oauth/token` has an allowance of its own. */
   oauthAllowance: Allowance;
   faults: Faults;
+  subscriptions: Subscriptions;
   log: RequestLog;
   clock: Clock;
   pages: PageTokens;
@@ -61,6 +63,7 @@ export function createWorld(options: WorldOptions): World {
     allowance: createAllowance(options.rateLimit, clock.now),
     oauthAllowance: createAllowance(OAUTH_LIMIT, clock.now),
     faults: createFaults(seed),
+    subscriptions: createSubscriptions(seed, clock.stamp),
     log: createRequestLog(),
     clock,
     pages: createPageTokens(seed, options.pageTokenLifetimeMs, clock.now),
