@@ -37,6 +37,7 @@ export async function openDatabase(
       { hint: 'Set DATABASE_URL, or make an embedded database: calendly-sync migrate' },
     );
   }
+  const isNew = !embeddedExists(config.home);
   const database = await openEmbedded(config.home, {
     onProgress: options.onProgress,
     signal: options.signal,
@@ -47,7 +48,9 @@ export async function openDatabase(
     },
   });
   options.onNotice?.(
-    `Embedded database in ${database.label} (your own Postgres instead: DATABASE_URL=postgres://user:password@host/name)`,
+    isNew
+      ? `Made an embedded database in ${database.label}. For a Postgres of your own: DATABASE_URL=postgres://user:password@host/name`
+      : `Embedded database: ${database.label}`,
   );
   return database;
 }

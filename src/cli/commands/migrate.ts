@@ -1,4 +1,5 @@
 /** `migrate`: brings the database to the newest schema. */
+import type { Database } from '../../database/connection.js';
 import { EXIT } from '../../errors.js';
 import {
   type CommandContext,
@@ -25,25 +26,26 @@ export const migrate: DefineCommand = {
 };
 
 async function run(context: CommandContext, flags: MigrateFlags): Promise<CommandResult> {
-  const { openServer } = await import('../../database/connection.js');
-  const database = openServer(context.config.databaseUrl ?? '');
-  try {
-    if (flags.status) return await status(context, database);
-    const { migrate } = await import('../../database/migrations/migrate.js');
-    const result = await migrate(database, { to: flags.to, signal: context.signal });
-    for (const { version, name, ms } of result.applied)
-      context.output.result(`✅ ${version} ${name} (${ms} ms)`, 'good');
-    if (result.applied.length === 0) context.output.result('Nothing to do: all migrations are applied.');
-    return { document: result };
-  } finally {
-    await database.close();
-  }
+  const { withDatabase } = await import('../database.js');
+  if (flags.status) return withDatabase(context, (database) => status(context, database), { create: false });
+  // A new embedded database comes without tables here, so that this command says what it applies.
+  return withDatabase(context, (database) => apply(context, database, flags), { migrate: false });
 }
 
-async function status(
-  { output }: CommandContext,
-  database: import('../../database/connection.js').Database,
+async function apply(
+  { output, signal }: CommandContext,
+  database: Database,
+  flags: MigrateFlags,
 ): Promise<CommandResult> {
+  const { migrate } = await import('../../database/migrations/migrate.js');
+  const result = await migrate(database, { to: flags.to, signal });
+  for (const { version, name, ms } of result.applied)
+    output.result(`✅ ${version} ${name} (${ms} ms)`, 'good');
+  if (result.applied.length === 0) output.result('Nothing to do: all migrations are applied.');
+  return { document: result };
+}
+
+async function status({ output }: CommandContext, database: Database): Promise<CommandResult> {
   const { migrationStatus } = await import('../../database/migrations/status.js');
   const found = await migrationStatus(database);
   await output.table(

@@ -24,21 +24,21 @@ export const rollback: DefineCommand = {
   },
 };
 
-async function run({ config, output, signal }: CommandContext, flags: RollbackFlags): Promise<CommandResult> {
+async function run(context: CommandContext, flags: RollbackFlags): Promise<CommandResult> {
+  const { output, signal } = context;
   if (!flags.yes) {
     throw new CalendlySyncError('usage', 'A rollback drops tables and columns.', {
       hint: 'Add --yes to do it.',
     });
   }
-  const { openServer } = await import('../../database/connection.js');
-  const database = openServer(config.databaseUrl ?? '');
-  try {
-    const { rollback } = await import('../../database/migrations/rollback.js');
-    const result = await rollback(database, { to: flags.to, signal });
-    for (const { version, name } of result.rolled_back) output.result(`↩ ${version} ${name}`);
-    if (result.rolled_back.length === 0) output.result('Nothing to roll back.');
-    return { document: result };
-  } finally {
-    await database.close();
-  }
+  const [{ withDatabase }, { rollback }] = await Promise.all([
+    import('../database.js'),
+    import('../../database/migrations/rollback.js'),
+  ]);
+  const result = await withDatabase(context, (database) => rollback(database, { to: flags.to, signal }), {
+    create: false,
+  });
+  for (const { version, name } of result.rolled_back) output.result(`↩ ${version} ${name}`);
+  if (result.rolled_back.length === 0) output.result('Nothing to roll back.');
+  return { document: result };
 }
