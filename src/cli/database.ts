@@ -12,7 +12,7 @@ export interface WithDatabaseOptions {
 
 /** Opens the database that the settings name, runs `work` with it, and closes it. */
 export async function withDatabase<T>(
-  { config, output, signal }: CommandContext,
+  { config, output, signal }: Pick<CommandContext, 'config' | 'output' | 'signal'>,
   work: (database: Database) => Promise<T>,
   options: WithDatabaseOptions = {},
 ): Promise<T> {

@@ -1,6 +1,7 @@
 /** All commands, in the order of `--help`. Each file loads what it needs only when its command runs. */
 import type { DefineCommand } from '../command.js';
 import { cleanWebhooks } from './clean-webhooks.js';
+import { demo } from './demo.js';
 import { forceFull } from './force-full.js';
 import { health } from './health.js';
 import { migrate } from './migrate.js';
@@ -15,5 +16,6 @@ export const commands: readonly DefineCommand[] = [
   forceFull,
   health,
   cleanWebhooks,
+  demo,
   sandbox,
 ];

@@ -1,0 +1,44 @@
+import { readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { start, temporaryFolder } from '../support/program.js';
+
+/** Settings that would lead the demo astray if it heeded them. */
+const FOREIGN = {
+  DATABASE_URL: 'postgres://nobody:very-secret@127.0.0.1:9/nowhere',
+  CALENDLY_TOKEN: 'a-token-of-somebody',
+  CALENDLY_API_URL: 'http://127.0.0.1:9',
+};
+
+test('the demo tells the whole story, checks it, answers one document, and leaves nothing behind', async () => {
+  const TMPDIR = temporaryFolder();
+  const { code, stdout, stderr } = await start(['demo', '--json'], { ...FOREIGN, TMPDIR }).ended;
+  expect(stderr).not.toContain('✖');
+  expect(code).toBe(0);
+  const { command, ok, steps } = JSON.parse(stdout);
+  expect({ command, ok }).toEqual({ command: 'demo', ok: true });
+  expect(steps.map((step: { command?: string }) => step.command ?? 'happened')).toEqual([
+    'calendly-sync migrate',
+    'calendly-sync sync',
+    'happened',
+    'calendly-sync sync',
+    'calendly-sync health',
+  ]);
+  expect(steps[1].document.users[0]).toMatchObject({ mode: 'full', status: 'complete' });
+  expect(steps[3].document.totals).toMatchObject({ new: 4, deleted: 3, updated: 0 });
+  expect(steps[4].document.healthy).toBe(true);
+  expect(readdirSync(TMPDIR)).toEqual([]);
+});
+
+test('a demo that is stopped in the middle leaves nothing behind either', async () => {
+  const TMPDIR = temporaryFolder();
+  const { child, ended, output } = start(['demo'], { TMPDIR });
+  while (!output().stdout.includes('$ calendly-sync sync')) {
+    if (child.exitCode !== null) throw new Error(output().stderr);
+    await sleep(20);
+  }
+  child.kill('SIGTERM');
+  const { code } = await ended;
+  expect(code).toBe(143);
+  expect(readdirSync(TMPDIR)).toEqual([]);
+});
