@@ -33,7 +33,7 @@ E is an event's URI or id. I is an invitee's URI, id or e-mail. A start is +36h,
 "name":…}. Kinds of faults: status (with "status":503, "headers", "body", and
 "bare":true for no rate-limit headers), html, truncated, other-shape, empty,
 hang, slow ("ms"), reset, reset-body, redirect ("to"), next-page-elsewhere
-("to"), page-twice.
+("to"), page-twice, stale-token.
 
 Examples:
   $ calendly-sync sandbox --port 8788 --latency 120

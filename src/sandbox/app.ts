@@ -1,10 +1,10 @@
 /** All routes of the sandbox as one fetch-style application: the API as Calendly has it, and the control beside it. */
 import { Hono } from 'hono';
 import { eventRoutes } from './event-routes.js';
-import { answerProblem, entrance, type GateEnv, guarded, type Manners } from './gate.js';
+import { entrance, type GateEnv, guarded, type Manners } from './gate.js';
 import { oauthRoutes } from './oauth-routes.js';
 import { organizationRoutes } from './organization-routes.js';
-import { notFound } from './problem.js';
+import { answerProblem, notFound } from './problem.js';
 import { subscriptionRoutes } from './subscription-routes.js';
 import type { World } from './world.js';
 

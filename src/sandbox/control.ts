@@ -8,6 +8,7 @@ import { type Agenda, hostNamed, type MeetingView, view } from './agenda.js';
 import type { Deliveries, Delivery } from './deliveries.js';
 import { type FaultInput, type FaultState, faultSchema } from './faults.js';
 import { formatInstant } from './instant.js';
+import { type Place, placeOf } from './meeting.js';
 import { OrderError, type OrderInput, orderSchemas } from './orders.js';
 import type { SubscriptionResource } from './subscriptions.js';
 import type { TokenPair } from './tokens.js';
@@ -85,7 +86,15 @@ export interface Control {
 export function createControl(world: World, agenda: Agenda, deliveries: Deliveries): Control {
   const { clock, faults, tokens, allowance } = world;
   function* meetings() {
-    for (const meeting of world.store.walk({ hosts: null })) yield view(meeting);
+    let beyond: Place | null = null;
+    // In batches that begin again where the last one ended, so that changes in between do no harm.
+    for (;;) {
+      const batch = [...take(world.store.walk({ hosts: null, beyond }), BATCH)];
+      for (const meeting of batch) yield view(meeting);
+      const last = batch.at(-1);
+      if (!last || batch.length < BATCH) return;
+      beyond = placeOf(last);
+    }
   }
   const now = () => ({ now: formatInstant(clock.now()) });
   return {
@@ -151,6 +160,16 @@ export function createControl(world: World, agenda: Agenda, deliveries: Deliveri
     meetings,
     state: () => [...meetings()],
   };
+}
+
+const BATCH = 200;
+
+function* take<Item>(items: Iterable<Item>, count: number) {
+  let left = count;
+  for (const item of items) {
+    yield item;
+    if (--left === 0) return;
+  }
 }
 
 function checked<Schema extends z.ZodType>(schema: Schema, order: unknown): z.output<Schema> {

@@ -19,6 +19,7 @@ export const FAULT_KINDS = {
   redirect: 'redirects to the same path at the origin `to`',
   'next-page-elsewhere': 'links the next page at the origin `to`',
   'page-twice': 'links the page itself as the next page',
+  'stale-token': 'answers 400 to a page token, as if it had gone stale',
 } as const;
 
 export type FaultKind = keyof typeof FAULT_KINDS;
@@ -89,6 +90,7 @@ export function createFaults(seed: number): Faults {
         if (rule.method && rule.method.toUpperCase() !== method) continue;
         if (rule.match && !new RegExp(rule.match).test(pathAndQuery)) continue;
         if (ON_LISTINGS.has(rule.kind) && !(method === 'GET' && LISTINGS.test(pathAndQuery))) continue;
+        if (rule.kind === 'stale-token' && !/[?&]page_token=/.test(pathAndQuery)) continue;
         if (rule.passed++ < rule.after) continue;
         if (rule.rate < 1 && random() >= rule.rate) continue;
         rule.hits++;

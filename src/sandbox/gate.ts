@@ -7,7 +7,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import type { Allowance, Allowed } from './allowance.js';
 import { misbehave, RESPONSE_ALREADY_SENT } from './misbehaviour.js';
 import type { Host } from './people.js';
-import { insufficientScope, Problem, unauthenticated } from './problem.js';
+import { insufficientScope, unauthenticated } from './problem.js';
 import type { RequestEntry } from './request-log.js';
 import type { Scopes } from './tokens.js';
 import type { World } from './world.js';
@@ -106,13 +106,6 @@ export function requireScope(scope: string): MiddlewareHandler<GateEnv> {
     if (scopes !== null && !scopes.includes(scope)) throw insufficientScope(scope);
     await next();
   };
-}
-
-/** Turns a thrown problem into its answer. */
-export function answerProblem(thrown: Error): Response {
-  if (thrown instanceof Problem) return Response.json(thrown.body, { status: thrown.status });
-  // A defect of the sandbox itself must not look like one of Calendly.
-  return Response.json({ title: 'Sandbox Defect', message: thrown.stack ?? thrown.message }, { status: 500 });
 }
 
 const REFUSALS = {

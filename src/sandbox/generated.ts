@@ -3,7 +3,7 @@
  * million of them need no memory. Knows no store and no HTTP.
  */
 import type { Catalog } from './catalog.js';
-import { eventIdOf, eventNumberOf, uriOf, uuidOf } from './identifiers.js';
+import { eventIdOf, eventNumberOf, shortIdOf, uriOf, uuidOf } from './identifiers.js';
 import { formatInstant, HOUR, MINUTE, type Micros } from './instant.js';
 import { createInvitee, inviteeUri, noShowMark } from './invitee.js';
 import { isConference, locationBy } from './location.js';
@@ -146,7 +146,7 @@ function makeInvitee(world: World, number: number, index: number, event: EventRe
   // The first invitee makes the event; the others of a group join until shortly before it.
   const createdAt = index === 0 ? created : created + Math.floor(random() * Math.max(1, until - created));
   const invitee = createInvitee({
-    id: inviteeId(seed, number, index),
+    id: inviteeId(frame, number, index),
     event: event.uri,
     ...person,
     createdAt,
@@ -162,7 +162,10 @@ function makeInvitee(world: World, number: number, index: number, event: EventRe
   return invitee;
 }
 
-const inviteeId = (seed: number, number: number, index: number) => uuidOf(seed, number, 36, index);
+function inviteeId(frame: scenario.Frame, number: number, index: number): string {
+  const idOf = scenario.isOld(frame, number) ? shortIdOf : uuidOf;
+  return idOf(frame.seed, number, 36, index);
+}
 
 function answersBy(random: Random) {
   const answers = [
@@ -229,7 +232,7 @@ function linkChain(world: World, number: number, meeting: Meeting): void {
   const invitee = meeting.invitees[0];
   if (!invitee) return;
   const inviteeIn = (other: number) =>
-    inviteeUri(uriOf('scheduled_events', idFor(other)), inviteeId(frame.seed, other, 0));
+    inviteeUri(uriOf('scheduled_events', idFor(other)), inviteeId(frame, other, 0));
   if (previous !== null) invitee.old_invitee = inviteeIn(previous);
   if (next === null) return;
   const at = formatInstant(scenario.rescheduledAt(frame, number));

@@ -70,7 +70,15 @@ function base32(value: number, length: number): string {
 }
 
 function uuidFrom(a: number, b: number, c: number, d: number): string {
-  const hex = [a, b, c, d].map((part) => part.toString(16).padStart(8, '0')).join('');
   const variant = '89ab'[c >>> 30];
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
+  const [bHex, cHex] = [hex(b), hex(c)];
+  return `${hex(a)}-${bHex.slice(0, 4)}-4${bHex.slice(5)}-${variant}${cHex.slice(1, 4)}-${cHex.slice(4)}${hex(d)}`;
+}
+
+/** Every byte as two hexadecimal digits: looking four up is far quicker than toString(16) on 32 bits. */
+const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+function hex(value: number): string {
+  const byte = (shift: number) => BYTES[(value >>> shift) & 0xff] ?? '';
+  return byte(24) + byte(16) + byte(8) + byte(0);
 }

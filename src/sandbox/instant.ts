@@ -13,12 +13,28 @@ export const DAY: Micros = 24 * HOUR;
 
 /** The instant as `2026-01-31T09:00:00.123456Z`; with fewer digits the rest is cut off, with none the point too. */
 export function formatInstant(at: Micros, digits = 6): string {
-  const seconds = Math.floor(at / SECOND);
-  const whole = new Date(seconds * 1_000).toISOString().slice(0, 19);
-  const fraction = String(at - seconds * SECOND)
-    .padStart(6, '0')
-    .slice(0, digits);
-  return digits > 0 ? `${whole}.${fraction}Z` : `${whole}Z`;
+  const day = Math.floor(at / DAY);
+  const seconds = Math.floor((at - day * DAY) / SECOND);
+  const time = `${two(Math.floor(seconds / 3_600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  if (digits === 0) return `${dateOf(day)}T${time}Z`;
+  const fraction = String(1_000_000 + (at - day * DAY - seconds * SECOND)).slice(1, 1 + digits);
+  return `${dateOf(day)}T${time}.${fraction}Z`;
+}
+
+const two = (value: number): string => (value < 10 ? `0${value}` : `${value}`);
+
+/** Dates by day since 1970. A listing formats a dozen instants of each meeting, and Date is slow at it. */
+const dates = new Map<number, string>();
+
+function dateOf(day: number): string {
+  let date = dates.get(day);
+  if (date === undefined) {
+    date = new Date(day * 86_400_000).toISOString().slice(0, 10);
+    // A few thousand days are all that a sandbox shows; whoever edits in more starts over.
+    if (dates.size > 10_000) dates.clear();
+    dates.set(day, date);
+  }
+  return date;
 }
 
 /** The instant that a UTC text with zero to six fraction digits stands for; null when it is none. */

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Fault } from './faults.js';
+import { answerProblem, staleToken } from './problem.js';
 
 /** The request that is hit. */
 export interface Victim {
@@ -15,6 +16,8 @@ export interface Victim {
 /** The answer of a request that meets the fault; null when the connection itself was spoiled and nothing can be added. */
 export async function misbehave(fault: Fault, victim: Victim): Promise<Response | null> {
   switch (fault.kind) {
+    case 'stale-token':
+      return answerProblem(staleToken());
     case 'status':
       return failure(fault);
     case 'html':

@@ -5,7 +5,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Micros } from './instant.js';
 import type { Place } from './meeting.js';
-import { invalidArgument } from './problem.js';
+import { staleToken } from './problem.js';
 import type { Collection } from './resources.js';
 
 /** Up to `limit` rows beyond the place (from an end when null), nearest first. */
@@ -61,7 +61,7 @@ export function pageOf<Row>({ url, caller, count, tokens, fetch }: PageRequest<R
   const query = queryKey(url, caller);
   const token = url.searchParams.get('page_token');
   const from = token === null ? { place: null, backward: false } : tokens.read(query, token);
-  if (from === null) throw invalidArgument({ parameter: 'page_token', message: 'is invalid' });
+  if (from === null) throw staleToken();
   const found = fetch(from.place, from.backward, count + 1);
   const rows = found.slice(0, count);
   const more = found.length > count;

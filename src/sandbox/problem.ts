@@ -29,6 +29,11 @@ export function invalidArgument(...details: ProblemDetail[]): Problem {
   return new Problem(400, 'Invalid Argument', 'The supplied parameters are invalid.', { details });
 }
 
+/** 400 for a page token that is too old, was made for another query, or was never made. */
+export function staleToken(): Problem {
+  return invalidArgument({ parameter: 'page_token', message: 'is invalid' });
+}
+
 export function unauthenticated(message: string): Problem {
   return new Problem(401, 'Unauthenticated', message);
 }
@@ -45,4 +50,11 @@ export function insufficientScope(scope: string): Problem {
 
 export function notFound(): Problem {
   return new Problem(404, 'Resource Not Found', 'The server could not find the requested resource.');
+}
+
+/** Turns a thrown problem into its answer. */
+export function answerProblem(thrown: Error): Response {
+  if (thrown instanceof Problem) return Response.json(thrown.body, { status: thrown.status });
+  // A defect of the sandbox itself must not look like one of Calendly.
+  return Response.json({ title: 'Sandbox Defect', message: thrown.stack ?? thrown.message }, { status: 500 });
 }

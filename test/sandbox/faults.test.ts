@@ -118,6 +118,16 @@ describe('faults', () => {
     expect(new Set(rows.map(({ uri }) => uri)).size).toBe(30);
   });
 
+  it('refuse a page token as stale, and no first page', async () => {
+    const sandbox = await faulty({ kind: 'stale-token' });
+    const first = await ask(sandbox, eventsPath(sandbox));
+    expect(first.status).toBe(200);
+    const { status, body } = await ask(sandbox, first.body.pagination.next_page);
+    expect(status).toBe(400);
+    expect(body.details).toEqual([{ parameter: 'page_token', message: 'is invalid' }]);
+    expect((await ask(sandbox, first.body.pagination.next_page)).status).toBe(200);
+  });
+
   it('hit only what they are meant for: path, method, after how many, how many', async () => {
     const sandbox = await faulty({ kind: 'status', match: '/invitees$', method: 'get', after: 2, count: 2 });
     const { event } = sandbox.control.book();
