@@ -7,7 +7,7 @@ import type { Host } from './people.js';
 import type { EventTypeResource } from './resources.js';
 
 /** An event type and how the sandbox treats it. */
-export interface CatalogEntry {
+interface CatalogEntry {
   resource: EventTypeResource;
   /** Deleted at Calendly: meetings still name it, no listing does. */
   retired: boolean;

@@ -40,7 +40,7 @@ const adminSchemas = {
 };
 
 /** Tokens that `grant` makes: a personal one, an OAuth pair and a code that `/oauth/token` takes once. */
-export interface Grant {
+interface Grant {
   token: string;
   pair: TokenPair;
   code: string;

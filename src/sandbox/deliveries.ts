@@ -11,7 +11,7 @@ import type { EventResource } from './resources.js';
 import type { Subscription, Subscriptions } from './subscriptions.js';
 
 /** One try to send a delivery: the status, or why there was none. */
-export interface Attempt {
+interface Attempt {
   at: string;
   status: number | null;
   error: string | null;

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { randomOf } from './random.js';
 
 /** Every way to go wrong, with what it does. */
-export const FAULT_KINDS = {
+const FAULT_KINDS = {
   status: 'answers `status` with the error body of that status, or with `body`',
   html: 'answers 200 with an HTML page',
   truncated: 'answers the first half of the JSON as if it were whole',

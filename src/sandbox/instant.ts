@@ -6,7 +6,7 @@
 /** Microseconds since 1970-01-01T00:00:00Z; exact as a number until the year 2255. */
 export type Micros = number;
 
-export const SECOND: Micros = 1_000_000;
+const SECOND: Micros = 1_000_000;
 export const MINUTE: Micros = 60 * SECOND;
 export const HOUR: Micros = 60 * MINUTE;
 export const DAY: Micros = 24 * HOUR;

@@ -13,9 +13,6 @@ export function makeOdd(meeting: Meeting, ordinal: number): void {
   ODDITIES[ordinal % ODDITIES.length]?.(meeting.event, meeting.invitees);
 }
 
-/** How many kinds of oddity there are. */
-export const oddityCount = (): number => ODDITIES.length;
-
 function named(name: string): Oddity {
   return (_event, invitees) => {
     for (const invitee of invitees) invitee.name = name;

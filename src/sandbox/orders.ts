@@ -98,8 +98,8 @@ export const orderSchemas = {
   restore: z.strictObject({ event }),
 } as const;
 
-export type Orders = typeof orderSchemas;
-export type OrderName = keyof Orders;
+type Orders = typeof orderSchemas;
+type OrderName = keyof Orders;
 /** What a caller writes. */
 export type OrderInput<Name extends OrderName> = z.input<Orders[Name]>;
 /** What the operation gets. */

@@ -18,7 +18,7 @@ export interface UserResource {
 }
 
 /** One row of `event_memberships`: a host of the event. */
-export interface EventMembership {
+interface EventMembership {
   user: string;
   user_email?: string;
   user_name?: string;
@@ -76,15 +76,14 @@ export interface Payment {
 }
 
 /** Marketing parameters of the booking link; all are present, each may be null. */
-export const TRACKING_FIELDS = [
-  'utm_campaign',
-  'utm_source',
-  'utm_medium',
-  'utm_content',
-  'utm_term',
-  'salesforce_uuid',
-] as const;
-export type Tracking = Record<(typeof TRACKING_FIELDS)[number], string | null>;
+export interface Tracking {
+  utm_campaign: string | null;
+  utm_source: string | null;
+  utm_medium: string | null;
+  utm_content: string | null;
+  utm_term: string | null;
+  salesforce_uuid: string | null;
+}
 
 export interface InviteeResource {
   uri: string;

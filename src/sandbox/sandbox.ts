@@ -43,7 +43,7 @@ export interface SandboxOptions {
 }
 
 /** A user of the sandbox and the token that stands for them. */
-export interface SandboxHost {
+interface SandboxHost {
   token: string;
   uri: string;
   email: string;

@@ -7,7 +7,7 @@ import { parseInstant } from './instant.js';
 import { comparePlaces, isHostedBy, type Meeting, meetingId, type Place, placeOf } from './meeting.js';
 
 /** Which meetings a walk passes. Starts are inclusive unless said otherwise. */
-export interface Walk {
+interface Walk {
   /** Only meetings of these users; null for all. */
   hosts: ReadonlySet<string> | null;
   /** Only places after (or, backward, before) this one. */

@@ -13,7 +13,7 @@ export const WEBHOOK_EVENTS = [
   'event_type.updated',
   'event_type.deleted',
 ] as const;
-export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
+type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
 /** A subscription as the API shows it. */
 export interface SubscriptionResource {

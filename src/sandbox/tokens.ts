@@ -9,9 +9,7 @@ import type { Host } from './people.js';
 export type Scopes = readonly string[] | null;
 
 /** A token's state when somebody uses it. */
-export type Lookup =
-  | { state: 'valid'; host: Host; scopes: Scopes }
-  | { state: 'unknown' | 'expired' | 'revoked' };
+type Lookup = { state: 'valid'; host: Host; scopes: Scopes } | { state: 'unknown' | 'expired' | 'revoked' };
 
 /** A pair as `/oauth/token` answers it. */
 export interface TokenPair {
