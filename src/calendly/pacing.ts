@@ -82,9 +82,8 @@ export function afterAnswer(allowance: Allowance, headers: RateHeaders | null, n
     const inWindow = allowance.knowledge === 'known' && now < allowance.resetAt;
     return inWindow ? allowance : { ...allowance, knowledge: 'none', blindRefusals: 0 };
   }
-  // "0 seconds" with nothing left would let requests through at once, and several of them within the window's last second.
-  const seconds = Math.max(headers.resetSeconds, headers.remaining > 0 ? 0 : 1);
-  const resetAt = now + seconds * 1_000;
+  // "0 seconds" means some part of one: believed as it stands, it would let several probes through within that second.
+  const resetAt = now + Math.max(headers.resetSeconds, 1) * 1_000;
   const sameWindow =
     allowance.knowledge === 'known' &&
     now < allowance.resetAt &&

@@ -180,8 +180,9 @@ async function applyInvitees(
 
 /** The fingerprint to remember: the read event's own; none when somebody wrote in between, so that the next run looks again. */
 function markOf(reading: Reading, stored: StoredMeeting | null, contested: boolean): string | null {
+  if (reading.complete && contested) return null;
   if (!reading.complete || reading.event === null) return stored?.fingerprint ?? null;
-  return contested ? null : reading.fingerprint;
+  return reading.fingerprint;
 }
 
 /** Which invitees of one meeting a reading adds, changes and removes. Pure. */

@@ -155,7 +155,10 @@ export function sameJson(a: unknown, b: unknown): boolean {
   }
   if (!isJson(a) || !isJson(b)) return false;
   const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => key in b && sameJson(a[key], b[key]));
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]))
+  );
 }
 
 /** Equality of all columns that both rows have. */

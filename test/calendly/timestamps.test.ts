@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { queryTime, resourcePath } from '../../src/calendly/client.js';
+import { parseJson } from '../../src/calendly/json.js';
+import { canonicalTimestamp } from '../../src/calendly/timestamps.js';
+
+describe('timestamps', () => {
+  it('keep every microsecond, whatever the number of digits', () => {
+    fc.assert(
+      fc.property(
+        fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }),
+        fc.integer({ min: 0, max: 999_999 }),
+        fc.integer({ min: 0, max: 6 }),
+        (date, micros, digits) => {
+          const second = date.toISOString().slice(0, 19);
+          const fraction = String(micros).padStart(6, '0').slice(0, digits);
+          const written = digits === 0 ? `${second}Z` : `${second}.${fraction}Z`;
+          expect(canonicalTimestamp(written)).toBe(`${second}.${fraction.padEnd(6, '0')}Z`);
+        },
+      ),
+    );
+  });
+
+  it('are read in other zones, and refused where they are none', () => {
+    expect(canonicalTimestamp('2025-01-01T01:30:00.5+02:00')).toBe('2024-12-31T23:30:00.500000Z');
+    expect(canonicalTimestamp('2025-01-01T01:30Z')).toBe('2025-01-01T01:30:00.000000Z');
+    for (const none of [null, undefined, '', 'soon', '2025-01-01', '2025-13-01T00:00:00Z']) {
+      expect(canonicalTimestamp(none)).toBeNull();
+    }
+  });
+
+  it('are sent with six digits, never three', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 4_000_000_000_000 }), (ms) => {
+        expect(queryTime(ms)).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+        expect(Date.parse(queryTime(ms))).toBe(ms);
+      }),
+    );
+  });
+});
+
+describe('resource URIs', () => {
+  it('give their path, whatever host they name', () => {
+    expect(resourcePath('https://api.calendly.com/scheduled_events/ABC')).toBe('/scheduled_events/ABC');
+    expect(resourcePath('http://evil.example/scheduled_events/ABC/')).toBe('/scheduled_events/ABC');
+    expect(() => resourcePath('ABC')).toThrow('no URI');
+    expect(() => resourcePath('https://api.calendly.com/')).toThrow('no URI');
+  });
+});
+
+describe('JSON', () => {
+  it('becomes storable in Postgres: no U+0000, no half surrogate', () => {
+    expect(parseJson('{"a":"x\\u0000y","b":["\\ud800"],"c\\u0000":1}')).toEqual({
+      a: 'x\ufffdy',
+      b: ['\ufffd'],
+      'c\ufffd': 1,
+    });
+    expect(parseJson('{"pair":"\\ud83d\\ude00"}')).toEqual({ pair: '😀' });
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const clean = JSON.stringify(parseJson(JSON.stringify(value)));
+        expect(clean).not.toMatch(/\\u0000|\\ud[89a-f]/i);
+      }),
+    );
+  });
+});
