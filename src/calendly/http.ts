@@ -60,6 +60,8 @@ export type Send = <T>(
 
 /** Retries after network errors, 5xx and answers that are none; six attempts in all. */
 const RETRIES = 5;
+/** Where nothing was ever understood, the address is probably wrong or the network down: said after seconds, not after half a minute. */
+const FIRST_RETRIES = 3;
 /** 429s of one request before it is given up; each waits for the window's end. */
 const MOST_REFUSALS = 15;
 const LONGEST_PAUSE_MS = 20_000;
@@ -71,6 +73,7 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
   // Every request under way listens to the one signal.
   if (signal) setMaxListeners(0, signal);
   const origin = new URL(options.baseUrl).origin;
+  let answeredOnce = false;
 
   async function attempt(
     method: string,
@@ -149,7 +152,11 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
         for (;;) {
           const answer = await attempt(method, url, body, !first);
           first = false;
-          if (answer.status !== 429) return understandAnswer(answer, request, understand);
+          if (answer.status !== 429) {
+            const understood = understandAnswer(answer, request, understand);
+            answeredOnce = true;
+            return understood;
+          }
           if (++refusals >= MOST_REFUSALS) {
             throw new AbortError(new RefusedError(429, {}, request));
           }
@@ -161,7 +168,9 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
         maxTimeout: LONGEST_PAUSE_MS,
         randomize: true,
         ...(signal ? { signal } : {}),
-        shouldRetry: ({ error }) => !(error instanceof RefusedError),
+        shouldRetry: ({ error, retriesConsumed }) =>
+          !(error instanceof RefusedError) &&
+          (answeredOnce || error instanceof ServerTroubleError || retriesConsumed < FIRST_RETRIES),
       },
     );
   };
