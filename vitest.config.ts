@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // A poll waits for something that happens at once; on a busy machine that may take its time.
+    expect: { poll: { timeout: 15_000 } },
     // Two at a time: more only fight for the same small machine's cores.
     maxWorkers: 2,
   },

@@ -7,7 +7,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import type { Allowance, Allowed } from './allowance.js';
 import { misbehave, RESPONSE_ALREADY_SENT } from './misbehaviour.js';
 import type { Host } from './people.js';
-import { insufficientScope, unauthenticated } from './problem.js';
+import { answerProblem, insufficientScope, tooManyRequests, unauthenticated } from './problem.js';
 import type { RequestEntry } from './request-log.js';
 import type { Scopes } from './tokens.js';
 import type { World } from './world.js';
@@ -74,10 +74,7 @@ export async function metered(
 ): Promise<void> {
   const allowed = allowance.take(user);
   if (!allowed.ok) {
-    c.res = Response.json(
-      { title: 'Too Many Requests', message: 'The rate limit is exceeded.' },
-      { status: 429 },
-    );
+    c.res = answerProblem(tooManyRequests());
     return addAllowance(c.res, allowed);
   }
   const { pathname, search } = new URL(c.req.url);

@@ -3,7 +3,16 @@ import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Fault } from './faults.js';
-import { answerProblem, staleToken } from './problem.js';
+import {
+  answerProblem,
+  invalidArgument,
+  notFound,
+  type Problem,
+  permissionDenied,
+  staleToken,
+  tooManyRequests,
+  unauthenticated,
+} from './problem.js';
 
 /** The request that is hit. */
 export interface Victim {
@@ -54,21 +63,19 @@ export async function misbehave(fault: Fault, victim: Victim): Promise<Response 
 /** Tells Hono that the connection is not its own any more. */
 export { RESPONSE_ALREADY_SENT };
 
-const USUAL: Record<number, { title: string; message: string }> = {
-  400: { title: 'Invalid Argument', message: 'The supplied parameters are invalid.' },
-  401: { title: 'Unauthenticated', message: 'The access token is invalid' },
-  403: { title: 'Permission Denied', message: 'You do not have permission' },
-  404: { title: 'Resource Not Found', message: 'The server could not find the requested resource.' },
-  429: { title: 'Too Many Requests', message: 'The rate limit is exceeded.' },
+/** The errors that Calendly itself would answer. */
+const USUAL: Record<number, Problem> = {
+  400: invalidArgument(),
+  401: unauthenticated('The access token is invalid'),
+  403: permissionDenied(),
+  404: notFound(),
+  429: tooManyRequests(),
 };
 
 function failure({ status, body, headers }: Fault): Response {
   if (typeof body === 'string') return new Response(body, html(status, headers));
-  const usual = USUAL[status] ?? {
-    title: 'Internal Server Error',
-    message: 'The server met an unexpected condition.',
-  };
-  return Response.json(body ?? usual, { status, headers });
+  const unknown = { title: 'Internal Server Error', message: 'The server met an unexpected condition.' };
+  return Response.json(body ?? USUAL[status]?.body ?? unknown, { status, headers });
 }
 
 function html(status: number, headers: Record<string, string> = {}): ResponseInit {

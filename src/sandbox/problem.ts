@@ -52,6 +52,11 @@ export function notFound(): Problem {
   return new Problem(404, 'Resource Not Found', 'The server could not find the requested resource.');
 }
 
+/** 429; Calendly does not say what its body is. */
+export function tooManyRequests(): Problem {
+  return new Problem(429, 'Too Many Requests', 'The rate limit is exceeded.');
+}
+
 /** Turns a thrown problem into its answer. */
 export function answerProblem(thrown: Error): Response {
   if (thrown instanceof Problem) return Response.json(thrown.body, { status: thrown.status });
