@@ -3,6 +3,11 @@ import postgres from 'postgres';
 import { afterAll, inject } from 'vitest';
 
 let counter = 0;
+const cleanings: (() => Promise<void>)[] = [];
+// Registered when a test file loads this one: within a test it would be too late.
+afterAll(async () => {
+  for (const clean of cleanings) await clean();
+});
 
 /** A fresh copy of the migrated template; dropped after the file's tests. `empty` gives one without any table. */
 export async function testDatabase(kind: 'migrated' | 'empty' = 'migrated') {
@@ -14,7 +19,7 @@ export async function testDatabase(kind: 'migrated' | 'empty' = 'migrated') {
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const sql = postgres(url.href, { max: 2, onnotice: () => {} });
-  afterAll(async () => {
+  cleanings.push(async () => {
     await sql.end({ timeout: 1 });
     await admin.unsafe(`drop database if exists ${name} with (force)`);
     await admin.end();

@@ -14,10 +14,16 @@ export interface Ended {
 
 const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
 
+const folders: string[] = [];
+// Registered when a test file loads this one: within a test it would be too late.
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+
 /** A temporary folder, gone after the file's tests. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'calendly-sync-test-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 

