@@ -1,2 +1,17 @@
-drop table if exists calendly_pending_events;
-drop table if exists calendly_event_reads;
+-- Undoes 003: drops what a sync remembers from run to run. The data in it is gone then; `calendly-sync rollback` writes it to a file first.
+
+do $calendly$
+declare
+  item text;
+begin
+  if current_setting('lock_timeout') = '0' then
+    perform set_config('lock_timeout', '1s', true);
+  end if;
+  foreach item in array array['calendly_pending_events', 'calendly_event_reads'] loop
+    item := format('%I.%I', current_schema(), item);
+    if obj_description(to_regclass(item), 'pg_class') like 'calendly-sync 003%' then
+      execute format('drop table %s', item);
+    end if;
+  end loop;
+end
+$calendly$;

@@ -1,0 +1,3 @@
+-- no-transaction
+-- Undoes 006. Readers and writers go on meanwhile.
+drop index concurrently if exists calendly_meetings_start_idx;

@@ -1,0 +1,1 @@
+-- Undoes 007: there is nothing to undo. What it checked goes with 001.
