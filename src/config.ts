@@ -12,6 +12,8 @@ import { CalendlySyncError } from './errors.js';
 export interface Config {
   /** Postgres connection URL; null means the embedded database under `home`. */
   databaseUrl: string | null;
+  /** Schema for the tool's own tables; null means the first one in the connection's search_path. */
+  schema: string | null;
   /** Personal access token. */
   calendlyToken: string | null;
   /** Base of the Calendly API, no trailing slash. */
@@ -36,12 +38,14 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** What flags may override. */
 export interface ConfigFlags {
   databaseUrl?: string | undefined;
+  schema?: string | undefined;
   envFile?: string | undefined;
 }
 
 /** Names and meanings of all settings, for the README, `--help` and the redaction of secrets. */
 export const SETTINGS = [
   { name: 'DATABASE_URL', secret: true },
+  { name: 'CALENDLY_SYNC_SCHEMA', secret: false },
   { name: 'CALENDLY_TOKEN', secret: true },
   { name: 'CALENDLY_API_URL', secret: false },
   { name: 'CALENDLY_AUTH_URL', secret: false },
@@ -77,6 +81,11 @@ export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cw
     const problem = databaseUrlProblem(databaseUrl);
     if (problem) problems.push(`${flags.databaseUrl ? '--database-url' : 'DATABASE_URL'}: ${problem}`);
   }
+  const schema = flags.schema ?? get('CALENDLY_SYNC_SCHEMA');
+  if (schema !== null && (schema === '' || schema.startsWith('pg_') || Buffer.byteLength(schema) > 63)) {
+    const name = flags.schema === undefined ? 'CALENDLY_SYNC_SCHEMA' : '--schema';
+    problems.push(`${name}: "${schema}" cannot be a schema's name`);
+  }
   const token = get('CALENDLY_TOKEN');
   // A header value may hold visible ASCII only; anything else would surface as a puzzling error inside fetch.
   if (token !== null && !/^[\x21-\x7e]+$/.test(token)) {
@@ -102,6 +111,7 @@ export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cw
   }
   return {
     databaseUrl,
+    schema,
     calendlyToken: token,
     calendlyApiUrl,
     calendlyAuthUrl,

@@ -14,6 +14,7 @@ export interface SharedOptions {
   quiet?: true | undefined;
   verbose?: true | undefined;
   databaseUrl?: string | undefined;
+  schema?: string | undefined;
   envFile?: string | undefined;
 }
 
@@ -49,6 +50,7 @@ export function withSharedOptions<A extends unknown[], O extends OptionValues, G
     .option('--quiet', 'print errors only')
     .option('--verbose', 'say more on stderr')
     .option('--database-url <url>', 'Postgres to use (DATABASE_URL; unset: the embedded database)')
+    .option('--schema <name>', "schema for the tool's own tables (CALENDLY_SYNC_SCHEMA)")
     .option('--env-file <file>', 'read settings from this file instead of .env');
 }
 

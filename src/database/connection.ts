@@ -4,10 +4,19 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
-import { databaseFailure } from './failures.js';
+import { codeOf, databaseFailure } from './failures.js';
+import { searchPathOf } from './search-path.js';
 
 /** SQL inside one transaction. */
 export type Sql = postgres.TransactionSql;
+
+/** How one statement outside of a transaction runs. */
+export interface StatementOptions {
+  /** Cancels the statement on the server. */
+  signal?: AbortSignal | undefined;
+  /** On a connection of its own and without the role's statement timeout, where the server allows that: for work that takes long. */
+  session?: boolean | undefined;
+}
 
 export interface TransactionOptions {
   /** Opens the transaction READ ONLY: the server refuses any write. */
@@ -19,12 +28,20 @@ export interface Database {
   readonly kind: 'server' | 'embedded';
   /** Where it is, for people: host, port and name, or the folder. Never a password. */
   readonly label: string;
+  /** The schema of our tables that `--schema` names; null leaves that to the connection's own search_path. */
+  readonly schema: string | null;
   /**
-   * Runs `work` in one transaction, committed when it resolves and rolled back when it throws. Never inside another one's
+   * Runs `work` in one transaction (READ COMMITTED, whatever the role's default), committed when it resolves and rolled back when it throws. Never inside another one's
    * work: each waits for a connection of its own, which on the embedded database would be for ever (use `sql.savepoint`).
    * @throws CalendlySyncError `database_unreachable`, `database_refused`, `database_failed`; the driver's error is its cause
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /**
+   * Runs one statement without a transaction around it, for what Postgres refuses inside one. The search_path is the
+   * connection's own, whatever `schema` says: qualify names.
+   * @throws as `transaction`
+   */
+  statement<Row extends object>(text: string, options?: StatementOptions): Promise<Row[]>;
   /** Ends all connections; waits up to 5 s for what is running. */
   close(): Promise<void>;
 }
@@ -47,10 +64,13 @@ const FOREIGN_PARAMETERS = [
  * @param url checked by `loadConfig`
  * @param options more for postgres.js; the embedded database brings its own socket
  */
-export function openServer(url: string, options: postgres.Options<Record<string, never>> = {}): Database {
+export function openServer(
+  url: string,
+  { schema = null, ...options }: postgres.Options<Record<string, never>> & { schema?: string | null } = {},
+): Database {
   const clean = new URL(url);
   for (const name of FOREIGN_PARAMETERS) clean.searchParams.delete(name);
-  const client = postgres(clean.href, {
+  const settings = {
     max: MAX_CONNECTIONS,
     connect_timeout: CONNECT_TIMEOUT_S,
     // A pooler in transaction mode gives each transaction another backend, which does not know our statements' names.
@@ -58,32 +78,93 @@ export function openServer(url: string, options: postgres.Options<Record<string,
     max_lifetime: null,
     // Without this, NOTICEs go to stdout and break --json.
     onnotice: () => {},
-    connection: { application_name: 'calendly-sync' },
+    // A host's columns may be timestamps without a time zone: in them we write and read UTC.
+    connection: { application_name: 'calendly-sync', TimeZone: 'UTC' },
     ...options,
-  });
+  };
   const label = `${clean.hostname || 'localhost'}:${clean.port || 5432}${clean.pathname}`;
-  return fromClient(client, 'server', label);
+  const openSession = () =>
+    postgres(clean.href, {
+      ...settings,
+      max: 1,
+      connection: { ...settings.connection, statement_timeout: 0 },
+    });
+  return fromClient(postgres(clean.href, settings), 'server', label, { schema, openSession });
+}
+
+interface ClientOptions {
+  schema?: string | null;
+  /** Opens a connection without a statement timeout; absent: the client's own connections serve for everything. */
+  openSession?: () => postgres.Sql;
 }
 
 /** A Database over a postgres.js client. */
-export function fromClient(client: postgres.Sql, kind: Database['kind'], label: string): Database {
+export function fromClient(
+  client: postgres.Sql,
+  kind: Database['kind'],
+  label: string,
+  { schema = null, openSession }: ClientOptions = {},
+): Database {
   const surrounding = new AsyncLocalStorage<{ open: boolean }>();
+  const statement = (text: string, options: StatementOptions = {}) =>
+    runStatement(client, options.session ? openSession : undefined, text, options.signal);
+  const searchPath = schema === null ? null : searchPathOf(schema, statement);
   return {
     kind,
     label,
+    schema,
     async transaction<T>(work: (sql: Sql) => Promise<T>, { readOnly = false }: TransactionOptions = {}) {
       if (surrounding.getStore()?.open) throw new Error('a transaction was begun inside another one');
       const state = { open: true };
       try {
-        return (await client.begin(readOnly ? 'read only' : '', (sql) =>
-          surrounding.run(state, () => work(sql)),
-        )) as T;
+        const path = await searchPath?.();
+        return (await client.begin(`isolation level read committed${readOnly ? ' read only' : ''}`, (sql) => {
+          // Not awaited: it travels together with the first statement of `work`.
+          if (path !== undefined) sql.unsafe(path).catch(() => {});
+          return surrounding.run(state, () => work(sql));
+        })) as T;
       } catch (thrown) {
         throw databaseFailure(thrown, label);
       } finally {
         state.open = false;
       }
     },
+    async statement<Row extends object>(text: string, options: StatementOptions = {}) {
+      try {
+        return (await statement(text, options)) as Row[];
+      } catch (thrown) {
+        throw databaseFailure(thrown, label);
+      }
+    },
     close: () => client.end({ timeout: 5 }),
   };
+}
+
+async function runStatement(
+  client: postgres.Sql,
+  openSession: (() => postgres.Sql) | undefined,
+  text: string,
+  signal: AbortSignal | undefined,
+): Promise<postgres.Row[]> {
+  const session = openSession?.();
+  try {
+    return await cancellable((session ?? client).unsafe(text), signal);
+  } catch (thrown) {
+    // A pooler knows no startup parameter but its own; then the role's statement timeout stays in force.
+    if (!session || codeOf(thrown) !== '08P01') throw thrown;
+    return await cancellable(client.unsafe(text), signal);
+  } finally {
+    await session?.end({ timeout: 1 });
+  }
+}
+
+async function cancellable(query: postgres.PendingQuery<postgres.Row[]>, signal: AbortSignal | undefined) {
+  signal?.throwIfAborted();
+  const cancel = () => query.cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    return await query;
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
 }

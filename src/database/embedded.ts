@@ -16,6 +16,8 @@ export interface EmbeddedOptions {
   onProgress?: ((text: string) => void) | undefined;
   /** Called with each new database before it is moved in place. */
   prepare?: ((database: Database) => Promise<void>) | undefined;
+  /** Schema for our tables; null or absent: public. */
+  schema?: string | null | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -46,7 +48,7 @@ export async function openEmbedded(home: string, options: EmbeddedOptions = {}):
     const found = databaseVersion(folder);
     if (found === null) await create(home, folder, options);
     else if (found !== POSTGRES_MAJOR) throw foreignVersion(folder, found);
-    const database = await open(folder);
+    const database = await open(folder, options.schema);
     return {
       ...database,
       async close() {
@@ -60,7 +62,11 @@ export async function openEmbedded(home: string, options: EmbeddedOptions = {}):
   }
 }
 
-async function create(home: string, folder: string, { onProgress, prepare, signal }: EmbeddedOptions) {
+async function create(
+  home: string,
+  folder: string,
+  { onProgress, prepare, schema, signal }: EmbeddedOptions,
+) {
   onProgress?.(`Making the embedded database in ${folder} (takes some seconds, once)`);
   // The lock is ours: what lies there was left by a process that was killed.
   for (const name of readdirSync(home)) {
@@ -69,7 +75,7 @@ async function create(home: string, folder: string, { onProgress, prepare, signa
   const unfinished = join(home, `${UNFINISHED}${process.pid}`);
   mkdirSync(unfinished, { mode: 0o700 });
   try {
-    const database = await open(unfinished);
+    const database = await open(unfinished, schema);
     try {
       signal?.throwIfAborted();
       await prepare?.(database);
@@ -87,7 +93,7 @@ async function create(home: string, folder: string, { onProgress, prepare, signa
 }
 
 /** PGlite on that folder, behind the same postgres.js as a server. */
-async function open(folder: string): Promise<Database> {
+async function open(folder: string, schema: string | null = null): Promise<Database> {
   const [{ startEngine }, { default: postgres }] = await Promise.all([
     import('./embedded-engine.js'),
     import('postgres'),
@@ -106,7 +112,7 @@ async function open(folder: string): Promise<Database> {
     max_lifetime: null,
     onnotice: () => {},
   };
-  const database = fromClient(postgres(options), 'embedded', folder);
+  const database = fromClient(postgres(options), 'embedded', folder, { schema });
   return {
     ...database,
     async transaction(work, options) {

@@ -24,10 +24,10 @@ export interface OpenOptions {
  * none is to be made
  */
 export async function openDatabase(
-  config: Pick<Config, 'databaseUrl' | 'home'>,
+  config: Pick<Config, 'databaseUrl' | 'schema' | 'home'>,
   options: OpenOptions = {},
 ): Promise<Database> {
-  if (config.databaseUrl !== null) return openServer(config.databaseUrl);
+  if (config.databaseUrl !== null) return openServer(config.databaseUrl, { schema: config.schema });
   // Loaded only here, so that commands on a server read neither this nor WASM.
   const { embeddedExists, embeddedFolder, openEmbedded } = await import('./embedded.js');
   if (options.create === false && !embeddedExists(config.home)) {
@@ -40,6 +40,7 @@ export async function openDatabase(
   const isNew = !embeddedExists(config.home);
   const database = await openEmbedded(config.home, {
     onProgress: options.onProgress,
+    schema: config.schema,
     signal: options.signal,
     async prepare(fresh) {
       if (options.migrate === false) return;

@@ -145,7 +145,7 @@ describe('without all migrations', () => {
   test('the report tells what it can, and names migration 022', async () => {
     const { sql, database, report } = await opened();
     const { rollback } = await import('../../src/database/migrations/rollback.js');
-    await rollback(database, {});
+    await rollback(database, { backupFile: null });
     await sql.unsafe(`
       insert into users (email) values ('dana@example.com');
       insert into calendly_accounts (user_id, calendly_uri, last_full_listing_at) select id, 'u', now() from users;

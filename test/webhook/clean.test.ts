@@ -86,7 +86,7 @@ describe('cleaning webhook events', () => {
   test('says that migration 022 is missing', async () => {
     const other = openServer((await testDatabase()).url);
     const { rollback } = await import('../../src/database/migrations/rollback.js');
-    await rollback(other, {});
+    await rollback(other, { backupFile: null });
     await expect(cleanWebhookEvents({ database: other, olderThanMs })).rejects.toMatchObject({
       code: 'schema_not_ready',
       exitCode: 5,

@@ -25,6 +25,8 @@ export interface Migration {
   checksum: string;
   /** False when the first line says `-- no-transaction`: then the file holds one statement that Postgres refuses in a transaction. */
   transactional: boolean;
+  /** True when the first line says `-- slow`: it reads many rows, under locks that stop nobody, and has no statement timeout. */
+  slow: boolean;
 }
 
 /** Where the tool's own files are. */
@@ -32,9 +34,9 @@ export const ownFolder: string = join(packageRoot, 'sql');
 
 const FILE_NAME = /^(\d+)_([a-z0-9_]+)\.(up|down)\.sql$/;
 
-/** Whether the first line of a file says `-- no-transaction`. */
-export function isTransactional(text: string): boolean {
-  return !/^--\s*no-transaction\b/.test(text);
+/** Whether the first line of a file says that word. */
+export function firstLineSays(text: string, word: 'no-transaction' | 'slow'): boolean {
+  return new RegExp(`^--\\s*${word}\\s*(\n|$)`).test(text);
 }
 
 /**
@@ -54,7 +56,15 @@ export function readMigrations(folder = ownFolder): Migration[] {
   }
   const migrations = [...files.values()].map(({ version, name, up, down = null }): Migration => {
     if (!up) throw new CalendlySyncError('failed', `${version}_${name}.down.sql has no up file beside it.`);
-    return { version, name, up, down, checksum: checksum(up.text), transactional: isTransactional(up.text) };
+    return {
+      version,
+      name,
+      up,
+      down,
+      checksum: checksum(up.text),
+      transactional: !firstLineSays(up.text, 'no-transaction'),
+      slow: firstLineSays(up.text, 'slow'),
+    };
   });
   migrations.sort((a, b) => compareVersions(a.version, b.version));
   migrations.forEach((migration, index) => {

@@ -1,5 +1,7 @@
 /** The table `calendly_migrations`: which files this database has seen, and in which wording. */
-import type { Sql } from '../connection.js';
+import type { Database, Sql } from '../connection.js';
+import { codeOf } from '../failures.js';
+import { quoteName, quoteText } from '../search-path.js';
 
 /** One applied migration. */
 export interface HistoryRow {
@@ -7,32 +9,76 @@ export interface HistoryRow {
   name: string;
   checksum: string;
   applied_at: Date;
-  /** True when it was applied less than half a second ago: its process is probably at the next file. */
+  /** True when it was applied a moment ago: whoever did it is probably at the next file. */
   fresh: boolean;
 }
 
-/** All applied migrations in order; none when the table does not exist. One round trip more than the table needs. */
-export async function readHistory(sql: Sql): Promise<HistoryRow[]> {
-  const [found] = await sql`select to_regclass('calendly_migrations') is not null as exists`;
-  if (!found?.exists) return [];
-  return sql<HistoryRow[]>`
-    select version, name, checksum, applied_at, applied_at > clock_timestamp() - interval '500 milliseconds' as fresh
-    from calendly_migrations order by version::numeric`;
+const COLUMNS = `version, name, checksum, applied_at, applied_at > clock_timestamp() - interval '300 milliseconds' as fresh`;
+const UNDEFINED_TABLE = '42P01';
+
+/** With a schema of its own the table is there and nowhere else, even if an older one stands further down the search_path. */
+function tableName(schema: string | null): string {
+  return schema === null ? 'calendly_migrations' : `${quoteName(schema)}.calendly_migrations`;
 }
 
-/** Makes the table when it is missing, closed to everybody but its owner. */
-export async function ensureHistory(sql: Sql): Promise<void> {
-  await sql.unsafe(`
-    create table if not exists calendly_migrations (
-      version text primary key,
-      name text not null,
-      checksum text not null,
-      applied_at timestamptz not null default clock_timestamp(),
-      ms integer not null,
-      applied_by text not null default current_user
-    );
-    revoke all on calendly_migrations from public;
-  `);
+function selectHistory(schema: string | null): string {
+  return `select ${COLUMNS} from ${tableName(schema)} order by version::numeric`;
+}
+
+/** All applied migrations in order; none when the table does not exist. One round trip. */
+export async function peekHistory(database: Database): Promise<HistoryRow[]> {
+  try {
+    return await database.statement<HistoryRow>(selectHistory(database.schema));
+  } catch (thrown) {
+    if (codeOf((thrown as Error).cause) === UNDEFINED_TABLE) return [];
+    throw thrown;
+  }
+}
+
+/** The same inside a transaction; null when there is no such table. */
+export async function readHistory(sql: Sql, schema: string | null): Promise<HistoryRow[] | null> {
+  const [found] = await sql`select to_regclass(${tableName(schema)}) is not null as exists`;
+  return found?.exists ? sql.unsafe<HistoryRow[]>(selectHistory(schema)) : null;
+}
+
+const TABLE_SQL = `create table calendly_migrations (
+  version text primary key,
+  name text not null,
+  checksum text not null,
+  applied_at timestamptz not null default clock_timestamp(),
+  ms integer not null,
+  applied_by text not null default current_user
+);
+comment on table calendly_migrations is 'calendly-sync: the migrations that this database has seen';
+alter table calendly_migrations enable row level security;
+create policy calendly_sync_closed on calendly_migrations using (false) with check (false);
+do $calendly$
+declare
+  stranger text;
+begin
+  for stranger in select 'public' union all select quote_ident(rolname) from pg_roles where rolname in ('anon', 'authenticated') loop
+    execute format('revoke all on calendly_migrations from %s', stranger);
+  end loop;
+end
+$calendly$;`;
+
+/** The statements that make the table, and the schema that it shall be in. */
+export function historySql(schema: string | null): string {
+  if (schema === null) return TABLE_SQL;
+  return `do $calendly$
+begin
+  if to_regnamespace(quote_ident(${quoteText(schema)})) is null then
+    create schema ${quoteName(schema)};
+    comment on schema ${quoteName(schema)} is 'calendly-sync: the tables of calendly-sync';
+  end if;
+end
+$calendly$;
+${TABLE_SQL}`;
+}
+
+/** Makes the table, closed to everybody but its owner. */
+export async function createHistory(sql: Sql, schema: string | null): Promise<void> {
+  await sql.unsafe(historySql(schema));
 }
 
 /** Records one applied migration. */
@@ -44,9 +90,16 @@ export async function record(
   await sql`insert into calendly_migrations (version, name, checksum, ms) values (${version}, ${name}, ${checksum}, ${ms})`;
 }
 
-/** Takes one migration out of the history; the table itself goes with the last one. */
-export async function forget(sql: Sql, version: string): Promise<void> {
+/** Takes one migration out of the history. The table goes with the last one, and so does a schema that was made for it. */
+export async function forget(sql: Sql, version: string, schema: string | null): Promise<void> {
   await sql`delete from calendly_migrations where version = ${version}`;
   const [left] = await sql`select exists (select from calendly_migrations) as some`;
-  if (!left?.some) await sql`drop table calendly_migrations`;
+  if (left?.some) return;
+  await sql`drop table calendly_migrations`;
+  if (schema === null) return;
+  const [ours] = await sql`
+    select obj_description(oid, 'pg_namespace') like 'calendly-sync%' as made,
+      exists (select from pg_depend where refclassid = 'pg_namespace'::regclass and refobjid = pg_namespace.oid) as used
+    from pg_namespace where nspname = ${schema}`;
+  if (ours?.made && !ours.used) await sql.unsafe(`drop schema ${quoteName(schema)}`);
 }

@@ -1,17 +1,13 @@
 /**
  * Applies the migrations that a database lacks, one transaction per file. Returns what happened; prints nothing.
  */
-import { CalendlySyncError } from '../../errors.js';
-import type { Database } from '../connection.js';
-import { type Attempt, whenFree } from './attempt.js';
-import { compareVersions, type Migration, readMigrations } from './files.js';
-import { ensureHistory, type HistoryRow, readHistory, record } from './history.js';
-
-/** One migration, as it is named in results. */
-export interface MigrationId {
-  version: string;
-  name: string;
-}
+import { basename } from 'node:path';
+import type { Database, Sql } from '../connection.js';
+import { requireAgreement } from './agreement.js';
+import { type Attempt, DEFAULT_MAX_WAIT_MS, whenFree, YIELD } from './attempt.js';
+import { type Migration, readMigrations } from './files.js';
+import { createHistory, type HistoryRow, peekHistory, readHistory, record } from './history.js';
+import { idOf, type MigrationId, pendingOf, targetVersion } from './versions.js';
 
 export interface MigrateOptions extends Attempt {
   /** Stop after this version; `22` and `022` are the same. */
@@ -20,70 +16,110 @@ export interface MigrateOptions extends Attempt {
   migrations?: Migration[] | undefined;
 }
 
+/** A migration that was applied now. */
+export interface Applied extends MigrationId {
+  /** How long its transaction took, without waiting for its turn. */
+  ms: number;
+  /** All that it makes was there: somebody ran the file by hand. */
+  found: boolean;
+}
+
 export interface MigrateResult {
-  applied: (MigrationId & { ms: number })[];
+  applied: Applied[];
+  already: MigrationId[];
+  pending: MigrationId[];
+}
+
+export interface MigratePlan {
+  /** What a migration would run now, in order. */
+  due: Migration[];
   already: MigrationId[];
   pending: MigrationId[];
 }
 
 /**
+ * What `migrate` would do. Reads only.
+ * @throws CalendlySyncError `preflight`, `migration_drift`, `usage`
+ */
+export async function planMigrate(
+  database: Database,
+  options: Pick<MigrateOptions, 'to' | 'migrations'>,
+): Promise<MigratePlan> {
+  const { migrations, history, due } = await look(database, options);
+  if (due.length > 0) {
+    const { preflight } = await import('./preflight.js');
+    await preflight(database, due);
+  }
+  return { due, already: history.map(idOf), pending: pendingOf(migrations, history).map(idOf) };
+}
+
+/**
  * Brings the database to the newest version, or to `to`.
- * @throws CalendlySyncError `migration_failed`, `migration_drift`, `locked`; files before the failing one stay applied
+ * @throws CalendlySyncError `preflight` and `migration_drift` before anything is changed; `migration_failed`, `locked` and
+ *   `stopped` with the files before that one applied
  */
 export async function migrate(database: Database, options: MigrateOptions = {}): Promise<MigrateResult> {
+  const { migrations, history, due } = await look(database, options);
+  if (due.length === 0) return resultOf(migrations, history, []);
+
+  const { preflight } = await import('./preflight.js');
+  const { byHand } = await preflight(database, due);
+  const applied: Applied[] = [];
+  for (const migration of due) {
+    const ms = await whenFree(database, options, {
+      file: basename(migration.up.path),
+      slow: migration.slow || !migration.transactional,
+      run: (sql) => apply(database, sql, migration, options, applied.length > 0),
+    });
+    if (ms !== null) applied.push({ ...idOf(migration), ms, found: byHand.has(migration.version) });
+  }
+  return resultOf(migrations, await peekHistory(database), applied);
+}
+
+async function look(database: Database, options: Pick<MigrateOptions, 'to' | 'migrations'>) {
   const migrations = options.migrations ?? readMigrations();
   const to = targetVersion(migrations, options.to);
-  const history = await database.transaction(readHistory, { readOnly: true });
-  const applied: MigrateResult['applied'] = [];
-  for (const migration of pendingOf(migrations, history)) {
-    if (to !== null && compareVersions(migration.version, to) > 0) break;
-    const ms = await whenFree(database, options, (sql) => apply(sql, migration));
-    if (ms !== null) applied.push({ ...idOf(migration), ms });
-  }
-  const now = applied.length === 0 ? history : await database.transaction(readHistory, { readOnly: true });
-  const newly = new Set(applied.map(({ version }) => version));
+  const history = await peekHistory(database);
+  requireAgreement(migrations, history);
+  return { migrations, history, due: pendingOf(migrations, history, to) };
+}
+
+function resultOf(migrations: Migration[], history: HistoryRow[], applied: Applied[]): MigrateResult {
+  const now = new Set(applied.map(({ version }) => version));
   return {
     applied,
-    already: now.filter(({ version }) => !newly.has(version)).map(idOf),
-    pending: pendingOf(migrations, now).map(idOf),
+    already: history.filter(({ version }) => !now.has(version)).map(idOf),
+    pending: pendingOf(migrations, history).map(idOf),
   };
 }
 
-/** The migrations that the history does not hold. */
-export function pendingOf(migrations: Migration[], history: HistoryRow[]): Migration[] {
-  const seen = new Set(history.map(({ version }) => Number(version)));
-  return migrations.filter(({ version }) => !seen.has(Number(version)));
-}
-
-/** A version as a user writes it, checked against the files. Null means the newest. */
-export function targetVersion(migrations: Migration[], to: string | undefined): string | null {
-  if (to === undefined) return null;
-  const found = migrations.find(({ version }) => /^\d+$/.test(to) && Number(version) === Number(to));
-  if (found) return found.version;
-  throw new CalendlySyncError('usage', `There is no migration ${to}.`, {
-    hint: `There are: ${migrations.map(({ version }) => version).join(', ')}`,
-  });
-}
-
-/** Version and name, without the rest. */
-export function idOf({ version, name }: MigrationId): MigrationId {
-  return { version, name };
-}
-
 /** Runs the file and records it; null when another process was faster. */
-async function apply(sql: Parameters<typeof readHistory>[0], migration: Migration): Promise<number | null> {
-  const history = await readHistory(sql);
-  if (history.some(({ version }) => Number(version) === Number(migration.version))) return null;
+async function apply(
+  database: Database,
+  sql: Sql,
+  migration: Migration,
+  options: MigrateOptions,
+  underWay: boolean,
+): Promise<number | null | typeof YIELD> {
+  const history = await readHistory(sql, database.schema);
+  if (history?.some(({ version }) => Number(version) === Number(migration.version))) return null;
+  // Between two files of another process: it goes on, we wait, so that one process does the whole work.
+  if (!underWay && history?.some(({ fresh }) => fresh)) return YIELD;
   const start = performance.now();
-  await ensureHistory(sql);
-  try {
-    await sql.unsafe(migration.up.text);
-  } catch (cause) {
-    throw new CalendlySyncError(
-      'migration_failed',
-      `${migration.version}_${migration.name}.up.sql: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
+  if (migration.transactional) {
+    if (!history) await createHistory(sql, database.schema);
+    const { runFile } = await import('./body.js');
+    await runFile(sql, migration.up);
+  } else {
+    const { runOutside } = await import('./concurrent.js');
+    const outcome = await runOutside(database, sql, {
+      file: migration.up,
+      maxWaitMs: options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS,
+      signal: options.signal,
+      onEvent: options.onEvent,
+    });
+    if (outcome === 'building') return YIELD;
+    if (!history) await createHistory(sql, database.schema);
   }
   const ms = Math.round(performance.now() - start);
   await record(sql, migration, ms);

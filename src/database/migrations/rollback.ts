@@ -1,15 +1,27 @@
-/** Undoes applied migrations with their down files, newest first, one transaction per file. Prints nothing. */
+/**
+ * Undoes applied migrations with their down files, newest first, one transaction per file. What a file drops is written to a
+ * backup first, in the same transaction. Prints nothing.
+ */
+import { rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { CalendlySyncError } from '../../errors.js';
-import type { Database } from '../connection.js';
-import { type Attempt, whenFree } from './attempt.js';
-import { compareVersions, type Migration, readMigrations } from './files.js';
-import { forget, type HistoryRow, readHistory } from './history.js';
-import { idOf, type MigrationId } from './migrate.js';
+import type { Database, Sql } from '../connection.js';
+import { type Attempt, DEFAULT_MAX_WAIT_MS, whenFree, YIELD } from './attempt.js';
+import { backUp } from './backup.js';
+import { beginSection, type SectionWriter } from './backup-file.js';
+import { runFile } from './body.js';
+import { runOutside } from './concurrent.js';
+import { compareVersions, firstLineSays, type Migration, readMigrations, type SqlFile } from './files.js';
+import { forget, type HistoryRow, peekHistory, readHistory } from './history.js';
+import { countLosses, type LossLine, readLosses } from './losses.js';
+import { idOf, type MigrationId, targetVersion } from './versions.js';
 
 export interface RollbackOptions extends Attempt {
   /** Undo everything above this version; absent: the newest only. `0` undoes all. */
   to?: string | undefined;
   migrations?: Migration[] | undefined;
+  /** Where to write what is dropped; null: nowhere, it is lost. */
+  backupFile: string | null;
 }
 
 export interface RollbackResult {
@@ -18,34 +30,115 @@ export interface RollbackResult {
   backup: string | null;
 }
 
-/** The applied migrations that a rollback would undo, newest first. */
-export function undoneBy(history: HistoryRow[], to: string | undefined): HistoryRow[] {
-  const newestFirst = [...history].sort((a, b) => compareVersions(b.version, a.version));
-  return to === undefined
-    ? newestFirst.slice(0, 1)
-    : newestFirst.filter(({ version }) => compareVersions(version, to) > 0);
+/** A migration that a rollback undoes, and how. */
+export interface Step extends MigrationId {
+  down: SqlFile;
+}
+
+export interface RollbackPlan {
+  /** Newest first. */
+  steps: Step[];
+  losses: LossLine[];
+}
+
+/**
+ * What a rollback would do. Reads only.
+ * @throws CalendlySyncError `usage` for an unknown version, `migration_drift` when a down file is missing
+ */
+export async function planRollback(
+  database: Database,
+  { to, migrations = readMigrations() }: Pick<RollbackOptions, 'to' | 'migrations'>,
+): Promise<RollbackPlan> {
+  const steps = stepsOf(migrations, await peekHistory(database), to);
+  const versions = steps.map(({ version }) => version);
+  return {
+    steps,
+    losses:
+      versions.length === 0
+        ? []
+        : await database.transaction((sql) => countLosses(sql, versions), { readOnly: true }),
+  };
 }
 
 /** Undoes the newest migration, or all above `to`. */
-export async function rollback(database: Database, options: RollbackOptions = {}): Promise<RollbackResult> {
+export async function rollback(database: Database, options: RollbackOptions): Promise<RollbackResult> {
   const migrations = options.migrations ?? readMigrations();
-  const history = await database.transaction(readHistory, { readOnly: true });
+  const steps = stepsOf(migrations, await peekHistory(database), options.to);
   const rolledBack: MigrationId[] = [];
-  for (const { version, name } of undoneBy(history, options.to)) {
-    const down = migrations.find((migration) => Number(migration.version) === Number(version))?.down;
-    if (!down) {
-      throw new CalendlySyncError('migration_drift', `There is no down file for ${version}_${name}.`, {
-        hint: 'Use the version of calendly-sync that applied it.',
-      });
-    }
-    const done = await whenFree(database, options, async (sql) => {
-      const now = await readHistory(sql);
-      if (now.at(-1)?.version !== version) return false;
-      await sql.unsafe(down.text);
-      await forget(sql, version);
-      return true;
+  let saved = 0;
+  for (const step of steps) {
+    const rows = await whenFree(database, options, {
+      file: basename(step.down.path),
+      slow: true,
+      run: (sql) => undo(database, sql, step, options),
     });
-    if (done) rolledBack.push(idOf({ version, name }));
+    if (rows === null) break;
+    saved += rows;
+    rolledBack.push(idOf(step));
   }
-  return { rolled_back: rolledBack, backup: null };
+  if (saved === 0 && options.backupFile !== null) rmSync(options.backupFile, { force: true });
+  return { rolled_back: rolledBack, backup: saved === 0 ? null : options.backupFile };
+}
+
+function stepsOf(migrations: Migration[], history: HistoryRow[], to: string | undefined): Step[] {
+  const target = to === undefined || Number(to) === 0 ? to : (targetVersion(migrations, to) ?? to);
+  const newestFirst = [...history].sort((a, b) => compareVersions(b.version, a.version));
+  const undone =
+    target === undefined
+      ? newestFirst.slice(0, 1)
+      : newestFirst.filter(({ version }) => compareVersions(version, target) > 0);
+  return undone.map(({ version, name }) => {
+    const down = migrations.find((migration) => Number(migration.version) === Number(version))?.down;
+    if (down) return { version, name, down };
+    throw new CalendlySyncError(
+      'migration_drift',
+      `There is no down file for ${version}_${name}; nothing was changed.`,
+      {
+        hint: 'Use the version of calendly-sync that applied it, or a newer one.',
+      },
+    );
+  });
+}
+
+/** How many rows were saved; null when somebody else has changed the history meanwhile. */
+async function undo(
+  database: Database,
+  sql: Sql,
+  step: Step,
+  options: RollbackOptions,
+): Promise<number | null | typeof YIELD> {
+  const history = await readHistory(sql, database.schema);
+  if (history?.at(-1)?.version !== step.version) return null;
+  const section = await startBackup(database, sql, step, options.backupFile);
+  try {
+    if (section) {
+      await backUp(sql, await readLosses(sql, [step.version]), section);
+      await section.end();
+    }
+    if (firstLineSays(step.down.text, 'no-transaction')) {
+      const { maxWaitMs = DEFAULT_MAX_WAIT_MS, signal, onEvent } = options;
+      const outcome = await runOutside(database, sql, { file: step.down, maxWaitMs, signal, onEvent });
+      if (outcome === 'building') return YIELD;
+    } else {
+      await runFile(sql, step.down);
+    }
+    await forget(sql, step.version, database.schema);
+  } catch (thrown) {
+    // Nothing was dropped; the next try writes what is there then.
+    await section?.discard();
+    throw thrown;
+  }
+  return section?.rows ?? 0;
+}
+
+/** A section for what this step drops; null when that holds no data, or no backup is wanted. */
+async function startBackup(
+  database: Database,
+  sql: Sql,
+  { version, name }: Step,
+  path: string | null,
+): Promise<SectionWriter | null> {
+  if (path === null || (await readLosses(sql, [version])).length === 0) return null;
+  const at = new Date().toISOString();
+  return beginSection(path, { calendly_sync_backup: 1, version, name, at, database: database.label });
 }

@@ -1,21 +1,18 @@
-/** What is applied, what is pending, and where the schema is not what the files make of it. Reads only. */
+/** What is applied, what is pending, and where history, files and schema differ. Reads only. */
 import type { Database } from '../connection.js';
+import { type Disagreement, disagreements } from './agreement.js';
+import { readCatalog } from './catalog.js';
+import { type Drift, driftOf } from './drift.js';
 import { type Migration, readMigrations } from './files.js';
 import { readHistory } from './history.js';
-import { idOf, type MigrationId, pendingOf } from './migrate.js';
-
-/** One difference between the schema and the files. */
-export interface Drift {
-  version: string;
-  /** What it is about: `index meetings_user_start_idx`, `table calendly_webhook_events`. */
-  object: string;
-  /** In the operator's words. */
-  problem: string;
-}
+import { idOf, type MigrationId, pendingOf } from './versions.js';
 
 export interface MigrationStatus {
   applied: (MigrationId & { applied_at: Date })[];
   pending: MigrationId[];
+  /** Files that were edited, are missing or come too late. */
+  files: Disagreement[];
+  /** What the schema lacks, or has otherwise than the applied files made it. */
   drift: Drift[];
 }
 
@@ -25,10 +22,17 @@ export async function migrationStatus(
   options: { migrations?: Migration[] | undefined } = {},
 ): Promise<MigrationStatus> {
   const migrations = options.migrations ?? readMigrations();
-  const history = await database.transaction(readHistory, { readOnly: true });
-  return {
-    applied: history.map(({ version, name, applied_at }) => ({ version, name, applied_at })),
-    pending: pendingOf(migrations, history).map(idOf),
-    drift: [],
-  };
+  return database.transaction(
+    async (sql) => {
+      const history = (await readHistory(sql, database.schema)) ?? [];
+      const versions = new Set(history.map(({ version }) => version));
+      return {
+        applied: history.map(({ version, name, applied_at }) => ({ version, name, applied_at })),
+        pending: pendingOf(migrations, history).map(idOf),
+        files: disagreements(migrations, history),
+        drift: versions.size > 0 ? driftOf(await readCatalog(sql, database.schema), versions) : [],
+      };
+    },
+    { readOnly: true },
+  );
 }

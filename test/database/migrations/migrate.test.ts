@@ -24,10 +24,10 @@ test('an empty database gets every migration, once', async () => {
 test('a plain rollback undoes 022 only; all the way down leaves nothing', async () => {
   const { url, sql } = await testDatabase();
   const database = openServer(url);
-  const one = await rollback(database);
+  const one = await rollback(database, { backupFile: null });
   expect(one.rolled_back).toEqual([{ version: '022', name: 'calendly_sync_optimization' }]);
   expect(await database.transaction(requireSchema)).toEqual({ optimization: false });
-  await rollback(database, { to: '0' });
+  await rollback(database, { to: '0', backupFile: null });
   const tables = await sql`select relname from pg_class where relnamespace = 'public'::regnamespace`;
   expect(tables).toEqual([]);
   await expect(database.transaction(requireSchema)).rejects.toMatchObject({ code: 'schema_not_ready' });

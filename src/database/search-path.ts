@@ -1,0 +1,67 @@
+/**
+ * Where names are looked up when `--schema` is given: that schema first, then the schema of the host's `users` and `meetings`
+ * when the connection's own search_path does not reach them, then the search_path as it was. Knows no table of ours.
+ */
+import { CalendlySyncError } from '../errors.js';
+
+/** Schemas that belong to the platform: their `users` are not the application's. */
+const PLATFORM_SCHEMAS =
+  'auth|storage|realtime|vault|extensions|graphql|graphql_public|net|cron|pgsodium|pgbouncer|supabase_[a-z_]+|neon_auth|hdb_catalog|_[a-z_]+';
+
+/** Quotes a name for use in SQL. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Quotes a text for use in SQL. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/**
+ * A function that answers with the statement to begin each transaction with. Asks the database once, with the first call.
+ * @throws CalendlySyncError `settings` when several schemas could be the host's
+ */
+export function searchPathOf(
+  schema: string,
+  query: (text: string) => Promise<{ [column: string]: unknown }[]>,
+): () => Promise<string> {
+  let known: Promise<string> | null = null;
+  return () => {
+    known ??= findHosts(schema, query).catch((thrown) => {
+      known = null;
+      throw thrown;
+    });
+    return known;
+  };
+}
+
+async function findHosts(
+  schema: string,
+  query: (text: string) => Promise<{ [column: string]: unknown }[]>,
+): Promise<string> {
+  const rows = await query(`
+    select wanted.name as table, json_agg(quote_ident(nspname) order by nspname) as schemas
+    from (values ('users'), ('meetings')) as wanted (name)
+    join pg_class on relname = wanted.name and relkind in ('r', 'p')
+    join pg_namespace on pg_namespace.oid = relnamespace
+    where to_regclass(wanted.name) is null
+      and to_regclass(format('%I.%I', ${quoteText(schema)}, wanted.name)) is null
+      and nspname !~ '^(pg_.*|information_schema|${PLATFORM_SCHEMAS})$'
+    group by wanted.name
+    order by wanted.name desc`);
+  const path = [quoteName(schema)];
+  for (const { table, schemas } of rows as { table: string; schemas: string[] }[]) {
+    if (schemas.length > 1) {
+      throw new CalendlySyncError(
+        'settings',
+        `Several schemas have a table ${table}: ${schemas.join(', ')}.`,
+        {
+          hint: `Say which one is meant: ALTER ROLE CURRENT_USER SET search_path = ${schemas[0]};`,
+        },
+      );
+    }
+    if (schemas[0] !== undefined && !path.includes(schemas[0])) path.push(schemas[0]);
+  }
+  return `select set_config('search_path', concat_ws(', ', ${quoteText(path.join(', '))}, nullif(current_setting('search_path'), '')), true)`;
+}
