@@ -20,7 +20,9 @@ begin
         fingerprint text,
         read_at timestamptz,
         -- when anything last wrote this meeting or its invitees (database clock)
-        written_at timestamptz not null default clock_timestamp()
+        written_at timestamptz not null default clock_timestamp(),
+        -- when no-show marks were taken back, by invitee: a mark that is delivered late must not come back
+        no_shows_removed jsonb
       )
     $table$, meeting_id_type, to_regclass('meetings'));
     comment on table calendly_event_reads is 'calendly-sync 003: what was known of a meeting when its invitees were last read';

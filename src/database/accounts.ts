@@ -129,3 +129,12 @@ export async function recordFullListing(sql: Sql, accountId: string, runId: stri
     update calendly_accounts set last_full_listing_at = (select started_at from calendly_sync_runs where id = ${runId})
     where id = ${accountId}`;
 }
+
+/** The users that these Calendly users are linked to, by Calendly URI. */
+export async function findUsersByUris(sql: Sql, calendlyUris: string[]): Promise<Map<string, string>> {
+  if (calendlyUris.length === 0) return new Map();
+  const rows = await sql<{ uri: string; user_id: string }[]>`
+    select calendly_uri as uri, user_id::text as user_id
+    from calendly_accounts where calendly_uri = any(${calendlyUris})`;
+  return new Map(rows.map((row) => [row.uri, row.user_id]));
+}

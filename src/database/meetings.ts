@@ -13,6 +13,8 @@ export interface StoredMeeting extends Omit<MeetingRow, 'raw'> {
   fingerprint: string | null;
   /** When anything last wrote this meeting, as canonical text (database clock). */
   written_at: string | null;
+  /** When no-show marks of its invitees were taken back, by invitee URI. */
+  no_shows_removed: Record<string, string> | null;
 }
 
 const UTC_TEXT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
@@ -67,7 +69,7 @@ export async function findMeetings(
   lock: boolean,
 ): Promise<Map<string, StoredMeeting>> {
   const rows = await sql<StoredMeeting[]>`
-    select m.id::text as id, ${sql.unsafe(selectList('m'))}, r.fingerprint,
+    select m.id::text as id, ${sql.unsafe(selectList('m'))}, r.fingerprint, r.no_shows_removed,
       to_char(r.written_at at time zone 'utc', ${UTC_TEXT}) as written_at
     from meetings m
     left join calendly_event_reads r on r.meeting_id = m.id
@@ -79,32 +81,42 @@ export async function findMeetings(
 
 /**
  * Inserts meetings. One that another transaction inserted in the meantime is left alone and missing in the answer: the caller
- * looks again and finds it.
+ * looks again and finds it. In the order of ids, so that two writers of the same new meetings never deadlock.
  * @returns id of each inserted row, by external id
  */
 export async function insertMeetings(
   sql: Sql,
   userId: string,
   rows: MeetingRow[],
+  viaWebhook: boolean,
 ): Promise<Map<string, string>> {
   if (rows.length === 0) return new Map();
   const names = sql.unsafe(NAMES.join(', '));
+  // The column comes with migration 022, and so do webhooks.
+  const [column, value] = viaWebhook ? [sql`synced_via_webhook,`, sql`true,`] : [sql``, sql``];
   const inserted = await sql<{ id: string; external_id: string }[]>`
-    insert into meetings (user_id, meeting_source, last_calendar_sync, ${names})
-    select ${userId}, 'calendly', now(), ${names}
+    insert into meetings (user_id, meeting_source, last_calendar_sync, ${column} ${names})
+    select ${userId}, 'calendly', now(), ${value} ${names}
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(RECORD)})
+    order by external_id
     on conflict (user_id, meeting_source, external_id) do nothing
     returning id::text as id, external_id`;
   return new Map(inserted.map(({ id, external_id }) => [external_id, id]));
 }
 
 /** Writes these columns of stored meetings, which the caller has locked and found to differ. */
-export async function updateMeetings(sql: Sql, userId: string, rows: MeetingRow[]): Promise<void> {
+export async function updateMeetings(
+  sql: Sql,
+  userId: string,
+  rows: MeetingRow[],
+  viaWebhook: boolean,
+): Promise<void> {
   if (rows.length === 0) return;
   const assignments = NAMES.filter((name) => name !== 'external_id').map((name) => `${name} = x.${name}`);
   await sql`
     update meetings m
-    set ${sql.unsafe(assignments.join(', '))}, last_calendar_sync = now()
+    set ${sql.unsafe(assignments.join(', '))}, ${viaWebhook ? sql`synced_via_webhook = true,` : sql``}
+      last_calendar_sync = now()
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(RECORD)})
     where m.user_id = ${userId} and m.meeting_source = 'calendly' and m.external_id = x.external_id`;
 }
@@ -175,4 +187,15 @@ export async function findStart(sql: Sql, userId: string, externalId: string): P
     select to_char(start_time at time zone 'utc', ${UTC_TEXT}) as start_time from meetings
     where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}`;
   return row?.start_time ?? null;
+}
+
+/** The users under whom meetings are stored, by external id: whose a delivery is that does not name its host. */
+export async function findOwners(sql: Sql, externalIds: string[]): Promise<Map<string, string[]>> {
+  const rows = await sql<{ external_id: string; user_ids: string[] }[]>`
+    select external_id, array_agg(m.user_id::text order by m.user_id) as user_ids
+    from meetings m
+    where m.meeting_source = 'calendly' and m.external_id = any(${externalIds})
+      and m.user_id in (select user_id from calendly_accounts)
+    group by external_id`;
+  return new Map(rows.map((row) => [row.external_id, row.user_ids]));
 }

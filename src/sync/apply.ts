@@ -14,6 +14,7 @@ import {
 import { findMeetings, insertMeetings, type StoredMeeting, updateMeetings } from '../database/meetings.js';
 import { markReads, type ReadMark } from '../database/reads.js';
 import { CalendlySyncError } from '../errors.js';
+import { joinEvent, joinInvitee } from './precedence.js';
 import {
   externalId,
   inviteeRow,
@@ -40,6 +41,11 @@ export interface Reading {
   /** Database time before the event was asked for, and before its invitees were. */
   eventSeenAt: string;
   inviteesSeenAt: string;
+  /** Set for a webhook's delivery, which may be late: its content decides what it still has to say, not when it came. */
+  delivery?: {
+    /** When a no-show mark of its invitee was taken back; null when it does not tell of that. */
+    noShowRemovedAt: string | null;
+  };
 }
 
 /** What became of a meeting's row. `unknown`: its event was not part of the reading. */
@@ -55,10 +61,20 @@ export type MeetingOutcome =
 /** What applying one reading did. */
 export interface Applied {
   uri: string;
+  /** Whose meeting it is. */
+  userId: string;
   /** Id of the meeting's row; null when there is none (a reading of invitees alone for a meeting that is not stored). */
   meetingId: string | null;
   outcome: MeetingOutcome;
   invitees: { new: number; updated: number; removed: number };
+}
+
+/** A meeting's row as it was before, and what was done to it. */
+interface Written {
+  id: string;
+  stored: StoredMeeting | null;
+  outcome: MeetingOutcome;
+  wrote: boolean;
 }
 
 /** Insert races are settled by looking again; more rounds than this mean that something refuses the row silently. */
@@ -66,7 +82,7 @@ const MOST_ROUNDS = 3;
 
 /** Writes readings of one user's meetings, each meeting at most once in the list. Answers in the order given. */
 export async function applyReadings(sql: Sql, userId: string, readings: Reading[]): Promise<Applied[]> {
-  const meetings = new Map<string, { id: string; stored: StoredMeeting | null; outcome: MeetingOutcome }>();
+  const meetings = new Map<string, Written>();
   let open = readings;
   for (let round = 1; open.length > 0; round++) {
     const stored = await findMeetings(
@@ -82,17 +98,23 @@ export async function applyReadings(sql: Sql, userId: string, readings: Reading[
       if (known) {
         const change = changeOf(known, reading);
         if (change.row) updates.push(change.row);
-        meetings.set(reading.uri, { id: known.id, stored: known, outcome: change.outcome });
+        meetings.set(reading.uri, {
+          id: known.id,
+          stored: known,
+          outcome: change.outcome,
+          wrote: change.row !== null,
+        });
       } else if (reading.event) {
         inserts.push(meetingRow(reading.event));
       }
     }
-    await updateMeetings(sql, userId, updates);
-    const inserted = await insertMeetings(sql, userId, inserts);
+    const viaWebhook = readings.some(({ delivery }) => delivery !== undefined);
+    await updateMeetings(sql, userId, updates, viaWebhook);
+    const inserted = await insertMeetings(sql, userId, inserts, viaWebhook);
     for (const row of inserts) {
       const id = inserted.get(row.external_id);
       const outcome = row.is_deleted ? 'recorded_canceled' : 'new';
-      if (id !== undefined) meetings.set(row.calendly_uri, { id, stored: null, outcome });
+      if (id !== undefined) meetings.set(row.calendly_uri, { id, stored: null, outcome, wrote: true });
     }
     open = open.filter(({ uri, event }) => event !== null && !meetings.has(uri));
     if (open.length > 0 && round === MOST_ROUNDS) {
@@ -110,6 +132,7 @@ export async function applyReadings(sql: Sql, userId: string, readings: Reading[
     const meeting = meetings.get(uri);
     return {
       uri,
+      userId,
       meetingId: meeting?.id ?? null,
       outcome: meeting?.outcome ?? 'unknown',
       invitees: counts.get(uri) ?? { new: 0, updated: 0, removed: 0 },
@@ -120,19 +143,34 @@ export async function applyReadings(sql: Sql, userId: string, readings: Reading[
 /** What a reading makes of a stored meeting: the row to write, if any, and what to call it. Pure. */
 export function changeOf(
   known: StoredMeeting,
-  reading: Pick<Reading, 'event' | 'eventSeenAt'>,
+  reading: Pick<Reading, 'event' | 'eventSeenAt' | 'delivery'>,
 ): { row: MeetingRow | null; outcome: MeetingOutcome } {
   const { event } = reading;
   if (event === null) return { row: null, outcome: 'unknown' };
+  if (reading.delivery) return written(known, deliveredRow(known, event));
   if (known.raw !== null && isOlder(event, known.raw)) return { row: null, outcome: 'unchanged' };
   const contested = known.written_at !== null && known.written_at > reading.eventSeenAt;
   // Same age as what somebody wrote after we had read: theirs is the later look at the same state.
   if (contested && known.raw !== null && !isOlder(known.raw, event))
     return { row: null, outcome: 'unchanged' };
-  const row = meetingRow(mergeRaw(known.raw, event));
+  return written(known, meetingRow(mergeRaw(known.raw, event)));
+}
+
+function written(
+  known: StoredMeeting,
+  row: MeetingRow,
+): { row: MeetingRow | null; outcome: MeetingOutcome } {
   if (sameRow(row, known)) return { row: null, outcome: 'unchanged' };
   if (row.is_deleted === known.is_deleted) return { row, outcome: 'updated' };
   return { row, outcome: row.is_deleted ? 'deleted' : 'restored' };
+}
+
+/** What a delivery makes of a stored meeting. One that Calendly itself called gone or lost is brought back by a listing only. */
+function deliveredRow(known: StoredMeeting, event: Json): MeetingRow {
+  const row = meetingRow(joinEvent(known.raw, event));
+  const { is_deleted, deleted_at, deleted_reason } = known;
+  const lost = deleted_reason === 'gone' || deleted_reason === 'access_lost';
+  return lost ? { ...row, is_deleted, deleted_at, deleted_reason } : row;
 }
 
 type InviteeCounts = Applied['invitees'];
@@ -140,7 +178,7 @@ type InviteeCounts = Applied['invitees'];
 async function applyInvitees(
   sql: Sql,
   readings: Reading[],
-  meetings: Map<string, { id: string; stored: StoredMeeting | null }>,
+  meetings: Map<string, Written>,
 ): Promise<Map<string, InviteeCounts>> {
   const known = new Map<string, Map<string, StoredInvitee>>();
   const old = [...meetings.values()].filter(({ stored }) => stored !== null).map(({ id }) => id);
@@ -158,7 +196,10 @@ async function applyInvitees(
     const { id, stored } = meeting;
     const contested = stored?.written_at != null && stored.written_at > reading.inviteesSeenAt;
     const ofMeeting = known.get(id) ?? new Map<string, StoredInvitee>();
-    const change = inviteeChanges(ofMeeting, reading, contested);
+    const marksRemoved = stored?.no_shows_removed ?? {};
+    const change = reading.delivery
+      ? deliveredInvitees(ofMeeting, reading, marksRemoved)
+      : { ...inviteeChanges(ofMeeting, reading, contested), noShowsRemoved: null };
     writes.push(...change.rows.map((row) => ({ ...row, meeting_id: id })));
     removals.push(...change.removed.map((calendly_uri) => ({ meeting_id: id, calendly_uri })));
     counts.set(reading.uri, {
@@ -166,10 +207,14 @@ async function applyInvitees(
       updated: change.rows.length - change.added,
       removed: change.removed.length,
     });
+    // A delivery that changes nothing leaves no mark: a reading under way is not contested by it.
+    const quiet = reading.delivery && stored && !meeting.wrote && change.rows.length === 0;
+    if (quiet && change.noShowsRemoved === null) continue;
     marks.push({
       meetingId: id,
       fingerprint: markOf(reading, stored, contested),
       read: reading.complete,
+      noShowsRemoved: change.noShowsRemoved,
     });
   }
   await upsertInvitees(sql, writes);
@@ -210,4 +255,27 @@ export function inviteeChanges(
   }
   const removed = reading.complete && !contested ? [...known.keys()].filter((uri) => !seen.has(uri)) : [];
   return { rows, added, removed };
+}
+
+/** The same for the invitees of a delivery, and when no-show marks were taken back, where that is news. Pure. */
+export function deliveredInvitees(
+  known: ReadonlyMap<string, StoredInvitee>,
+  { invitees, delivery }: Pick<Reading, 'invitees' | 'delivery'>,
+  marksRemoved: Readonly<Record<string, string>>,
+) {
+  const rows: ReturnType<typeof inviteeRow>[] = [];
+  let added = 0;
+  let noShowsRemoved = null as Record<string, string> | null;
+  for (const raw of invitees ?? []) {
+    const { calendly_uri: uri } = inviteeRow(raw);
+    const stored = known.get(uri);
+    const before = { raw: stored?.raw ?? null, noShowRemovedAt: marksRemoved[uri] ?? null };
+    const after = joinInvitee(before, raw, delivery?.noShowRemovedAt ?? null);
+    const row = inviteeRow(after.raw ?? raw);
+    if (!stored) added++;
+    if (!stored || !sameRow(row, stored)) rows.push(row);
+    if (after.noShowRemovedAt !== before.noShowRemovedAt && after.noShowRemovedAt !== null)
+      noShowsRemoved = { ...marksRemoved, ...noShowsRemoved, [uri]: after.noShowRemovedAt };
+  }
+  return { rows, added, removed: [] as string[], noShowsRemoved };
 }

@@ -1,0 +1,81 @@
+/**
+ * Group commit: work that arrives while a transaction is under way shares the next one. Nothing waits for company: the first one
+ * goes at once. Each caller hears of its own piece when the group that holds it is done. Knows nothing of what the work is.
+ */
+
+export interface GroupOptions<T, R> {
+  /** Does a group's work; answers in the order given. A failure is every caller's. */
+  run(group: T[]): Promise<R[]>;
+  /** Most pieces in one group. */
+  most: number;
+  /** Groups under way at once. */
+  atOnce: number;
+}
+
+export interface Groups<T, R> {
+  add(piece: T): Promise<R>;
+  /** Pieces that wait or are under way. */
+  size(): number;
+  /** Done when nothing waits and nothing is under way. */
+  idle(): Promise<void>;
+}
+
+interface Waiting<T, R> {
+  piece: T;
+  resolve(result: R): void;
+  reject(reason: unknown): void;
+}
+
+export function createGroups<T, R>({ run, most, atOnce }: GroupOptions<T, R>): Groups<T, R> {
+  let waiting: Waiting<T, R>[] = [];
+  let inHand = 0;
+  let running = 0;
+  let starting = false;
+  let idlers: (() => void)[] = [];
+
+  // Not within the event itself: what the same turn of the loop still brings belongs to the same group.
+  const start = () => {
+    if (starting || waiting.length === 0 || running >= atOnce) return;
+    starting = true;
+    setImmediate(() => {
+      starting = false;
+      while (waiting.length > 0 && running < atOnce) {
+        const group = waiting.slice(0, most);
+        waiting = waiting.slice(most);
+        running++;
+        void work(group);
+      }
+    });
+  };
+
+  async function work(group: Waiting<T, R>[]): Promise<void> {
+    inHand += group.length;
+    try {
+      const results = await run(group.map(({ piece }) => piece));
+      for (const [index, { resolve }] of group.entries()) resolve(results[index] as R);
+    } catch (thrown) {
+      for (const { reject } of group) reject(thrown);
+    } finally {
+      running--;
+      inHand -= group.length;
+      start();
+      if (running === 0 && waiting.length === 0) {
+        for (const resolve of idlers) resolve();
+        idlers = [];
+      }
+    }
+  }
+
+  return {
+    add(piece) {
+      const result = new Promise<R>((resolve, reject) => waiting.push({ piece, resolve, reject }));
+      start();
+      return result;
+    },
+    size: () => waiting.length + inHand,
+    idle() {
+      if (running === 0 && waiting.length === 0) return Promise.resolve();
+      return new Promise((resolve) => idlers.push(resolve));
+    },
+  };
+}

@@ -1,0 +1,171 @@
+/**
+ * What a transaction does with deliveries: the ledger's rows, the meetings and the invitees, all or nothing. Deliveries that are
+ * in the ledger already are done with. Knows no HTTP.
+ */
+import { findUsersByUris } from '../database/accounts.js';
+import type { Sql } from '../database/connection.js';
+import { findOwners } from '../database/meetings.js';
+import { insertEvents, type LedgerEntry, type Settlement, settleEvents } from '../database/webhook-ledger.js';
+import { type Applied, applyReadings, type Reading } from '../sync/apply.js';
+import { externalId } from '../sync/rows.js';
+import type { Change, Delivery } from './delivery.js';
+
+/**
+ * `applied`: the meeting says it now · `kept`: a kind that changes no meeting · `unclaimed`: nobody here knows its host ·
+ * `unapplied`: kept with its error · `duplicate`: it was here before.
+ */
+export type Status = 'applied' | 'kept' | 'unclaimed' | 'unapplied' | 'duplicate';
+
+/** What became of one delivery. */
+export interface Outcome {
+  status: Status;
+  delivery: Delivery;
+  /** What it did, for each user whose meeting it is. */
+  applied: Applied[];
+  /** Why it could not be applied. */
+  error: string | null;
+}
+
+/** Takes deliveries in, those of one change only once. Answers in the order given. */
+export async function takeIn(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
+  const first = new Map(deliveries.map((delivery) => [delivery.eventId, delivery]).reverse() as Entries);
+  const entries = [...first.values()].map((delivery) => ledgerEntry(delivery));
+  const hosts = [...new Set(entries.flatMap((entry) => entry.hosts))];
+  const [added, users] = await Promise.all([insertEvents(sql, entries), findUsersByUris(sql, hosts)]);
+  const fresh = [...first.values()].filter(({ eventId }) => added.has(eventId));
+  const outcomes = await applyDeliveries(sql, fresh, users);
+  const known = new Map(outcomes.map((outcome) => [outcome.delivery, outcome]));
+  await settleEvents(sql, outcomes.filter(isUnforeseen).map(settlementOf));
+  return deliveries.map(
+    (delivery) => known.get(delivery) ?? { status: 'duplicate', delivery, applied: [], error: null },
+  );
+}
+
+/** Applies kept deliveries again, and notes what became of them. */
+export async function applyAgain(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
+  const hosts = [...new Set(deliveries.flatMap(({ change }) => change?.hosts ?? []))];
+  const outcomes = await applyDeliveries(sql, deliveries, await findUsersByUris(sql, hosts));
+  await settleEvents(
+    sql,
+    outcomes.filter(({ status }) => status !== 'unclaimed').map((outcome) => settlementOf(outcome)),
+  );
+  return outcomes;
+}
+
+/** Keeps a delivery that the database refused to apply, with the reason. Its own transaction: nothing else is in it. */
+export async function keepUnapplied(
+  sql: Sql,
+  delivery: Delivery,
+  error: string,
+  asText: boolean,
+): Promise<Outcome> {
+  const entry = { ...ledgerEntry(delivery), done: false, error };
+  // As one JSON text, when Postgres takes it in no other form.
+  if (asText) entry.body = JSON.stringify(delivery.body);
+  const added = await insertEvents(sql, [entry]);
+  const status = added.size > 0 ? 'unapplied' : 'duplicate';
+  return { status, delivery, applied: [], error };
+}
+
+type Entries = [string, Delivery][];
+
+function ledgerEntry({ eventId, eventType, body, inviteeUri, occurredAt, change, problem }: Delivery): LedgerEntry {
+  const done = change === null && problem === null;
+  return { eventId, eventType, body, inviteeUri, occurredAt, hosts: change?.hosts ?? [], done, error: problem };
+}
+
+async function applyDeliveries(
+  sql: Sql,
+  deliveries: Delivery[],
+  users: ReadonlyMap<string, string>,
+): Promise<Outcome[]> {
+  const hostless = deliveries.flatMap(({ change }) =>
+    change?.hosts.length === 0 ? externalId(change.meetingUri) : [],
+  );
+  const owners = hostless.length > 0 ? await findOwners(sql, hostless) : new Map<string, string[]>();
+  const outcomes = new Map<Delivery, Outcome>();
+  const perUser = new Map<string, Delivery[]>();
+  for (const delivery of deliveries) {
+    const { change, problem } = delivery;
+    const whose = change ? userIdsOf(change, users, owners) : [];
+    for (const userId of whose) perUser.set(userId, [...(perUser.get(userId) ?? []), delivery]);
+    outcomes.set(delivery, { delivery, applied: [], ...firstStatus(change, problem, whose) });
+  }
+  // In the order of ids, and sent one behind the other without waiting: each user's statements are their own.
+  const ids = [...perUser.keys()].sort();
+  await settled(ids.map((userId) => applyForUser(sql, userId, perUser.get(userId) ?? [], outcomes)));
+  return deliveries.flatMap((delivery) => outcomes.get(delivery) ?? []);
+}
+
+function firstStatus(change: Change | null, problem: string | null, whose: string[]) {
+  if (problem !== null) return { status: 'unapplied' as const, error: problem };
+  if (change === null) return { status: 'kept' as const, error: null };
+  if (whose.length > 0) return { status: 'applied' as const, error: null };
+  if (change.hosts.length > 0) return { status: 'unclaimed' as const, error: null };
+  const error = `the delivery does not say whose meeting it is, and ${change.meetingUri} is not stored`;
+  return { status: 'unapplied' as const, error };
+}
+
+function userIdsOf(
+  { hosts, meetingUri }: Change,
+  users: ReadonlyMap<string, string>,
+  owners: ReadonlyMap<string, string[]>,
+): string[] {
+  const found = hosts.length > 0 ? hosts.map((uri) => users.get(uri)) : owners.get(externalId(meetingUri));
+  return [...new Set((found ?? []).filter((id) => id !== undefined))];
+}
+
+/** One user's deliveries: each meeting once in a round, and again in the next for a second delivery of it. */
+async function applyForUser(
+  sql: Sql,
+  userId: string,
+  deliveries: Delivery[],
+  outcomes: ReadonlyMap<Delivery, Outcome>,
+): Promise<void> {
+  let open = deliveries;
+  while (open.length > 0) {
+    const round = new Map<string, Delivery>();
+    for (const delivery of open) {
+      const uri = delivery.change?.meetingUri ?? '';
+      if (!round.has(uri)) round.set(uri, delivery);
+    }
+    const inRound = [...round.values()];
+    const applied = await applyReadings(sql, userId, inRound.flatMap(readingOf));
+    for (const [index, one] of applied.entries()) {
+      const delivery = inRound[index];
+      if (delivery) outcomes.get(delivery)?.applied.push(one);
+    }
+    open = open.filter((delivery) => !inRound.includes(delivery));
+  }
+}
+
+function readingOf({ change }: Delivery): Reading | [] {
+  if (change === null) return [];
+  return {
+    uri: change.meetingUri,
+    event: change.event,
+    invitees: [change.invitee],
+    complete: false,
+    fingerprint: null,
+    eventSeenAt: '',
+    inviteesSeenAt: '',
+    delivery: { noShowRemovedAt: change.noShowRemovedAt },
+  };
+}
+
+/** True where the ledger's row, as it was inserted, does not say what came of it. */
+function isUnforeseen({ status, delivery }: Outcome): boolean {
+  const { change, problem } = delivery;
+  return problem === null && change !== null && change.hosts.length === 0 && status !== 'kept';
+}
+
+function settlementOf({ delivery, status, error, applied }: Outcome): Settlement {
+  const processed = status === 'applied' || status === 'kept';
+  return { eventId: delivery.eventId, userId: applied[0]?.userId ?? null, processed, error };
+}
+
+/** Waits for all, then fails with the first failure: no statement of the transaction is left running. */
+async function settled(work: Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(work);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
