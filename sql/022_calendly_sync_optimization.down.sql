@@ -29,7 +29,8 @@ begin
       union all
       -- What a table of these names that was there before got:
       select 4, format('drop index %I.%I', current_schema(), index_name)
-      from unnest(array['calendly_webhook_events_created_idx', 'calendly_webhook_events_user_idx']) as index_name
+      from unnest(array['calendly_webhook_events_created_idx', 'calendly_webhook_events_user_idx',
+        'calendly_webhook_events_waiting_idx']) as index_name
       where to_regclass(format('%I.%I', current_schema(), index_name)) is not null
         and coalesce(obj_description(to_regclass(format('%I.calendly_webhook_events', current_schema())), 'pg_class'), '')
           not like 'calendly-sync 022%'

@@ -100,6 +100,12 @@ begin
   if to_regclass(format('%I.calendly_webhook_events_created_idx', current_schema())) is null then
     execute format('create index calendly_webhook_events_created_idx on %s (created_at)', events);
   end if;
+  if to_regclass(format('%I.calendly_webhook_events_waiting_idx', current_schema())) is null then
+    -- What was not applied is looked for often, and is next to nothing among what was.
+    execute format(
+      'create index calendly_webhook_events_waiting_idx on %s (event_id) where processed_at is null', events
+    );
+  end if;
   if to_regclass(format('%I.calendly_webhook_events_user_idx', current_schema())) is null then
     execute format('create index calendly_webhook_events_user_idx on %s (user_id)', events);
   end if;

@@ -16,6 +16,8 @@ export interface OpenOptions {
   migrate?: boolean | undefined;
   /** False refuses to make an embedded database where there is none. */
   create?: boolean | undefined;
+  /** Most connections to a server; 3 when absent. The embedded database has one. */
+  connections?: number | undefined;
 }
 
 /**
@@ -27,7 +29,10 @@ export async function openDatabase(
   config: Pick<Config, 'databaseUrl' | 'schema' | 'home'>,
   options: OpenOptions = {},
 ): Promise<Database> {
-  if (config.databaseUrl !== null) return openServer(config.databaseUrl, { schema: config.schema });
+  const { connections } = options;
+  if (config.databaseUrl !== null) {
+    return openServer(config.databaseUrl, { schema: config.schema, ...(connections ? { max: connections } : {}) });
+  }
   // Loaded only here, so that commands on a server read neither this nor WASM.
   const { embeddedExists, embeddedFolder, openEmbedded } = await import('./embedded.js');
   if (options.create === false && !embeddedExists(config.home)) {

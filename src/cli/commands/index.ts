@@ -8,6 +8,7 @@ import { migrate } from './migrate.js';
 import { rollback } from './rollback.js';
 import { sandbox } from './sandbox.js';
 import { sync } from './sync.js';
+import { webhook } from './webhook.js';
 
 export const commands: readonly DefineCommand[] = [
   migrate,
@@ -16,6 +17,7 @@ export const commands: readonly DefineCommand[] = [
   forceFull,
   health,
   cleanWebhooks,
+  webhook,
   demo,
   sandbox,
 ];

@@ -206,6 +206,12 @@ export const INDEXES: Readonly<
     columns: ['created_at'],
     unique: false,
   },
+  calendly_webhook_events_waiting_idx: {
+    version: '022',
+    table: 'calendly_webhook_events',
+    columns: ['event_id'],
+    unique: false,
+  },
   calendly_webhook_events_user_idx: {
     version: '022',
     table: 'calendly_webhook_events',

@@ -1,0 +1,29 @@
+/** What `webhook replay` does. Loaded when it runs. */
+import { EXIT } from '../errors.js';
+import { logLines } from '../webhook/events.js';
+import { replayWebhookEvents } from '../webhook/replay.js';
+import type { CommandContext, CommandResult } from './command.js';
+import { withDatabase } from './database.js';
+import { oneLine } from './text.js';
+
+/** Applies what waits, and says what still does. */
+export async function replay(context: CommandContext): Promise<CommandResult> {
+  const { output, signal } = context;
+  const result = await withDatabase(
+    context,
+    (database) =>
+      replayWebhookEvents({
+        database,
+        signal,
+        onApplied(outcome) {
+          for (const { text } of logLines({ type: 'received', outcome })) output.result(oneLine(text));
+        },
+      }),
+    { create: false },
+  );
+  const { applied, unclaimed, failed } = result;
+  for (const { event_id: id, error } of failed) output.warn(`✖ ${oneLine(id)}: ${oneLine(error)}`);
+  output.result(`${applied} applied, ${failed.length} could not be, ${unclaimed} wait for their host.`);
+  if (unclaimed > 0) output.note('A host who is connected by a sync gets them with it.', 'dim');
+  return { document: result, exitCode: failed.length > 0 ? EXIT.failed : EXIT.ok };
+}

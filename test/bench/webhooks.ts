@@ -1,0 +1,139 @@
+/**
+ * How many deliveries a second the built receiver takes in, with Postgres on the same machine: `node --import tsx
+ * test/bench/webhooks.ts DATABASE_URL [deliveries]`. The database is a throwaway one: its tables are emptied. Figures, never asserted.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createConnection, type Socket } from 'node:net';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import { signatureHeader } from '../../src/calendly/signature.js';
+import { booking, HOST, KEY } from '../support/webhooks.js';
+
+const PATH = '/api/calendly/webhook';
+const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
+
+export interface WebhookFigures {
+  deliveries: number;
+  per_second: number;
+  p50_ms: number;
+  p99_ms: number;
+  worst_ms: number;
+  /** Resident memory of the receiver after a tenth of the deliveries, and at the end. */
+  memory_early_mb: number;
+  memory_end_mb: number;
+  not_2xx: number;
+  fsync: string;
+}
+
+/** Empties the database's tables, starts the built receiver on it, and posts new bookings over keep-alive connections. */
+export async function benchWebhooks(
+  databaseUrl: string,
+  { deliveries = 20_000, connections = 16 } = {},
+): Promise<WebhookFigures> {
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} });
+  await sql`truncate users, calendly_webhook_events cascade`;
+  const [user] = await sql`insert into users (email) values ('host@example.com') returning id`;
+  await sql`insert into calendly_accounts (user_id, calendly_uri) values (${user?.id}, ${HOST})`;
+  const [setting] = await sql`show fsync`;
+  const child = spawn(process.execPath, [program, 'webhook', 'serve', '--port', '0', '--quiet'], {
+    env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl, CALENDLY_WEBHOOK_SIGNING_KEY: KEY },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  try {
+    const port = await listeningPort(child.pid ?? 0);
+    const ms: number[] = [];
+    let next = 0;
+    let bad = 0;
+    let early = 0;
+    const started = performance.now();
+    await Promise.all(
+      Array.from({ length: connections }, async () => {
+        const connection = await connect(port);
+        while (next < deliveries) {
+          const index = next++;
+          if (index === Math.floor(deliveries / 10)) early = residentMb(child.pid ?? 0);
+          const request = requestText(index);
+          const sent = performance.now();
+          const status = await connection.send(request);
+          ms.push(performance.now() - sent);
+          if (status < 200 || status > 299) bad++;
+        }
+        connection.end();
+      }),
+    );
+    const seconds = (performance.now() - started) / 1_000;
+    ms.sort((a, b) => a - b);
+    const at = (share: number) => round(ms[Math.min(ms.length - 1, Math.floor(ms.length * share))] ?? 0);
+    return {
+      deliveries,
+      per_second: Math.round(deliveries / seconds),
+      p50_ms: at(0.5),
+      p99_ms: at(0.99),
+      worst_ms: at(1),
+      memory_early_mb: early,
+      memory_end_mb: residentMb(child.pid ?? 0),
+      not_2xx: bad,
+      fsync: String(setting?.fsync),
+    };
+  } finally {
+    child.kill('SIGTERM');
+    await sql.end();
+  }
+}
+
+function requestText(index: number): string {
+  const body = JSON.stringify(booking(`BENCH${index}`));
+  const signature = signatureHeader(KEY, Buffer.from(body), Math.floor(Date.now() / 1_000));
+  return [
+    `POST ${PATH} HTTP/1.1`,
+    'Host: localhost',
+    'Content-Type: application/json',
+    `Calendly-Webhook-Signature: ${signature}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    '',
+    body,
+  ].join('\r\n');
+}
+
+/** One keep-alive connection without a client library in between: the machine's cores are the receiver's. */
+async function connect(port: number) {
+  const socket: Socket = createConnection(port, '127.0.0.1');
+  socket.setNoDelay(true).setEncoding('latin1');
+  let answered: (status: number) => void = () => {};
+  let text = '';
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+    const end = text.indexOf('\r\n\r\n');
+    if (end < 0) return;
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1] ?? Number.NaN);
+    const complete = Number.isNaN(length) ? text.endsWith('0\r\n\r\n') : text.length >= end + 4 + length;
+    if (!complete) return;
+    const status = Number(text.slice(9, 12));
+    text = '';
+    answered(status);
+  });
+  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  return {
+    send: (request: string) =>
+      new Promise<number>((resolve) => {
+        answered = resolve;
+        socket.write(request);
+      }),
+    end: () => socket.destroy(),
+  };
+}
+
+/** The port that a process listens on, asked of the system: the program was told to be quiet. */
+async function listeningPort(pid: number): Promise<number> {
+  for (let tries = 0; tries < 200; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const inodes = new Set(socketsOf(pid));
+    for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      if (fields[3] === '0A' && inodes.has(fields[9] ?? ''))
+        return Number.parseInt(fields[1]?.split(':')[1] ?? '0', 16);
+    }
+  }
+  throw new Error('the receiver does not listen');
+}
