@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createConnection, type Socket } from 'node:net';
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { signatureHeader } from '../../src/calendly/signature.js';
@@ -36,12 +36,13 @@ export async function benchWebhooks(
   const [user] = await sql`insert into users (email) values ('host@example.com') returning id`;
   await sql`insert into calendly_accounts (user_id, calendly_uri) values (${user?.id}, ${HOST})`;
   const [setting] = await sql`show fsync`;
-  const child = spawn(process.execPath, [program, 'webhook', 'serve', '--port', '0', '--quiet'], {
+  const port = await freePort();
+  const child = spawn(process.execPath, [program, 'webhook', 'serve', '--port', String(port), '--quiet'], {
     env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl, CALENDLY_WEBHOOK_SIGNING_KEY: KEY },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   try {
-    const port = await listeningPort(child.pid ?? 0);
+    await answering(port);
     const ms: number[] = [];
     let next = 0;
     let bad = 0;
@@ -124,16 +125,37 @@ async function connect(port: number) {
   };
 }
 
-/** The port that a process listens on, asked of the system: the program was told to be quiet. */
-async function listeningPort(pid: number): Promise<number> {
+/** A port that is free now; the receiver answers there as soon as it is up. */
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+async function answering(port: number): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
+    const up = await fetch(`http://127.0.0.1:${port}/healthz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (up) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const inodes = new Set(socketsOf(pid));
-    for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)) {
-      const fields = line.trim().split(/\s+/);
-      if (fields[3] === '0A' && inodes.has(fields[9] ?? ''))
-        return Number.parseInt(fields[1]?.split(':')[1] ?? '0', 16);
-    }
   }
-  throw new Error('the receiver does not listen');
+  throw new Error('the receiver does not answer');
+}
+
+function residentMb(pid: number): number {
+  const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
+  return Math.round((pages * 4_096) / 1_048_576);
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const [url = '', deliveries = '20000'] = process.argv.slice(2);
+  console.log(JSON.stringify(await benchWebhooks(url, { deliveries: Number(deliveries) })));
 }
