@@ -8,8 +8,8 @@ export interface WithDatabaseOptions {
   migrate?: boolean;
   /** False makes no embedded database where there is none; the command then ends with exit code 5. */
   create?: boolean;
-  /** Most connections to a server. */
-  connections?: number;
+  /** For a process that stays and takes much at once. */
+  service?: boolean;
 }
 
 /** Opens the database that the settings name, runs `work` with it, and closes it. */

@@ -21,9 +21,6 @@ export interface ServeFlags {
   cleanEvery?: number | undefined;
 }
 
-
-/** Groups of deliveries, the backup sync and questions about health, side by side. */
-const CONNECTIONS = 6;
 const EVENTS_OLDER_THAN_MS = 30 * 86_400_000;
 
 /** Serves until a signal ends it. */
@@ -63,7 +60,7 @@ export async function serve(context: CommandContext, flags: ServeFlags): Promise
       output.note(`Stopped: ${counts.received} deliveries answered, nothing is in hand.`);
       return { document: { ...counts } };
     },
-    { connections: CONNECTIONS },
+    { service: true },
   );
 }
 

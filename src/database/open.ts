@@ -5,6 +5,7 @@
 import type { Config } from '../config.js';
 import { CalendlySyncError } from '../errors.js';
 import { type Database, openServer } from './connection.js';
+import { preparingServer } from './prepared.js';
 
 export interface OpenOptions {
   /** Called when something takes seconds. */
@@ -16,9 +17,12 @@ export interface OpenOptions {
   migrate?: boolean | undefined;
   /** False refuses to make an embedded database where there is none. */
   create?: boolean | undefined;
-  /** Most connections to a server; 3 when absent. The embedded database has one. */
-  connections?: number | undefined;
+  /** For a process that stays and takes much at once: more connections, and statements prepared where they are kept. */
+  service?: boolean | undefined;
 }
+
+/** Connections of a service: receiving, syncing and questions about health, side by side. */
+const SERVICE_CONNECTIONS = 6;
 
 /**
  * Opens the database. A server is not connected to before the first transaction.
@@ -29,9 +33,11 @@ export async function openDatabase(
   config: Pick<Config, 'databaseUrl' | 'schema' | 'home'>,
   options: OpenOptions = {},
 ): Promise<Database> {
-  const { connections } = options;
-  if (config.databaseUrl !== null) {
-    return openServer(config.databaseUrl, { schema: config.schema, ...(connections ? { max: connections } : {}) });
+  const { databaseUrl: url, schema } = config;
+  if (url !== null) {
+    const { service } = options;
+    if (!service) return openServer(url, { schema });
+    return preparingServer((prepare) => openServer(url, { schema, prepare, max: SERVICE_CONNECTIONS }));
   }
   // Loaded only here, so that commands on a server read neither this nor WASM.
   const { embeddedExists, embeddedFolder, openEmbedded } = await import('./embedded.js');

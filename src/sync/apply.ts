@@ -156,10 +156,7 @@ export function changeOf(
   return written(known, meetingRow(mergeRaw(known.raw, event)));
 }
 
-function written(
-  known: StoredMeeting,
-  row: MeetingRow,
-): { row: MeetingRow | null; outcome: MeetingOutcome } {
+function written(known: StoredMeeting, row: MeetingRow): { row: MeetingRow | null; outcome: MeetingOutcome } {
   if (sameRow(row, known)) return { row: null, outcome: 'unchanged' };
   if (row.is_deleted === known.is_deleted) return { row, outcome: 'updated' };
   return { row, outcome: row.is_deleted ? 'deleted' : 'restored' };
@@ -217,9 +214,8 @@ async function applyInvitees(
       noShowsRemoved: change.noShowsRemoved,
     });
   }
-  await upsertInvitees(sql, writes);
-  await deleteInvitees(sql, removals);
-  await markReads(sql, marks);
+  // None needs another's answer: they are sent one behind the other.
+  await Promise.all([upsertInvitees(sql, writes), deleteInvitees(sql, removals), markReads(sql, marks)]);
   return counts;
 }
 
@@ -267,7 +263,7 @@ export function deliveredInvitees(
   let added = 0;
   let noShowsRemoved = null as Record<string, string> | null;
   for (const raw of invitees ?? []) {
-    const { calendly_uri: uri } = inviteeRow(raw);
+    const uri = String(raw.uri);
     const stored = known.get(uri);
     const before = { raw: stored?.raw ?? null, noShowRemovedAt: marksRemoved[uri] ?? null };
     const after = joinInvitee(before, raw, delivery?.noShowRemovedAt ?? null);

@@ -38,7 +38,8 @@ export const STATUS_OF: Readonly<Record<Rejection, number>> = {
 export async function admit(request: Request, options: AdmissionOptions): Promise<Admission> {
   const { headers } = request;
   if (request.method !== 'POST') return { refused: 'wrong_method' };
-  if (!/^application\/json\s*(;|$)/i.test(headers.get('content-type') ?? '')) return { refused: 'wrong_type' };
+  if (!/^application\/json\s*(;|$)/i.test(headers.get('content-type') ?? ''))
+    return { refused: 'wrong_type' };
   const length = headers.get('content-length');
   if (length !== null && !(Number(length) <= LARGEST_BODY)) return { refused: 'too_large' };
   const header = headers.get('calendly-webhook-signature');

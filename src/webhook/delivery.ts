@@ -3,7 +3,6 @@
  * that says something else still becomes a delivery, with what is wrong with it.
  */
 import { createHash } from 'node:crypto';
-import { readEvent, readInvitee } from '../calendly/schemas.js';
 import { canonicalTimestamp } from '../calendly/timestamps.js';
 import type { Json } from '../sync/rows.js';
 
@@ -57,12 +56,11 @@ export function readDelivery(json: unknown): Delivery | null {
     const eventId = uri && at ? identity(eventType, uri, at) : hashOf(eventType, json.payload ?? json);
     return { ...base, eventId, occurredAt: at, inviteeUri: null };
   }
-  const { scheduled_event: scheduled, ...rawInvitee } = payload;
-  const invitee = readInvitee(rawInvitee);
-  const event = readEvent(scheduled);
-  const inviteeUri = invitee?.value.uri ?? null;
-  const meetingUri = event?.value.uri ?? invitee?.value.event ?? null;
-  const occurredAt = changeTime(eventType, rawInvitee, json.created_at);
+  const { scheduled_event: scheduled, ...invitee } = payload;
+  const event = isJson(scheduled) && textOf(scheduled.uri) ? scheduled : null;
+  const inviteeUri = textOf(invitee.uri) || null;
+  const meetingUri = textOf(event?.uri) ?? (textOf(invitee.event) || null);
+  const occurredAt = changeTime(eventType, invitee, json.created_at);
   const known = inviteeUri !== null && occurredAt !== null;
   const eventId = known
     ? identity(eventType, inviteeUri, occurredAt)
@@ -75,12 +73,18 @@ export function readDelivery(json: unknown): Delivery | null {
     change: {
       kind: eventType,
       meetingUri,
-      invitee: rawInvitee,
-      event: event?.raw ?? null,
-      hosts: (event?.value.event_memberships ?? []).flatMap(({ user }) => user ?? []),
+      invitee,
+      event,
+      hosts: hostsOf(event),
       noShowRemovedAt: eventType === 'invitee_no_show.deleted' ? occurredAt : null,
     },
   };
+}
+
+function hostsOf(event: Json | null): string[] {
+  const memberships = event?.event_memberships;
+  if (!Array.isArray(memberships)) return [];
+  return memberships.flatMap((one) => (isJson(one) && textOf(one.user)) || []);
 }
 
 /** The change's own time; the delivery's only where Calendly says nothing better: taking back a no-show mark moves nothing. */

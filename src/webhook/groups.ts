@@ -1,6 +1,7 @@
 /**
  * Group commit: work that arrives while a transaction is under way shares the next one. Nothing waits for company: the first one
- * goes at once. Each caller hears of its own piece when the group that holds it is done. Knows nothing of what the work is.
+ * goes at once, and so does a second group when the first one takes long. Each caller hears of its own piece when the group that
+ * holds it is done. Knows nothing of what the work is.
  */
 
 export interface GroupOptions<T, R> {
@@ -10,6 +11,8 @@ export interface GroupOptions<T, R> {
   most: number;
   /** Groups under way at once. */
   atOnce: number;
+  /** How long pieces wait for the group under way before another begins beside it, in ms. */
+  patienceMs: number;
 }
 
 export interface Groups<T, R> {
@@ -26,27 +29,40 @@ interface Waiting<T, R> {
   reject(reason: unknown): void;
 }
 
-export function createGroups<T, R>({ run, most, atOnce }: GroupOptions<T, R>): Groups<T, R> {
+export function createGroups<T, R>({ run, most, atOnce, patienceMs }: GroupOptions<T, R>): Groups<T, R> {
   let waiting: Waiting<T, R>[] = [];
   let inHand = 0;
   let running = 0;
   let starting = false;
+  let impatience: NodeJS.Timeout | null = null;
   let idlers: (() => void)[] = [];
 
   // Not within the event itself: what the same turn of the loop still brings belongs to the same group.
   const start = () => {
-    if (starting || waiting.length === 0 || running >= atOnce) return;
+    if (starting || waiting.length === 0) return;
+    if (running > 0) return becomeImpatient();
     starting = true;
-    setImmediate(() => {
-      starting = false;
-      while (waiting.length > 0 && running < atOnce) {
-        const group = waiting.slice(0, most);
-        waiting = waiting.slice(most);
-        running++;
-        void work(group);
-      }
-    });
+    setImmediate(begin);
   };
+
+  function becomeImpatient(): void {
+    if (running >= atOnce) return;
+    impatience ??= setTimeout(() => {
+      impatience = null;
+      if (waiting.length > 0 && running < atOnce) begin();
+    }, patienceMs);
+  }
+
+  function begin(): void {
+    starting = false;
+    const group = waiting.slice(0, most);
+    waiting = waiting.slice(most);
+    running++;
+    if (impatience) clearTimeout(impatience);
+    impatience = null;
+    void work(group);
+    start();
+  }
 
   async function work(group: Waiting<T, R>[]): Promise<void> {
     inHand += group.length;

@@ -105,7 +105,9 @@ export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHan
       [`${path}/test`]: () => describe(origin),
       '/healthz': health,
       '/metrics': async () =>
-        new Response(`${metrics.text(intake.size())}\n`, { headers: { 'content-type': 'text/plain; version=0.0.4' } }),
+        new Response(`${metrics.text(intake.size())}\n`, {
+          headers: { 'content-type': 'text/plain; version=0.0.4' },
+        }),
     }[pathname];
     if (!answer) return json(404, { error: 'not found' });
     if (request.method !== 'GET' && request.method !== 'HEAD')
@@ -122,7 +124,9 @@ export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHan
     const state = await probe();
     const base = options.publicUrl ?? origin;
     const missing = [
-      ...(options.publicUrl == null ? ['The public URL: start the receiver with --public-url https://…'] : []),
+      ...(options.publicUrl == null
+        ? ['The public URL: start the receiver with --public-url https://…']
+        : []),
       ...(state === 'unreachable' ? ['The database does not answer.'] : []),
       ...(state === 'not_migrated' ? ['The schema: run calendly-sync migrate'] : []),
     ];

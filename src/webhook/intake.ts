@@ -20,8 +20,9 @@ export interface Intake {
 
 /** Most deliveries of one transaction: larger ones save nothing and hold their locks longer. */
 const GROUP = 64;
-/** A second transaction runs while the first one commits. */
-const AT_ONCE = 2;
+/** Further transactions beside one that takes long, because it waits for a lock or for a slow disk. */
+const AT_ONCE = 3;
+const PATIENCE_MS = 20;
 /** Tries of one transaction that lost a deadlock or its connection. */
 const TRIES = 3;
 
@@ -29,6 +30,7 @@ export function createIntake(database: Database): Intake {
   const groups = createGroups<Delivery, Result>({
     most: GROUP,
     atOnce: database.kind === 'embedded' ? 1 : AT_ONCE,
+    patienceMs: PATIENCE_MS,
     run: (group) => commit(database, group),
   });
   return {

@@ -69,9 +69,26 @@ export async function keepUnapplied(
 
 type Entries = [string, Delivery][];
 
-function ledgerEntry({ eventId, eventType, body, inviteeUri, occurredAt, change, problem }: Delivery): LedgerEntry {
+function ledgerEntry({
+  eventId,
+  eventType,
+  body,
+  inviteeUri,
+  occurredAt,
+  change,
+  problem,
+}: Delivery): LedgerEntry {
   const done = change === null && problem === null;
-  return { eventId, eventType, body, inviteeUri, occurredAt, hosts: change?.hosts ?? [], done, error: problem };
+  return {
+    eventId,
+    eventType,
+    body,
+    inviteeUri,
+    occurredAt,
+    hosts: change?.hosts ?? [],
+    done,
+    error: problem,
+  };
 }
 
 async function applyDeliveries(

@@ -15,7 +15,11 @@ export const webhook: DefineCommand = {
       .option('--port <port>', 'port to listen on; 0 takes a free one', port, 8787)
       .option('--public-url <url>', 'origin under which Calendly reaches it', httpUrl)
       .option('--sync-every <duration>', 'run the backup sync this often: 15m, 1h', duration)
-      .option('--clean-every <duration>', 'delete webhook events older than 30 days this often: 24h', duration)
+      .option(
+        '--clean-every <duration>',
+        'delete webhook events older than 30 days this often: 24h',
+        duration,
+      )
       .addHelpText('after', SERVE_EXAMPLES)
       .action((options) =>
         runCommand(session, 'webhook serve', options, async (context) => {
