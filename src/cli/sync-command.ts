@@ -4,6 +4,7 @@ import { openDatabase } from '../database/open.js';
 import { readOneMeeting } from '../sync/one-meeting.js';
 import { markForFull, sync } from '../sync/sync.js';
 import type { CommandResult } from './command.js';
+import { keepHeapSmall } from './memory.js';
 import type { Output } from './output.js';
 import { showSync, syncAnswer } from './sync-output.js';
 
@@ -25,6 +26,7 @@ export interface RunSyncOptions {
 /** Opens the database, syncs, shows it. */
 export async function runSync(options: RunSyncOptions): Promise<CommandResult> {
   const { config, output, signal, users, dryRun = false, event } = options;
+  keepHeapSmall();
   const database = await openDatabase(config, {
     signal,
     onNotice: (text) => output.note(text, 'dim'),

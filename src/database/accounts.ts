@@ -46,6 +46,11 @@ export interface Identity {
   tokenFingerprint: string;
 }
 
+/** One transaction at a time may link Calendly users to users; the others wait for its end, which is a few statements away. */
+export async function lockLinking(sql: Sql): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtext('calendly-sync: link accounts'))`;
+}
+
 /** Links a Calendly user to a user of the database, or brings an account up to date. The link of an existing account stays. */
 export async function saveAccount(sql: Sql, userId: string, identity: Identity): Promise<Account> {
   const { calendlyUri, organizationUri, email, name, timezone, tokenFingerprint } = identity;

@@ -4,7 +4,8 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
-import { codeOf, databaseFailure } from './failures.js';
+import { arrayTypes } from './array-types.js';
+import { codeOf, databaseFailure, isConnectionLost } from './failures.js';
 import { searchPathOf } from './search-path.js';
 
 /** SQL inside one transaction. */
@@ -50,6 +51,17 @@ export interface Database {
 const MAX_CONNECTIONS = 3;
 const CONNECT_TIMEOUT_S = 15;
 
+/** How postgres.js talks to every database, server or embedded. */
+export const clientDefaults = {
+  // A pooler in transaction mode gives each transaction another backend, which does not know our statements' names.
+  prepare: false,
+  fetch_types: false,
+  types: arrayTypes,
+  max_lifetime: null,
+  // Without this, NOTICEs go to stdout and break --json.
+  onnotice: () => {},
+};
+
 // What other tools put into a URL for themselves; sent on, Postgres would refuse it as an unknown parameter (42704).
 const FOREIGN_PARAMETERS = [
   'pgbouncer',
@@ -73,11 +85,7 @@ export function openServer(
   const settings = {
     max: MAX_CONNECTIONS,
     connect_timeout: CONNECT_TIMEOUT_S,
-    // A pooler in transaction mode gives each transaction another backend, which does not know our statements' names.
-    prepare: false,
-    max_lifetime: null,
-    // Without this, NOTICEs go to stdout and break --json.
-    onnotice: () => {},
+    ...clientDefaults,
     // A host's columns may be timestamps without a time zone: in them we write and read UTC.
     connection: { application_name: 'calendly-sync', TimeZone: 'UTC' },
     ...options,
@@ -121,7 +129,7 @@ export function fromClient(
         return (await client.begin(`isolation level read committed${readOnly ? ' read only' : ''}`, (sql) => {
           // Not awaited: it travels together with the first statement of `work`.
           if (path !== undefined) sql.unsafe(path).catch(() => {});
-          return surrounding.run(state, () => work(sql));
+          return surrounding.run(state, () => unlessLost(work(sql)));
         })) as T;
       } catch (thrown) {
         throw databaseFailure(thrown, label);
@@ -138,6 +146,20 @@ export function fromClient(
     },
     close: () => client.end({ timeout: 5 }),
   };
+}
+
+/**
+ * The work's answer, or its error. Not the error of a connection that is lost: postgres.js would answer it with a ROLLBACK on that
+ * connection, whose write, a moment later, finds no socket and ends the process. It rejects the transaction by itself as soon as
+ * the socket has closed.
+ */
+async function unlessLost<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (thrown) {
+    if (isConnectionLost(thrown)) await new Promise(() => {});
+    throw thrown;
+  }
 }
 
 async function runStatement(

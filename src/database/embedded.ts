@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import type { Options } from 'postgres';
 import { CalendlySyncError } from '../errors.js';
-import { type Database, fromClient } from './connection.js';
+import { clientDefaults, type Database, fromClient } from './connection.js';
 import { embeddedSocket } from './embedded-socket.js';
 import { type Holder, lockFolder } from './folder-lock.js';
 
@@ -108,9 +108,7 @@ async function open(folder: string, schema: string | null = null): Promise<Datab
     // Postgres in one process has one session; transactions wait for each other in postgres.js.
     max: 1,
     connect_timeout: 0,
-    prepare: false,
-    max_lifetime: null,
-    onnotice: () => {},
+    ...clientDefaults,
   };
   const database = fromClient(postgres(options), 'embedded', folder, { schema });
   return {

@@ -34,6 +34,12 @@ export function isTransient(thrown: unknown): boolean {
   );
 }
 
+/** True when the connection that this came over is closed, or closes right after it. */
+export function isConnectionLost(thrown: unknown): boolean {
+  const { severity } = (thrown ?? {}) as { severity?: unknown };
+  return severity === 'FATAL' || severity === 'PANIC' || NETWORK.has(codeOf(thrown) ?? '');
+}
+
 /** The driver's error in the operator's words. What is no database error passes through unchanged. */
 export function databaseFailure(thrown: unknown, label: string): unknown {
   if (thrown instanceof CalendlySyncError) return thrown;

@@ -10,6 +10,7 @@ import {
   findAccountByUri,
   findAccountByUser,
   type Identity,
+  lockLinking,
   saveAccount,
 } from '../database/accounts.js';
 import type { Database, Sql } from '../database/connection.js';
@@ -56,6 +57,8 @@ export async function identify(
   };
   return database.transaction(
     async (sql) => {
+      // Two first syncs at once must not make two users.
+      if (write) await lockLinking(sql);
       const linked = await findAccountByUri(sql, me.uri);
       if (linked) await checkNamed(sql, linked, named);
       const user = linked
