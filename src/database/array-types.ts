@@ -4,7 +4,8 @@
  */
 import { parse } from 'postgres-array';
 
-interface ArrayType {
+/** One type of postgres.js's `types` option. */
+export interface ArrayType {
   to: number;
   from: number[];
   serialize(values: readonly unknown[]): string;

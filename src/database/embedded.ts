@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import type { Options } from 'postgres';
 import { CalendlySyncError } from '../errors.js';
+import type { ArrayType } from './array-types.js';
 import { clientDefaults, type Database, fromClient } from './connection.js';
 import { embeddedSocket } from './embedded-socket.js';
 import { type Holder, lockFolder } from './folder-lock.js';
@@ -100,7 +101,7 @@ async function open(folder: string, schema: string | null = null): Promise<Datab
   ]);
   const engine = await startEngine(folder);
   // `socket` is an option of postgres.js that its documentation and types leave out.
-  const options: Options<Record<string, never>> & { socket: () => NodeJS.ReadWriteStream } = {
+  const options: Options<Record<string, ArrayType>> & { socket: () => NodeJS.ReadWriteStream } = {
     socket: () => embeddedSocket(engine),
     user: 'postgres',
     database: 'postgres',
