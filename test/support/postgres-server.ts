@@ -43,6 +43,8 @@ export async function startPostgres(major: keyof typeof PACKAGES): Promise<Postg
     // The server's user must be able to pass through.
     chmodSync(folder, 0o755);
     const owner = process.getuid?.() === 0 ? nobody() : null;
+    if (owner && !everybodyMayPass(folder))
+      throw new Error(`Postgres runs as nobody, who may not enter ${tmpdir()}; set TMPDIR to another folder`);
     const native = passable(nativeFolder(PACKAGES[major]), owner, folder);
     const data = makeData(native, folder, owner);
     const port = await freePort();
@@ -81,7 +83,7 @@ function passable(native: string, owner: Owner, folder: string): string {
 
 function everybodyMayPass(path: string): boolean {
   for (let at = path; ; at = dirname(at)) {
-    if ((statSync(at).mode & 0o005) !== 0o005) return false;
+    if ((statSync(at).mode & 0o001) === 0) return false;
     if (at === dirname(at)) return true;
   }
 }
