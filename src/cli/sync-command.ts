@@ -1,9 +1,9 @@
 /** What `sync` and `force-full` do between their flags and their answer. Loaded when one of them runs. */
 import type { Config } from '../config.js';
-import { openDatabase } from '../database/open.js';
 import { readOneMeeting } from '../sync/one-meeting.js';
 import { markForFull, sync } from '../sync/sync.js';
 import type { CommandResult } from './command.js';
+import { withDatabase } from './database.js';
 import { keepHeapSmall } from './memory.js';
 import type { Output } from './output.js';
 import { showSync, syncAnswer } from './sync-output.js';
@@ -27,44 +27,30 @@ export interface RunSyncOptions {
 export async function runSync(options: RunSyncOptions): Promise<CommandResult> {
   const { config, output, signal, users, dryRun = false, event } = options;
   keepHeapSmall();
-  const database = await openDatabase(config, {
-    signal,
-    onNotice: (text) => output.note(text, 'dim'),
-    onProgress: (text) => output.note(text),
-  });
-  try {
-    const shown = await showSync(output, () => 1);
+  return withDatabase({ config, output, signal }, async (database) => {
+    const shown = await showSync(output);
+    const common = { config, database, signal, onEvent: shown.onEvent, users, dryRun };
+    const { concurrency, since, until, full } = options;
     try {
-      const common = { config, database, signal, onEvent: shown.onEvent, users, dryRun };
       const result = event
         ? await readOneMeeting({ ...common, event })
-        : await sync({
-            ...common,
-            concurrency: options.concurrency,
-            since: options.since,
-            until: options.until,
-            full: options.full,
-          });
+        : await sync({ ...common, concurrency, since, until, full });
       shown.close();
       if (dryRun) output.note('Nothing was written (--dry-run).');
       return syncAnswer(output, result);
     } finally {
       shown.close();
     }
-  } finally {
-    await database.close();
-  }
+  });
 }
 
 /** Sets the mark of `force-full --mark-only`. */
 export async function runMarkOnly({ config, output, signal, users }: RunSyncOptions): Promise<CommandResult> {
-  const database = await openDatabase(config, { signal, onNotice: (text) => output.note(text, 'dim') });
-  try {
+  return withDatabase({ config, output, signal }, async (database) => {
     const marked = await markForFull({ config, database, signal, users, onEvent: () => {} });
-    for (const { user_id: id, email } of marked)
+    for (const { user_id: id, email } of marked) {
       output.result(`The next sync of ${email ?? id} will be a full one.`);
+    }
     return { document: { marked } };
-  } finally {
-    await database.close();
-  }
+  });
 }

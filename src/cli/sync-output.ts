@@ -10,23 +10,23 @@ import type { Progress } from './progress.js';
 import { oneLine } from './text.js';
 
 /** Shows the events of a sync as they come. `close` ends the spinner. */
-export async function showSync(output: Output, accounts: () => number) {
+export async function showSync(output: Output) {
   const progress = await output.progress('Asking Calendly …');
-  const onEvent: OnSyncEvent = (event) => show(output, progress, event, accounts() > 1);
+  const pace = createPace();
+  const onEvent: OnSyncEvent = (event) => show(output, progress, event, pace);
   return { onEvent, close: () => progress.stop() };
 }
 
-function show(output: Output, progress: Progress, event: SyncEvent, several: boolean): void {
+function show(output: Output, progress: Progress, event: SyncEvent, pace: Pace): void {
   if (event.type === 'attempt') {
     const { method, path, outcome, latencyMs } = event.attempt;
     output.detail(`${method} ${path} → ${outcome}, ${latencyMs} ms`);
     return;
   }
-  const prefix = several && event.email ? `[${oneLine(event.email)}] ` : '';
-  const line = (text: string) => output.result(prefix + text);
+  const line = (text: string) => output.result(text);
   if (event.type === 'planned') announce(output, line, event.plan);
-  if (event.type === 'progress') progress.update(prefix + progressText(event));
-  if (event.type === 'remark') output.warn(prefix + oneLine(event.text));
+  if (event.type === 'progress') progress.update(progressText(event, pace));
+  if (event.type === 'remark') output.warn(oneLine(event.text));
   if (event.type === 'fetched') {
     line(`✅ ${event.mode.toUpperCase()} fetch complete: ${event.active} active, ${event.canceled} canceled`);
   }
@@ -82,24 +82,35 @@ export function lastLine(result: UserResult): string {
   );
 }
 
-function progressText(event: Extract<SyncEvent, { type: 'progress' }>): string {
+function progressText(event: Extract<SyncEvent, { type: 'progress' }>, pace: Pace): string {
   const { listed, read, toRead, waitingUntil } = event;
-  const what =
-    toRead === null ? `${listed} meetings listed` : `${listed} meetings listed, ${read} of ${toRead} read`;
-  if (waitingUntil === null) return `${what} …`;
-  return `${what}; waiting for the rate limit until ${new Date(waitingUntil).toISOString().slice(11, 19)} UTC`;
+  if (toRead === null) return `${listed} meetings listed${waiting(waitingUntil)} …`;
+  const left = pace(read, toRead);
+  const about = left === null ? '' : `, about ${formatDuration(left)} left`;
+  return `${read} of ${toRead} meetings brought up to date${about}${waiting(waitingUntil)} …`;
+}
+
+function waiting(until: number | null): string {
+  if (until === null) return '';
+  return `; waiting for the rate limit until ${new Date(until).toISOString().slice(11, 19)} UTC`;
+}
+
+/** Time left in ms, from how long what is done has taken; null while too little is done to tell. */
+type Pace = (done: number, all: number) => number | null;
+
+function createPace(): Pace {
+  let started: number | null = null;
+  return (done, all) => {
+    started ??= Date.now();
+    const spent = Date.now() - started;
+    return done < 10 || spent < 3_000 ? null : (spent / done) * (all - done);
+  };
 }
 
 /** The command's answer: the JSON keys and the exit code, errors of accounts shown. */
 export function syncAnswer(output: Output, { users, totals }: SyncResult): CommandResult {
   const bad = users.filter(({ error }) => error !== null);
-  for (const { email, error } of bad) {
-    if (error)
-      output.error({
-        ...error,
-        message: users.length > 1 && email ? `[${email}] ${error.message}` : error.message,
-      });
-  }
+  for (const { error } of bad) if (error) output.error(error);
   const first = bad[0]?.error ?? null;
   if (first === null) return { document: { users, totals } };
   const partly = bad.length < users.length;

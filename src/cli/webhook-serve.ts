@@ -98,7 +98,7 @@ function chores(context: CommandContext, database: Database, flags: ServeFlags):
   if (flags.syncEvery !== undefined) {
     list.push(
       guarded(flags.syncEvery, async (signal) => {
-        const shown = await showSync(output, () => 1);
+        const shown = await showSync(output);
         try {
           syncAnswer(output, await sync({ config, database, signal, onEvent: shown.onEvent }));
           await replayWebhookEvents({ database, signal });
