@@ -208,7 +208,7 @@ export function resourcePath(uri: string): string {
   } catch {
     // Falls through: no URI.
   }
-  throw new CalendlySyncError('usage', `"${uri}" is no URI of a Calendly resource.`, {
+  throw new CalendlySyncError('calendly_invalid_response', `"${uri}" is no URI of a Calendly resource.`, {
     hint: 'The form is https://api.calendly.com/scheduled_events/ID',
   });
 }

@@ -25,7 +25,7 @@ export interface Allowance {
   readonly resetAt: number;
   /** Nothing is sent before this time (after a 429). */
   readonly pausedUntil: number;
-  /** 429s in a row without headers; their waits grow. */
+  /** 429s in a row that did not say until when; their waits grow. */
   readonly blindRefusals: number;
 }
 
@@ -47,7 +47,7 @@ export const unknownAllowance: Allowance = {
 
 // Two answers of one window give end times that differ by the rounding of Reset to whole seconds and by latency.
 const SAME_WINDOW_MS = 3_000;
-const BLIND_WAITS_S = [5, 10, 20, 40, 60];
+const BLIND_WAITS_S = [1, 2, 5, 10, 20, 40, 60];
 
 /**
  * Decides for one request.
@@ -100,7 +100,8 @@ export function afterAnswer(allowance: Allowance, headers: RateHeaders | null, n
 
 /**
  * The allowance after a 429: everybody pauses until the window ends. Calendly does not document `Retry-After`; it is
- * honoured when present. Without any header the waits grow to a whole window.
+ * honoured when present. A 429 without headers, or one beside a `Remaining` that is not used up, was somebody else's (a CDN, a
+ * proxy): its waits begin at a second and grow to a whole window.
  * @param jitter 0 to 1, spread over one second, so that several processes do not come back at one moment
  */
 export function afterRefusal(
@@ -110,8 +111,9 @@ export function afterRefusal(
   now: number,
   jitter: number,
 ): Allowance {
+  const told = retryAfterSeconds ?? resetAfterRefusal(allowance, headers, now);
   const blind = BLIND_WAITS_S[Math.min(allowance.blindRefusals, BLIND_WAITS_S.length - 1)] ?? 60;
-  const seconds = Math.max(1, retryAfterSeconds ?? headers?.resetSeconds ?? blind);
+  const seconds = Math.max(1, told ?? blind);
   const pausedUntil = Math.max(allowance.pausedUntil, now + seconds * 1_000 + jitter * 1_000);
   return {
     ...allowance,
@@ -121,8 +123,16 @@ export function afterRefusal(
     remaining: 0,
     resetAt: pausedUntil,
     pausedUntil,
-    blindRefusals: headers === null && retryAfterSeconds === null ? allowance.blindRefusals + 1 : 0,
+    blindRefusals: told === null ? allowance.blindRefusals + 1 : 0,
   };
+}
+
+/** Seconds until the window ends, when it is the window that is used up; null when something else refuses. */
+function resetAfterRefusal(allowance: Allowance, headers: RateHeaders | null, now: number): number | null {
+  if (headers !== null) return headers.remaining === 0 ? headers.resetSeconds : null;
+  const usedUp =
+    allowance.knowledge === 'known' && allowance.blindRefusals === 0 && allowance.remaining === 0;
+  return usedUp && now < allowance.resetAt ? (allowance.resetAt - now) / 1_000 : null;
 }
 
 /** Reads the rate-limit headers of a response; null when they are absent or no numbers. */

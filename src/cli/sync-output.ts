@@ -31,7 +31,7 @@ function show(output: Output, progress: Progress, event: SyncEvent, pace: Pace):
     line(`✅ ${event.mode.toUpperCase()} fetch complete: ${event.active} active, ${event.canceled} canceled`);
   }
   if (event.type === 'initial_complete') line('✅ Initial sync complete - future syncs will be incremental');
-  if (event.type === 'finished' && event.result.status === 'complete') line(`🎉 ${lastLine(event.result)}`);
+  if (event.type === 'finished' && event.result.status === 'complete') finish(output, line, event.result);
 }
 
 function announce(output: Output, line: (text: string) => void, { mode, reason, window }: Plan): void {
@@ -57,6 +57,16 @@ function announce(output: Output, line: (text: string) => void, { mode, reason, 
   if (reason === 'full_listing_due')
     output.note('Once a day the list reaches 2 years back and 1 year forward, a page per 100 meetings.');
   line('📅 INCREMENTAL SYNC: Fetching recent Calendly events');
+}
+
+function finish(output: Output, line: (text: string) => void, result: UserResult): void {
+  line(`🎉 ${lastLine(result)}`);
+  const { active, canceled } = result.fetched;
+  if (result.mode === 'full' && active + canceled === 0) {
+    output.note(
+      `Calendly shows no meeting of ${result.email ?? 'this user'} at all. Is it the right user's token?`,
+    );
+  }
 }
 
 /** What the last line says after the 🎉. */

@@ -52,8 +52,17 @@ export async function runAccount(options: AccountRunOptions): Promise<AccountRun
   try {
     const start = { accountId: account.id, userId: account.userId, mode: plan.mode, window: plan.window };
     runId = await persistentTransaction(database, (sql) => startRun(sql, start));
-    await listWindow(options, runId, counts);
+    const unreadable = await listWindow(options, runId, counts);
     await workOff(options, runId, counts);
+    if (unreadable > 0) {
+      throw new CalendlySyncError(
+        'incomplete',
+        `${unreadable} listed rows have no URI and cannot be stored.`,
+        {
+          hint: 'Everything else is stored.',
+        },
+      );
+    }
     announceFetched(options, counts);
   } catch (thrown) {
     error = failureOf(options, thrown);
@@ -72,8 +81,8 @@ export async function runAccount(options: AccountRunOptions): Promise<AccountRun
   return { counts, error };
 }
 
-/** Lists the window, pages back to back, and puts what needs work into the pending table. */
-async function listWindow(options: AccountRunOptions, runId: string, counts: Counts): Promise<void> {
+/** Lists the window, pages back to back, and puts what needs work into the pending table. Answers how many rows could not be read at all. */
+async function listWindow(options: AccountRunOptions, runId: string, counts: Counts): Promise<number> {
   const { database, client, account, plan, signal, onEvent } = options;
   const { seenAt, left } = await persistentTransaction(database, async (sql) => ({
     seenAt: await databaseTime(sql),
@@ -85,17 +94,19 @@ async function listWindow(options: AccountRunOptions, runId: string, counts: Cou
   let mayBePending = left > 0;
   let unreadable = 0;
   for await (const page of client.listEvents(account.calendlyUri, plan.window)) {
-    const found = await persistentTransaction(
+    const { findings: found, accept } = await persistentTransaction(
       database,
       async (sql) => {
-        const findings = await listing.examine(sql, page);
+        const examined = await listing.examine(sql, page);
+        const { findings } = examined;
         if (mayBePending) await dropPending(sql, account.id, findings.unchanged);
         await addPendingUris(sql, account.id, runId, 'unlisted', findings.unlisted);
         await addPending(sql, account.id, runId, findings.news);
-        return findings;
+        return examined;
       },
       signal,
     );
+    accept();
     mayBePending ||= found.unlisted.length > 0;
     counts.fetched.active += found.active;
     counts.fetched.canceled += found.canceled;
@@ -114,12 +125,7 @@ async function listWindow(options: AccountRunOptions, runId: string, counts: Cou
     signal.throwIfAborted();
   }
   remarks.end();
-  if (unreadable > 0) {
-    throw new CalendlySyncError(
-      'incomplete',
-      `${unreadable} listed events have no URI and cannot be stored.`,
-    );
-  }
+  return unreadable;
 }
 
 /** Reads and writes everything that is pending: this run's findings, and what an earlier run left behind. */

@@ -29,7 +29,10 @@ export async function dryRun(options: DryRunOptions): Promise<Counts> {
   const listing = createListing(userId, plan.window, seenAt);
   const unlisted = new Set<string>();
   for await (const page of client.listEvents(calendlyUri, plan.window)) {
-    const found = await database.transaction((sql) => listing.examine(sql, page), { readOnly: true });
+    const { findings: found, accept } = await database.transaction((sql) => listing.examine(sql, page), {
+      readOnly: true,
+    });
+    accept();
     counts.fetched.active += found.active;
     counts.fetched.canceled += found.canceled;
     counts.unchanged += found.unchanged.length;

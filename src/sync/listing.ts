@@ -11,7 +11,7 @@ import type { Pending } from '../database/pending.js';
 import { databaseTime } from '../database/reads.js';
 import { changeOf, type MeetingOutcome } from './apply.js';
 import { fingerprint, hasInvitees } from './fingerprint.js';
-import { externalId, meetingRow } from './rows.js';
+import { externalId, isOlder, meetingRow } from './rows.js';
 
 /** What one page brought. */
 export interface Findings {
@@ -28,7 +28,11 @@ export interface Findings {
 
 /** The listing of one window, page after page. Remembers only the last few pages. */
 export interface Listing {
-  examine(sql: Sql, page: EventPage): Promise<Findings>;
+  /**
+   * Compares a page with the database. `accept` makes it the last one: to be called once the transaction is committed, so that a
+   * transaction that is tried again finds the page as new as it was.
+   */
+  examine(sql: Sql, page: EventPage): Promise<{ findings: Findings; accept(): void }>;
 }
 
 /** URIs remembered to tell a row that comes twice: a page sent again, or rows that move while pages are read. */
@@ -48,17 +52,22 @@ export function createListing(userId: string | null, window: Window, seenAt: str
 
   return {
     async examine(sql, page) {
-      const fresh = page.events.filter(({ value }) => !recent.has(value.uri));
+      const fresh = onceEach(page.events).filter(({ value }) => !recent.has(value.uri));
       const found = await compare(sql, fresh);
-      const seen = before;
-      for (const { value } of fresh) recent.add(value.uri);
-      for (const uri of recent) {
-        if (recent.size <= REMEMBERED) break;
-        recent.delete(uri);
-      }
-      const unlisted = await closeStretch(sql, page);
-      before = await databaseTime(sql);
-      return { ...found, news: found.news.map((one) => ({ ...one, seenAt: seen })), unlisted };
+      const stretch = await closeStretch(sql, page);
+      const after = await databaseTime(sql);
+      const findings = { ...found, unlisted: stretch.unlisted };
+      const accept = () => {
+        before = after;
+        ({ closed, atClosed } = stretch);
+        first &&= !stretch.compared;
+        for (const { value } of fresh) recent.add(value.uri);
+        for (const uri of recent) {
+          if (recent.size <= REMEMBERED) break;
+          recent.delete(uri);
+        }
+      };
+      return { findings, accept };
     },
   };
 
@@ -96,27 +105,40 @@ export function createListing(userId: string | null, window: Window, seenAt: str
   }
 
   /** Stored rows between where the last page ended and where this one ends must have been on one of the two. */
-  async function closeStretch(sql: Sql, page: EventPage): Promise<string[]> {
+  async function closeStretch(sql: Sql, page: EventPage) {
     const starts = page.events
       .map(({ value }) => ({ id: externalId(value.uri), start: canonicalTimestamp(value.start_time) }))
       .filter((one): one is { id: string; start: string } => one.start !== null);
     const reached = [closed, ...starts.map(({ start }) => start)].sort().at(-1) ?? closed;
     const end = page.last ? instant(window.to) : reached;
+    const compared = end > closed;
     let unlisted: string[] = [];
-    if (end > closed && userId !== null) {
+    if (compared && userId !== null) {
       // The window's own edges may be inclusive or exclusive: what starts just there is left to the next window.
       const from = first ? instant(window.from + 1_000) : closed;
       unlisted = await findUnlisted(sql, userId, from, end, [...atClosed, ...starts.map(({ id }) => id)]);
-      first = false;
     }
     const onEdge = starts.filter(({ start }) => start === reached).map(({ id }) => id);
-    atClosed = reached === closed ? [...atClosed, ...onEdge] : onEdge;
-    closed = reached;
-    return unlisted;
+    return {
+      unlisted,
+      compared,
+      closed: reached,
+      atClosed: reached === closed ? [...atClosed, ...onEdge] : onEdge,
+    };
   }
 }
 
 /** A time in ms as canonical text. */
 function instant(ms: number): string {
   return canonicalTimestamp(new Date(ms).toISOString()) ?? '';
+}
+
+/** Each event once: of two rows with one URI the newer, the later of two of one age. */
+function onceEach(events: Read<CalendlyEvent>[]): Read<CalendlyEvent>[] {
+  const byUri = new Map<string, Read<CalendlyEvent>>();
+  for (const event of events) {
+    const other = byUri.get(event.value.uri);
+    if (!other || !isOlder(event.raw, other.raw)) byUri.set(event.value.uri, event);
+  }
+  return [...byUri.values()];
 }

@@ -21,6 +21,11 @@ import { clientOf, requireToken, type SyncOptions, type SyncResult } from './syn
 export async function readOneMeeting(options: SyncOptions & { event: string }): Promise<SyncResult> {
   const { database, onEvent, event: uri, now = Date.now } = options;
   const started = now();
+  if (!URL.canParse(uri) || !/\/scheduled_events\/[^/]+$/.test(new URL(uri).pathname)) {
+    throw new CalendlySyncError('usage', `--event: "${uri}" is no URI of a scheduled event.`, {
+      hint: 'The form is https://api.calendly.com/scheduled_events/ID',
+    });
+  }
   const token = requireToken(options.config);
   await database.transaction(requireSchema, { readOnly: true });
   const client = clientOf(options, token);

@@ -116,9 +116,9 @@ describe('the gate', () => {
       }
     };
     await clock.run(Promise.all([one(), one(), one()]));
-    // One goes ahead each time: 5 s after the first refusal, 10 s after the second.
-    expect(sent.map((at) => Math.round(at / 1_000))).toEqual([0, 5, 15, 15, 15]);
-    expect(gate.waitedMs()).toBeGreaterThan(14_000);
+    // One goes ahead each time: 1 s after the first refusal, 2 s after the second.
+    expect(sent.map((at) => Math.round(at / 1_000))).toEqual([0, 1, 3, 3, 3]);
+    expect(gate.waitedMs()).toBeGreaterThanOrEqual(3_000);
   });
 
   it('lets an aborted waiter go and serves the others', async () => {
@@ -143,6 +143,22 @@ describe('the arithmetic', () => {
   it('sends one request at a time before the first answer', () => {
     expect(decide(unknownAllowance, 0, 0)).toEqual({ send: true });
     expect(decide(unknownAllowance, 1, 0)).toEqual({ send: false, until: 'answer' });
+  });
+
+  it('pauses until the reset when the window is used up, and shortly when it is not', () => {
+    const spent = afterRefusal(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 40 }, null, 0, 0);
+    expect(spent.pausedUntil).toBe(40_000);
+    const odd = afterRefusal(unknownAllowance, { limit: 50, remaining: 30, resetSeconds: 40 }, null, 0, 0);
+    expect(odd.pausedUntil).toBe(1_000);
+    const known = afterAnswer(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 30 }, 0);
+    expect(afterRefusal(known, null, null, 10_000, 0).pausedUntil).toBe(30_000);
+    let state = unknownAllowance;
+    const paused = Array.from({ length: 8 }, () => {
+      const before = state.pausedUntil;
+      state = afterRefusal(state, null, null, before, 0);
+      return (state.pausedUntil - before) / 1_000;
+    });
+    expect(paused).toEqual([1, 2, 5, 10, 20, 40, 60, 60]);
   });
 
   it('honours Retry-After over Reset', () => {

@@ -7,8 +7,8 @@ import { expectTruth } from '../support/truth.js';
 
 type Database = Awaited<ReturnType<typeof testDatabase>>;
 
-/** Makes inserts into meetings fail with an SQLSTATE, the first so many times (nextval survives the rollback). */
-async function refuse({ sql }: Database, state: string, times: number): Promise<void> {
+/** Makes inserts into a table fail with an SQLSTATE, the first so many times (nextval survives the rollback). */
+async function refuse({ sql }: Database, state: string, times: number, table = 'meetings'): Promise<void> {
   await sql`create sequence refusals`;
   await sql.unsafe(`
     create function refuse() returns trigger language plpgsql as $$
@@ -18,7 +18,7 @@ async function refuse({ sql }: Database, state: string, times: number): Promise<
       end if;
       return null;
     end $$;
-    create trigger refuse before insert on meetings for each statement execute function refuse()`);
+    create trigger refuse before insert on ${table} for each statement execute function refuse()`);
 }
 
 describe('a passing failure is outlived within the run', () => {
@@ -37,6 +37,16 @@ describe('a passing failure is outlived within the run', () => {
       await expectTruth(database.sql, sandbox);
     });
   }
+
+  it('a deadlock while pages are listed: no row of the page is lost', async () => {
+    const database = await testDatabase();
+    const sandbox = await testSandbox({ events: 250, rateLimit: 50_000 });
+    await refuse(database, '40P01', 4, 'calendly_pending_events');
+    const { user } = await syncing(sandbox, database.url)();
+    expect(user).toMatchObject({ status: 'complete', error: null });
+    expect(user.new + user.recorded_canceled).toBe(250);
+    await expectTruth(database.sql, sandbox);
+  });
 
   it('connections that are cut again and again', async () => {
     const database = await testDatabase();
