@@ -20,9 +20,10 @@ const SERIOUS = /\b(PANIC|FATAL|ERROR): /;
 
 /**
  * Starts Postgres on that folder; makes a new database when it is empty.
+ * @param template a new database comes out of this archive
  * @throws CalendlySyncError `database_failed` with what Postgres said
  */
-export async function startEngine(folder: string): Promise<EmbeddedEngine> {
+export async function startEngine(folder: string, template: Blob | null = null): Promise<EmbeddedEngine> {
   const log: string[] = [];
   const onStderr = (line: string): boolean => {
     log.push(line);
@@ -31,11 +32,16 @@ export async function startEngine(folder: string): Promise<EmbeddedEngine> {
   };
   let pglite: PGlite;
   try {
-    pglite = await PGlite.create({ dataDir: folder, onStderr });
+    pglite = await PGlite.create({
+      dataDir: folder,
+      onStderr,
+      ...(template ? { loadDataDir: template } : {}),
+    });
   } catch (cause) {
     throw engineFailure(`The embedded database in ${folder} does not start`, log, cause);
   }
   let crash: CalendlySyncError | null = null;
+  let ended = false;
   onCrash(pglite, (cause) => {
     crash ??= engineFailure(`The embedded database in ${folder} crashed`, log, cause);
     return crash;
@@ -46,9 +52,11 @@ export async function startEngine(folder: string): Promise<EmbeddedEngine> {
       await pglite.execProtocolRawStream(message, options);
     },
     crash: () => crash,
-    isInTransaction: () => crash === null && pglite.isInTransaction(),
+    isInTransaction: () => crash === null && !ended && pglite.isInTransaction(),
     async close() {
-      if (crash === null && !pglite.closed) await pglite.close();
+      if (crash !== null || ended) return;
+      ended = true;
+      await pglite.close();
     },
   };
 }

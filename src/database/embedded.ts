@@ -10,6 +10,7 @@ import { CalendlySyncError } from '../errors.js';
 import type { ArrayType } from './array-types.js';
 import { clientDefaults, type Database, fromClient } from './connection.js';
 import { embeddedSocket } from './embedded-socket.js';
+import { readTemplate, templateFile } from './embedded-template.js';
 import { type Holder, lockFolder } from './folder-lock.js';
 
 export interface EmbeddedOptions {
@@ -20,6 +21,8 @@ export interface EmbeddedOptions {
   /** Schema for our tables; null or absent: public. */
   schema?: string | null | undefined;
   signal?: AbortSignal | undefined;
+  /** Archive of an empty database; the package's own when absent. */
+  template?: string | undefined;
 }
 
 /** The Postgres that PGlite is; another major version could not read the files. */
@@ -53,8 +56,11 @@ export async function openEmbedded(home: string, options: EmbeddedOptions = {}):
     return {
       ...database,
       async close() {
-        await database.close();
-        lock.release();
+        try {
+          await database.close();
+        } finally {
+          lock.release();
+        }
       },
     };
   } catch (thrown) {
@@ -63,12 +69,9 @@ export async function openEmbedded(home: string, options: EmbeddedOptions = {}):
   }
 }
 
-async function create(
-  home: string,
-  folder: string,
-  { onProgress, prepare, schema, signal }: EmbeddedOptions,
-) {
-  onProgress?.(`Making the embedded database in ${folder} (takes some seconds, once)`);
+async function create(home: string, folder: string, options: EmbeddedOptions) {
+  const { prepare, signal } = options;
+  options.onProgress?.(`Making the embedded database in ${folder} (takes some seconds, once)`);
   // The lock is ours: what lies there was left by a process that was killed.
   for (const name of readdirSync(home)) {
     if (name.startsWith(UNFINISHED)) rmSync(join(home, name), { recursive: true, force: true });
@@ -76,7 +79,7 @@ async function create(
   const unfinished = join(home, `${UNFINISHED}${process.pid}`);
   mkdirSync(unfinished, { mode: 0o700 });
   try {
-    const database = await open(unfinished, schema);
+    const database = await openNew(unfinished, options);
     try {
       signal?.throwIfAborted();
       await prepare?.(database);
@@ -93,13 +96,32 @@ async function create(
   }
 }
 
+/** A new database in that folder, out of the package's archive if that is any good. */
+async function openNew(folder: string, { template = templateFile, schema }: EmbeddedOptions) {
+  const archive = readTemplate(template);
+  if (archive !== null) {
+    try {
+      return await open(folder, schema, archive);
+    } catch {
+      // Whatever was wrong with it: what it left is in the way, and the long way needs no archive.
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(folder, { mode: 0o700 });
+    }
+  }
+  return open(folder, schema);
+}
+
 /** PGlite on that folder, behind the same postgres.js as a server. */
-async function open(folder: string, schema: string | null = null): Promise<Database> {
+async function open(
+  folder: string,
+  schema: string | null = null,
+  template: Blob | null = null,
+): Promise<Database> {
   const [{ startEngine }, { default: postgres }] = await Promise.all([
     import('./embedded-engine.js'),
     import('postgres'),
   ]);
-  const engine = await startEngine(folder);
+  const engine = await startEngine(folder, template);
   // `socket` is an option of postgres.js that its documentation and types leave out.
   const options: Options<Record<string, ArrayType>> & { socket: () => NodeJS.ReadWriteStream } = {
     socket: () => embeddedSocket(engine),

@@ -1,9 +1,20 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { gzipSync } from 'node:zlib';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { embeddedFolder, openEmbedded } from '../../src/database/embedded.js';
+import { readTemplate, writeTemplate } from '../../src/database/embedded-template.js';
 import { temporaryFolder } from '../support/program.js';
 
 const embeddedModule = pathToFileURL(join(import.meta.dirname, '../../dist/src/database/embedded.js')).href;
@@ -12,11 +23,15 @@ const embeddedModule = pathToFileURL(join(import.meta.dirname, '../../dist/src/d
 const home = join(temporaryFolder(), 'home');
 
 describe('making the embedded database', () => {
+  const template = join(temporaryFolder(), 'empty.tar.gz');
+  beforeAll(() => writeTemplate(template));
+
   test('says that it takes a while, prepares it, and moves it in place when it is whole', async () => {
     mkdirSync(join(home, 'database.new-1'), { recursive: true });
     writeFileSync(join(home, 'database.new-1', 'half-made'), '');
     const said: string[] = [];
     const database = await openEmbedded(home, {
+      template,
       onProgress: (text) => said.push(text),
       prepare: async (fresh) => {
         said.push('prepared');
@@ -35,10 +50,21 @@ describe('making the embedded database', () => {
     expect(statSync(embeddedFolder(home)).mode & 0o777).toBe(0o700);
   });
 
+  test('takes the long way where the archive of an empty database is no good', async () => {
+    const other = temporaryFolder();
+    writeFileSync(join(other, 'torn.tar.gz'), readFileSync(template).subarray(0, 100_000));
+    expect(readTemplate(join(other, 'torn.tar.gz'))).toBe(null);
+    expect(readTemplate(join(other, 'absent.tar.gz'))).toBe(null);
+    writeFileSync(join(other, 'other.tar.gz'), gzipSync('not an archive at all'));
+    const database = await openEmbedded(other, { template: join(other, 'other.tar.gz') });
+    expect(await database.transaction((sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    await database.close();
+  });
+
   test('that fails leaves nothing that would be taken for a database', async () => {
     const other = temporaryFolder();
     await expect(
-      openEmbedded(other, { prepare: () => Promise.reject(new Error('no tables today')) }),
+      openEmbedded(other, { template, prepare: () => Promise.reject(new Error('no tables today')) }),
     ).rejects.toThrow('no tables today');
     expect(readdirSync(other).sort()).toEqual(['.gitignore', 'database.lock']);
     expect(readdirSync(join(other, 'database.lock'))).toEqual([]);
