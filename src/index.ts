@@ -16,6 +16,8 @@ export type { LogLine, OnReceiverEvent, ReceiverEvent } from './webhook/events.j
 export { logLines } from './webhook/events.js';
 export type { WebhookHandler, WebhookHandlerOptions } from './webhook/handler.js';
 export { createWebhookHandler, WEBHOOK_PATH } from './webhook/handler.js';
+export type { Repair, RepairOptions } from './webhook/repair.js';
+export { repairSubscription } from './webhook/repair.js';
 export type { ReplayOptions, ReplayResult } from './webhook/replay.js';
 export { replayWebhookEvents } from './webhook/replay.js';
 export type { WebhookServer } from './webhook/server.js';

@@ -18,6 +18,7 @@ import {
   readUser,
   resourceSchema,
 } from './schemas.js';
+import { createSubscriptionsApi, type SubscriptionsApi } from './webhook-subscriptions.js';
 
 export interface ClientOptions {
   /** Base of the API, no trailing slash. */
@@ -65,6 +66,8 @@ export interface CalendlyClient {
   event(uri: string): Promise<EventAnswer>;
   /** All invitees of an event, every page. */
   invitees(eventUri: string): Promise<{ invitees: Read<CalendlyInvitee>[]; unreadable: number }>;
+  /** The webhook subscriptions. */
+  subscriptions: SubscriptionsApi;
   /** Requests and retries so far, and the time spent waiting for the rate limit in ms. */
   counters(): { requests: number; retries: number; rateLimitWaitMs: number };
   /** When requests go on, in ms since 1970, while they wait for the rate limit; else null. */
@@ -195,6 +198,7 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
       }
     },
     invitees: (eventUri) => translated(allInvitees(eventUri)),
+    subscriptions: createSubscriptionsApi({ send: http.send, at, getPage, translated, pathOf: resourcePath }),
     counters: () => ({ ...http.counters, rateLimitWaitMs: Math.round(gate.waitedMs()) }),
     waitingUntil: gate.waitingUntil,
   };

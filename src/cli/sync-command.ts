@@ -7,6 +7,7 @@ import { withDatabase } from './database.js';
 import { keepHeapSmall } from './memory.js';
 import type { Output } from './output.js';
 import { showSync, syncAnswer } from './sync-output.js';
+import { repairFor, replayFor } from './webhook-watch.js';
 
 export interface RunSyncOptions {
   config: Config;
@@ -21,6 +22,8 @@ export interface RunSyncOptions {
   event?: string | undefined;
   /** Makes the sync a full one, whatever was done before. */
   full?: boolean | undefined;
+  /** Makes a disabled webhook subscription of ours anew. */
+  repair?: boolean | undefined;
 }
 
 /** Opens the database, syncs, shows it. */
@@ -28,6 +31,8 @@ export async function runSync(options: RunSyncOptions): Promise<CommandResult> {
   const { config, output, signal, users, dryRun = false, event } = options;
   keepHeapSmall();
   return withDatabase({ config, output, signal }, async (database) => {
+    const looksAfter = !dryRun && event === undefined;
+    const repair = looksAfter && options.repair !== false ? await repairFor(options, database) : null;
     const shown = await showSync(output);
     const common = { config, database, signal, onEvent: shown.onEvent, users, dryRun };
     const { concurrency, since, until, full } = options;
@@ -37,7 +42,9 @@ export async function runSync(options: RunSyncOptions): Promise<CommandResult> {
         : await sync({ ...common, concurrency, since, until, full });
       shown.close();
       if (dryRun) output.note('Nothing was written (--dry-run).');
-      return syncAnswer(output, result);
+      if (looksAfter) await replayFor(options, database);
+      const answer = syncAnswer(output, result);
+      return repair === null ? answer : { ...answer, document: { ...answer.document, webhook: repair } };
     } finally {
       shown.close();
     }

@@ -1,17 +1,17 @@
 /** What `webhook serve` does between its flags and its end. Loaded when it runs. */
 import type { Database } from '../database/connection.js';
-import { requireSchema } from '../database/schema.js';
-import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
+import { requireWebhookSchema } from '../database/schema.js';
+import { toCalendlySyncError } from '../errors.js';
 import { sync } from '../sync/sync.js';
 import { cleanWebhookEvents } from '../webhook/clean.js';
 import { logLines } from '../webhook/events.js';
 import { createWebhookHandler, WEBHOOK_PATH } from '../webhook/handler.js';
-import { replayWebhookEvents } from '../webhook/replay.js';
 import { type Chore, runWebhookService } from '../webhook/service.js';
 import type { CommandContext, CommandResult } from './command.js';
 import { withDatabase } from './database.js';
 import { showSync, syncAnswer } from './sync-output.js';
 import { oneLine } from './text.js';
+import { repairFor, replayFor } from './webhook-watch.js';
 
 export interface ServeFlags {
   host: string;
@@ -67,19 +67,12 @@ export async function serve(context: CommandContext, flags: ServeFlags): Promise
 /** A schema that lacks tables ends the command; a database that is away does not: deliveries are answered 503 until it is back. */
 async function checkSchema({ output }: CommandContext, database: Database): Promise<void> {
   try {
-    const { optimization } = await database.transaction(requireSchema, { readOnly: true });
-    if (optimization) return;
+    await database.transaction(requireWebhookSchema, { readOnly: true });
   } catch (thrown) {
     const error = toCalendlySyncError(thrown);
     if (error.code !== 'database_unreachable') throw error;
     output.warn(`${error.message} Deliveries are answered 503 until it does; Calendly sends them again.`);
-    return;
   }
-  throw new CalendlySyncError(
-    'schema_not_ready',
-    'Migration 022 is not applied: there is no table for deliveries.',
-    { hint: 'Run: calendly-sync migrate' },
-  );
 }
 
 function chores(context: CommandContext, database: Database, flags: ServeFlags): Chore[] {
@@ -98,10 +91,11 @@ function chores(context: CommandContext, database: Database, flags: ServeFlags):
   if (flags.syncEvery !== undefined) {
     list.push(
       guarded(flags.syncEvery, async (signal) => {
+        await repairFor(context, database);
         const shown = await showSync(output);
         try {
           syncAnswer(output, await sync({ config, database, signal, onEvent: shown.onEvent }));
-          await replayWebhookEvents({ database, signal });
+          await replayFor(context, database);
         } finally {
           shown.close();
         }

@@ -37,3 +37,17 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
   }
   return { optimization: found.optimization };
 }
+
+/**
+ * Makes sure that webhooks have their tables too.
+ * @throws CalendlySyncError `schema_not_ready`
+ */
+export async function requireWebhookSchema(sql: Sql): Promise<void> {
+  const { optimization } = await requireSchema(sql);
+  if (optimization) return;
+  throw new CalendlySyncError(
+    'schema_not_ready',
+    'Migration 022 is not applied: there is no table for webhook deliveries.',
+    { hint: 'Run: calendly-sync migrate' },
+  );
+}

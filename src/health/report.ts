@@ -27,6 +27,8 @@ export interface HealthOptions {
   maxAgeMs: number;
   /** What Calendly says of the webhook subscriptions. */
   subscriptions?: object[];
+  /** What is wrong with webhooks. */
+  webhookProblems?: Problem[];
 }
 
 /** One user: the columns of `calendly_sync_health`, and what they mean. */
@@ -67,7 +69,7 @@ export interface HealthReport {
  * @throws CalendlySyncError `schema_not_ready` when not even the tables are there, `user_unknown` when a named user is not
  */
 export async function healthReport(options: HealthOptions): Promise<HealthReport> {
-  const { database, users: named = [], maxAgeMs, subscriptions = [] } = options;
+  const { database, users: named = [], maxAgeMs, subscriptions = [], webhookProblems = [] } = options;
   const read = await database.transaction(
     async (sql) => {
       const { optimization } = await requireSchema(sql);
@@ -84,7 +86,7 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
   requireNamed(named, read.states);
 
   const users = read.states.map((state) => userHealth(state, read.now, maxAgeMs));
-  const problems = [...migrationProblems(pending), ...drift.map(driftProblem)];
+  const problems = [...migrationProblems(pending), ...drift.map(driftProblem), ...webhookProblems];
   if (users.length === 0) {
     problems.push({
       code: 'no_account',

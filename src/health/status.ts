@@ -28,7 +28,14 @@ export type ProblemCode =
   | 'full_listing_overdue'
   | 'meetings_waiting'
   | 'migrations_pending'
-  | 'schema_drift';
+  | 'schema_drift'
+  | 'webhook_disabled'
+  | 'webhook_retrying'
+  | 'webhook_key_differs'
+  | 'webhook_signatures_rejected'
+  | 'webhook_silent'
+  | 'webhook_state_unknown'
+  | 'webhooks_unapplied';
 
 export interface AssessOptions {
   /** The database's clock. */

@@ -3,6 +3,7 @@
  * back-off when the receiver does not answer 2xx, until the subscription is disabled. Knows the network and no routes.
  */
 import { createHmac } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from './agenda.js';
 import type { Clock } from './clock.js';
@@ -55,6 +56,8 @@ export function createDeliveries(subscriptions: Subscriptions, clock: Clock): De
   const deliveries: Delivery[] = [];
   const running = new Set<Promise<void>>();
   const stop = new AbortController();
+  // Every delivery that waits to be sent again listens to it.
+  setMaxListeners(0, stop.signal);
   let counter = 0;
   let scale = 1;
 
@@ -88,9 +91,11 @@ export function createDeliveries(subscriptions: Subscriptions, clock: Clock): De
 
   return {
     announce(change) {
+      // Later than the change, and the same for all who hear of it.
+      const createdAt = formatInstant(clock.stamp());
       for (const subscription of subscriptions.all()) {
         if (!isWanted(subscription) || !wants(subscription, change)) continue;
-        const delivery = createDelivery(++counter, change, subscription, clock);
+        const delivery = createDelivery(++counter, change, createdAt, subscription, clock);
         deliveries.push(delivery);
         if (deliveries.length > KEPT) deliveries.shift();
         run(delivery, subscription);
@@ -126,11 +131,17 @@ function wants({ resource }: Subscription, { kind, event }: Change): boolean {
   );
 }
 
-function createDelivery(id: number, change: Change, subscription: Subscription, clock: Clock): Delivery {
+function createDelivery(
+  id: number,
+  change: Change,
+  createdAt: string,
+  subscription: Subscription,
+  clock: Clock,
+): Delivery {
   const { resource, signingKey } = subscription;
   const body = JSON.stringify({
     event: change.kind,
-    created_at: formatInstant(clock.now()),
+    created_at: createdAt,
     created_by: resource.creator,
     payload: { ...change.invitee, scheduled_event: abridged(change.event) },
   });

@@ -25,6 +25,11 @@ export interface Identified {
   email: string | null;
 }
 
+/** What is stored of a token, to know it again; never the token. */
+export function fingerprintOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
 /**
  * Finds the account of a token, and makes and links it where needed.
  * @param named the `--user` values; they choose the row that a new account is linked to, and must fit a known one
@@ -38,7 +43,7 @@ export async function identify(
   named: string[],
   write: boolean,
 ): Promise<Identified> {
-  const tokenFingerprint = createHash('sha256').update(token).digest('hex');
+  const tokenFingerprint = fingerprintOf(token);
   const known = await database.transaction((sql) => findAccountByToken(sql, tokenFingerprint), {
     readOnly: true,
   });

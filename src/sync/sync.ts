@@ -1,5 +1,4 @@
 /** The public functions: `sync` and `forceFull`. They find the accounts, hold their leases, run them, and answer a result each. */
-import { createHash } from 'node:crypto';
 import { type CalendlyClient, type ClientOptions, createCalendlyClient } from '../calendly/client.js';
 import { systemClock } from '../clock.js';
 import type { Config } from '../config.js';
@@ -12,7 +11,7 @@ import { clearInitialSync, readFlags } from '../database/users.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { runAccount } from './account-run.js';
 import { dryRun } from './dry-run.js';
-import { type Identified, identify } from './identity.js';
+import { fingerprintOf, type Identified, identify } from './identity.js';
 import { claimAccount } from './lease.js';
 import { type Counts, noCounts, type OnSyncEvent, sumCounts, type UserResult } from './report.js';
 import { type Plan, planRun } from './windows.js';
@@ -206,10 +205,6 @@ export function requireToken({ calendlyToken }: SyncOptions['config']): string {
   throw new CalendlySyncError('settings', 'CALENDLY_TOKEN is not set.', {
     hint: 'Make a personal access token at https://calendly.com/integrations/api_webhooks and put CALENDLY_TOKEN=… into .env or the environment.\nWithout one: calendly-sync demo',
   });
-}
-
-function fingerprintOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
 }
 
 function stoppedEarly(cause: unknown): CalendlySyncError {

@@ -1,6 +1,6 @@
 /** Deletes old webhook events in small transactions, so that no receiver ever waits long. Shows nothing. */
 import type { Database } from '../database/connection.js';
-import { requireSchema } from '../database/schema.js';
+import { requireWebhookSchema } from '../database/schema.js';
 import { countOldEvents, deleteOldEvents, instantAgo } from '../database/webhook-events.js';
 import { CalendlySyncError } from '../errors.js';
 
@@ -46,8 +46,7 @@ export async function cleanWebhookEvents(options: CleanOptions): Promise<CleanRe
   } = options;
   const { before, old } = await database.transaction(
     async (sql) => {
-      const { optimization } = await requireSchema(sql);
-      if (!optimization) throw notThere();
+      await requireWebhookSchema(sql);
       const before = await instantAgo(sql, Math.min(olderThanMs / 1_000, LONGEST_S));
       return { before, old: await countOldEvents(sql, before) };
     },
@@ -68,14 +67,6 @@ export async function cleanWebhookEvents(options: CleanOptions): Promise<CleanRe
     options.onProgress?.(deleted);
   }
   return { deleted, unprocessed_kept: kept, before };
-}
-
-function notThere(): CalendlySyncError {
-  return new CalendlySyncError(
-    'schema_not_ready',
-    'Migration 022 is not applied: there are no webhook events to clean.',
-    { hint: 'Run: calendly-sync migrate' },
-  );
 }
 
 function stopped(deleted: number): CalendlySyncError {

@@ -46,13 +46,23 @@ async function run(context: CommandContext, flags: HealthFlags): Promise<Command
   if (flags.prometheus && flags.json) {
     throw new CalendlySyncError('usage', '--prometheus and --json exclude each other.');
   }
-  const [{ withDatabase }, { healthReport }] = await Promise.all([
+  const [{ withDatabase }, { healthReport }, { watchFor }] = await Promise.all([
     import('../database.js'),
     import('../../health/report.js'),
+    import('../webhook-watch.js'),
   ]);
   const report = await withDatabase(
     context,
-    (database) => healthReport({ database, users: flags.user ?? [], maxAgeMs }),
+    async (database) => {
+      const { subscriptions, problems } = await watchFor(context, database, flags.offline === true);
+      return healthReport({
+        database,
+        users: flags.user ?? [],
+        maxAgeMs,
+        subscriptions,
+        webhookProblems: problems,
+      });
+    },
     { create: false },
   );
   if (flags.prometheus) {

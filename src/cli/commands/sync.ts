@@ -19,6 +19,7 @@ export const sync: DefineCommand = {
       .option('--since <date>', 'only meetings that start from this day or time on (UTC)', instant)
       .option('--until <date>', 'only meetings that start before this day or time (UTC)', instant)
       .option('--event <uri>', 'read this one meeting again')
+      .option('--no-repair', 'leave a disabled webhook subscription as it is')
       .addHelpText('after', EXAMPLES)
       .action((options) =>
         runCommand(session, 'sync', options, async ({ config, output, signal }) => {

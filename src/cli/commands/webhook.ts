@@ -1,5 +1,5 @@
 /** `webhook …`: the receiver, its subscriptions at Calendly, and deliveries that wait. */
-import { InvalidArgumentError } from '@commander-js/extra-typings';
+import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { parseDuration } from '../../duration.js';
 import { type DefineCommand, runCommand, withSharedOptions } from '../command.js';
 
@@ -27,6 +27,39 @@ export const webhook: DefineCommand = {
           return serve(context, options);
         }),
       );
+    withSharedOptions(group.command('subscribe'))
+      .description('have Calendly tell this URL of bookings; makes the signing key when none is set')
+      .requiredOption('--url <url>', 'public URL of the receiver', httpUrl)
+      .addOption(
+        new Option('--scope <scope>', 'whose bookings: your own, or everybody’s (owners and admins)')
+          .choices(['user', 'organization'] as const)
+          .default('user' as const),
+      )
+      .addHelpText('after', SUBSCRIBE_EXAMPLES)
+      .action((options) =>
+        runCommand(session, 'webhook subscribe', options, async (context) => {
+          const { runSubscribe } = await import('../webhook-subscriptions.js');
+          return runSubscribe(context, options);
+        }),
+      );
+    withSharedOptions(group.command('list'))
+      .description('show the webhook subscriptions at Calendly, and which of them are ours')
+      .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook list --json | jq .subscriptions')
+      .action((options) =>
+        runCommand(session, 'webhook list', options, async (context) => {
+          const { runList } = await import('../webhook-subscriptions.js');
+          return runList(context);
+        }),
+      );
+    withSharedOptions(group.command('unsubscribe'))
+      .description('remove our subscription; those of others are never touched')
+      .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook unsubscribe')
+      .action((options) =>
+        runCommand(session, 'webhook unsubscribe', options, async (context) => {
+          const { runUnsubscribe } = await import('../webhook-subscriptions.js');
+          return runUnsubscribe(context);
+        }),
+      );
     withSharedOptions(group.command('replay'))
       .description('apply kept deliveries that could not be applied when they came')
       .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook replay')
@@ -44,6 +77,11 @@ Examples:
   $ calendly-sync webhook serve --public-url https://hooks.example.com
   $ calendly-sync webhook serve --host 0.0.0.0 --sync-every 15m --clean-every 24h
   $ curl -s http://127.0.0.1:8787/api/calendly/webhook/test      (what to enter at Calendly, what is missing)`;
+
+const SUBSCRIBE_EXAMPLES = `
+Examples:
+  $ calendly-sync webhook subscribe --url https://hooks.example.com
+  $ calendly-sync webhook subscribe --url https://app.example.com/hooks/calendly --scope organization`;
 
 function port(text: string): number {
   const number = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
