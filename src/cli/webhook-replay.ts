@@ -1,5 +1,5 @@
 /** What `webhook replay` does. Loaded when it runs. */
-import { EXIT } from '../errors.js';
+import { CalendlySyncError, EXIT } from '../errors.js';
 import { logLines } from '../webhook/events.js';
 import { replayWebhookEvents } from '../webhook/replay.js';
 import type { CommandContext, CommandResult } from './command.js';
@@ -22,6 +22,11 @@ export async function replay(context: CommandContext): Promise<CommandResult> {
     { create: false },
   );
   const { applied, unclaimed, failed } = result;
+  if (signal.aborted) {
+    throw new CalendlySyncError('stopped', `Stopped after ${applied} webhook events were applied.`, {
+      hint: 'Run the same command again to go on.',
+    });
+  }
   for (const { event_id: id, error } of failed) output.warn(`✖ ${oneLine(id)}: ${oneLine(error)}`);
   output.result(`${applied} applied, ${failed.length} could not be, ${unclaimed} wait for their host.`);
   if (unclaimed > 0) output.note('A host who is connected by a sync gets them with it.', 'dim');

@@ -52,7 +52,7 @@ const WORDS = { active: 'kept', disabled: 'disabled', gone: 'lost' } as const;
 
 /** Applies deliveries that waited for this sync: their host is connected now, or their meeting is there. */
 export async function replayFor({ output, signal }: Context, database: Database): Promise<void> {
-  if (!(await haveWebhooks(database))) return;
+  if (signal.aborted || !(await haveWebhooks(database))) return;
   const { applied, failed } = await replayWebhookEvents({ database, signal });
   if (applied > 0) output.note(`${applied} webhook deliveries that had waited are applied.`);
   for (const { error } of failed.slice(0, 1))

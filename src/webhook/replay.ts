@@ -26,15 +26,14 @@ export interface ReplayOptions {
 
 const BATCH = 100;
 
-/** Applies what waits. */
+/** Applies what waits; when it is aborted, what is applied by then stays. */
 export async function replayWebhookEvents({
   database,
   signal,
   onApplied,
 }: ReplayOptions): Promise<ReplayResult> {
   const result: ReplayResult = { applied: 0, unclaimed: 0, failed: [] };
-  for (let after = ''; ; ) {
-    signal?.throwIfAborted();
+  for (let after = ''; !signal?.aborted; ) {
     const { outcomes, last } = await persistentTransaction(database, (sql) => replayBatch(sql, after));
     for (const { eventId, outcome, error } of outcomes) {
       if (error !== null) result.failed.push({ event_id: eventId, error });
@@ -44,9 +43,10 @@ export async function replayWebhookEvents({
         onApplied?.(outcome);
       }
     }
-    if (last === null) return result;
+    if (last === null) break;
     after = last;
   }
+  return result;
 }
 
 interface Replayed {
