@@ -90,6 +90,9 @@ begin
   end if;
   if additions is not null then
     execute format('alter table %s %s', meetings_table, additions);
+    if 'user_id' = any (added) then
+      execute format('comment on constraint calendly_meetings_user_id_fkey on %s is %L', meetings_table, 'calendly-sync 001');
+    end if;
     -- Our own table bears the mark as a whole.
     if obj_description(meetings_table, 'pg_class') is null or obj_description(meetings_table, 'pg_class') not like 'calendly-sync %' then
       foreach item in array added loop

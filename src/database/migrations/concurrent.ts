@@ -108,7 +108,7 @@ async function buildIndex(
   const { table } = state;
   const text =
     table === null ? index.text : index.text.replace(/\bon\s+(\w+|"(?:[^"]|"")+")/i, () => `on ${table}`);
-  if (database.kind === 'embedded') return inside(sql, index, text, run.file);
+  if (state.empty || database.kind === 'embedded') return inside(sql, index, text, state.name, run.file);
   if (state.name !== null)
     await outside(database, sql, index, `drop index concurrently if exists ${state.name}`, run);
   try {
@@ -148,16 +148,25 @@ async function dropIndex(
     )`;
   if (!found) return 'found';
   const text = `drop index concurrently if exists ${found.name}`;
-  if (database.kind === 'embedded') return inside(sql, index, text, run.file);
+  if (database.kind === 'embedded') return inside(sql, index, text, null, run.file);
   await outside(database, sql, index, text, run);
   return 'done';
 }
 
-/** The embedded database has one connection and nobody to disturb: there it goes into the transaction. */
-async function inside(sql: Sql, index: IndexStatement, text: string, file: SqlFile): Promise<Outcome> {
-  await sql.unsafe(text.replace(/\s+concurrently\b/i, '')).catch((thrown: unknown) => {
+/** With no row to read and nobody to disturb there is no need for more than the transaction: in an empty table, in the embedded database. */
+async function inside(
+  sql: Sql,
+  index: IndexStatement,
+  text: string,
+  leftover: string | null,
+  file: SqlFile,
+): Promise<Outcome> {
+  try {
+    if (leftover !== null) await sql.unsafe(`drop index ${leftover}`);
+    await sql.unsafe(text.replace(/\s+concurrently\b/i, ''));
+  } catch (thrown) {
     throw fileError(file, index, thrown);
-  });
+  }
   return 'done';
 }
 

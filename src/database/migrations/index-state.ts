@@ -20,9 +20,18 @@ export interface IndexState {
   equal: string | null;
   /** The table, qualified and quoted; null when there is none. */
   table: string | null;
+  /** The table has no page: an index on it is made in no time. */
+  empty: boolean;
 }
 
-const ABSENT: IndexState = { name: null, valid: false, building: false, equal: null, table: null };
+const ABSENT: IndexState = {
+  name: null,
+  valid: false,
+  building: false,
+  equal: null,
+  table: null,
+  empty: false,
+};
 
 /** Looks up one index. */
 export async function readIndexState(sql: Sql, wanted: WantedIndex): Promise<IndexState> {
@@ -54,7 +63,8 @@ export async function readIndexStates(sql: Sql, wanted: WantedIndex[]): Promise<
           )
         limit 1
       ) as equal,
-      format('%I.%I', nspname, host.relname) as table
+      format('%I.%I', nspname, host.relname) as table,
+      host.relkind = 'r' and pg_relation_size(host.oid) = 0 as empty
     from json_to_recordset(${JSON.stringify(wanted)}::text::json) as wanted (name text, "table" text, columns json, "unique" boolean)
     join pg_class as host on host.oid = to_regclass(quote_ident(wanted.table))
     join pg_namespace on pg_namespace.oid = host.relnamespace
