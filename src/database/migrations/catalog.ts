@@ -24,6 +24,8 @@ export interface CatalogTable {
   owned: boolean;
   /** The current user may refer to it. */
   referable: boolean;
+  /** The current user may read it. */
+  readable: boolean;
   mark: string | null;
   rowSecurity: boolean;
   policies: { name: string; closed: boolean }[];
@@ -83,6 +85,7 @@ export async function readCatalog(sql: Sql, schema: string | null): Promise<Cata
         'owner', pg_get_userbyid(relowner),
         'owned', pg_has_role(current_user, relowner, 'USAGE'),
         'referable', has_table_privilege(found.oid, 'REFERENCES'),
+        'readable', has_table_privilege(found.oid, 'SELECT'),
         'mark', obj_description(found.oid, 'pg_class'),
         'rowSecurity', relrowsecurity,
         'policies', (

@@ -7,6 +7,7 @@ import { requireAgreement } from './agreement.js';
 import { type Attempt, DEFAULT_MAX_WAIT_MS, whenFree, YIELD } from './attempt.js';
 import { type Migration, readMigrations } from './files.js';
 import { createHistory, type HistoryRow, peekHistory, readHistory, record } from './history.js';
+import { explainingPermissions } from './permission.js';
 import { idOf, type MigrationId, pendingOf, targetVersion } from './versions.js';
 
 export interface MigrateOptions extends Attempt {
@@ -41,16 +42,18 @@ export interface MigratePlan {
  * What `migrate` would do. Reads only.
  * @throws CalendlySyncError `preflight`, `migration_drift`, `usage`
  */
-export async function planMigrate(
+export function planMigrate(
   database: Database,
   options: Pick<MigrateOptions, 'to' | 'migrations'>,
 ): Promise<MigratePlan> {
-  const { migrations, history, due } = await look(database, options);
-  if (due.length > 0) {
-    const { preflight } = await import('./preflight.js');
-    await preflight(database, due);
-  }
-  return { due, already: history.map(idOf), pending: pendingOf(migrations, history).map(idOf) };
+  return explainingPermissions(database, async () => {
+    const { migrations, history, due } = await look(database, options);
+    if (due.length > 0) {
+      const { preflight } = await import('./preflight.js');
+      await preflight(database, due);
+    }
+    return { due, already: history.map(idOf), pending: pendingOf(migrations, history).map(idOf) };
+  });
 }
 
 /**
@@ -58,7 +61,11 @@ export async function planMigrate(
  * @throws CalendlySyncError `preflight` and `migration_drift` before anything is changed; `migration_failed`, `locked` and
  *   `stopped` with the files before that one applied
  */
-export async function migrate(database: Database, options: MigrateOptions = {}): Promise<MigrateResult> {
+export function migrate(database: Database, options: MigrateOptions = {}): Promise<MigrateResult> {
+  return explainingPermissions(database, () => applyAll(database, options));
+}
+
+async function applyAll(database: Database, options: MigrateOptions): Promise<MigrateResult> {
   const { migrations, history, due } = await look(database, options);
   if (due.length === 0) return resultOf(migrations, history, []);
 

@@ -4,6 +4,7 @@
  */
 import { CalendlySyncError } from '../../errors.js';
 import type { Database, Sql } from '../connection.js';
+import { quoteName } from '../search-path.js';
 import { type Catalog, type CatalogTable, MARK, readCatalog } from './catalog.js';
 import { missingOf } from './drift.js';
 import type { Migration } from './files.js';
@@ -206,7 +207,7 @@ function requiredProblems(meetings: CatalogTable): Problem[] {
     return [
       {
         problem: `${meetings.name}.${column} (${type}) is NOT NULL and has no default: rows from Calendly have no value for it.`,
-        fix: `Give it a default: alter table ${meetings.name} alter column ${JSON.stringify(column)} set default ${value};${column === 'id' ? '' : ' or drop its NOT NULL.'}`,
+        fix: `Give it a default: alter table ${meetings.name} alter column ${quoteName(column)} set default ${value};${column === 'id' ? '' : ' or drop its NOT NULL.'}`,
       },
     ];
   });
@@ -246,7 +247,8 @@ function ownProblems(catalog: Catalog, versions: Set<string>): Problem[] {
 async function duplicates(sql: Sql, { tables, indexes }: Catalog, due: Migration[]): Promise<Problem[]> {
   const { meetings } = tables;
   const state = indexes.get('calendly_meetings_key');
-  if (!meetings || !due.some(({ version }) => version === '005') || state?.valid || state?.equal) return [];
+  if (!meetings?.readable || !due.some(({ version }) => version === '005') || state?.valid || state?.equal)
+    return [];
   const columns = ['user_id', 'meeting_source', 'external_id'];
   if (columns.some((column) => !meetings.columns[column])) return [];
   // Reads the whole table, and stops nobody.
@@ -287,13 +289,13 @@ function needsTable({ tables }: Catalog, versions: Set<string>, names: string[])
 function ownerProblem({ user }: Catalog, { name, owner }: CatalogTable, what: string): Problem {
   return {
     problem: `${user} may not ${what}: ${name} belongs to ${owner} (SQLSTATE 42501).`,
-    fix: `Connect as ${owner}, or let ${owner} or a superuser run: grant ${JSON.stringify(owner)} to ${JSON.stringify(user)};`,
+    fix: `Connect as ${owner}, or let ${owner} or a superuser run: grant ${quoteName(owner)} to ${quoteName(user)};`,
   };
 }
 
 function referenceProblem({ user }: Catalog, { name, owner }: CatalogTable): Problem {
   return {
     problem: `${user} may not refer to ${name} with foreign keys: it belongs to ${owner} (SQLSTATE 42501).`,
-    fix: `Let ${owner} or a superuser run: grant references on ${name} to ${JSON.stringify(user)};`,
+    fix: `Let ${owner} or a superuser run: grant references on ${name} to ${quoteName(user)};`,
   };
 }

@@ -14,6 +14,7 @@ import { runOutside } from './concurrent.js';
 import { compareVersions, firstLineSays, type Migration, readMigrations, type SqlFile } from './files.js';
 import { forget, type HistoryRow, peekHistory, readHistory } from './history.js';
 import { countLosses, type LossLine, readLosses } from './losses.js';
+import { explainingPermissions } from './permission.js';
 import { idOf, type MigrationId, targetVersion } from './versions.js';
 
 export interface RollbackOptions extends Attempt {
@@ -45,23 +46,27 @@ export interface RollbackPlan {
  * What a rollback would do. Reads only.
  * @throws CalendlySyncError `usage` for an unknown version, `migration_drift` when a down file is missing
  */
-export async function planRollback(
+export function planRollback(
   database: Database,
   { to, migrations = readMigrations() }: Pick<RollbackOptions, 'to' | 'migrations'>,
 ): Promise<RollbackPlan> {
-  const steps = stepsOf(migrations, await peekHistory(database), to);
-  const versions = steps.map(({ version }) => version);
-  return {
-    steps,
-    losses:
-      versions.length === 0
-        ? []
-        : await database.transaction((sql) => countLosses(sql, versions), { readOnly: true }),
-  };
+  return explainingPermissions(database, async () => {
+    const steps = stepsOf(migrations, await peekHistory(database), to);
+    const versions = steps.map(({ version }) => version);
+    if (versions.length === 0) return { steps, losses: [] };
+    return {
+      steps,
+      losses: await database.transaction((sql) => countLosses(sql, versions), { readOnly: true }),
+    };
+  });
 }
 
 /** Undoes the newest migration, or all above `to`. */
-export async function rollback(database: Database, options: RollbackOptions): Promise<RollbackResult> {
+export function rollback(database: Database, options: RollbackOptions): Promise<RollbackResult> {
+  return explainingPermissions(database, () => undoAll(database, options));
+}
+
+async function undoAll(database: Database, options: RollbackOptions): Promise<RollbackResult> {
   const migrations = options.migrations ?? readMigrations();
   const steps = stepsOf(migrations, await peekHistory(database), options.to);
   const rolledBack: MigrationId[] = [];

@@ -5,6 +5,7 @@ import { readCatalog } from './catalog.js';
 import { type Drift, driftOf } from './drift.js';
 import { type Migration, readMigrations } from './files.js';
 import { readHistory } from './history.js';
+import { explainingPermissions } from './permission.js';
 import { idOf, type MigrationId, pendingOf } from './versions.js';
 
 export interface MigrationStatus {
@@ -22,6 +23,10 @@ export async function migrationStatus(
   options: { migrations?: Migration[] | undefined } = {},
 ): Promise<MigrationStatus> {
   const migrations = options.migrations ?? readMigrations();
+  return explainingPermissions(database, () => readStatus(database, migrations));
+}
+
+function readStatus(database: Database, migrations: Migration[]): Promise<MigrationStatus> {
   return database.transaction(
     async (sql) => {
       const history = (await readHistory(sql, database.schema)) ?? [];

@@ -1,0 +1,32 @@
+/** Roles for tests; they belong to the whole server, so each file makes its own and they are dropped after it. */
+import postgres from 'postgres';
+import { afterAll, inject } from 'vitest';
+
+const made: { name: string; urls: string[] }[] = [];
+afterAll(async () => {
+  for (const { name, urls } of made) {
+    for (const url of urls) {
+      const sql = postgres(url, { max: 1, onnotice: () => {} });
+      await sql.unsafe(`drop owned by "${name}" cascade`);
+      await sql.end();
+    }
+    const admin = postgres(inject('serverUrl'), { max: 1, onnotice: () => {} });
+    await admin.unsafe(`drop role if exists "${name}"`);
+    await admin.end();
+  }
+});
+
+let counter = 0;
+
+/** Makes a role that may log in and nothing else, and answers with its name and its URL of that database. */
+export async function makeRole(databaseUrl: string, hint = 'role'): Promise<{ name: string; url: string }> {
+  const name = `test-${hint}-${process.pid}-${counter++}`;
+  const admin = postgres(inject('serverUrl'), { max: 1, onnotice: () => {} });
+  await admin.unsafe(`create role "${name}" login password 'role-password'`);
+  await admin.end();
+  made.push({ name, urls: [databaseUrl] });
+  const url = new URL(databaseUrl);
+  url.username = encodeURIComponent(name);
+  url.password = 'role-password';
+  return { name, url: url.href };
+}
