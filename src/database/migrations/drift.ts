@@ -84,7 +84,7 @@ function tableDrift(version: string, name: string, table: CatalogTable | undefin
   if (!table.policies.some(({ name: policy }) => policy === 'calendly_sync_closed')) {
     found.push(drift('the policy calendly_sync_closed is missing'));
   }
-  if (table.openTo.length > 0) found.push(drift(`${table.openTo.join(', ')} has rights on it`));
+  if (table.openTo.length > 0) found.push(drift(`is open to ${table.openTo.join(', ')}`));
   return found;
 }
 
@@ -108,7 +108,7 @@ function viewDrift({ view, version: server }: Catalog): Drift[] {
   if (recordedIn(view.mark) !== view.definition) found.push(drift('was replaced by another'));
   if (server >= 150_000 && !view.invoker)
     found.push(drift("runs with its owner's rights (security_invoker is off)"));
-  if (view.openTo.length > 0) found.push(drift(`${view.openTo.join(', ')} has rights on it`));
+  if (view.openTo.length > 0) found.push(drift(`is open to ${view.openTo.join(', ')}`));
   return found;
 }
 
@@ -123,7 +123,7 @@ function functionDrift({ function: found }: Catalog): Drift[] {
   if (recordedIn(found.mark) !== found.source || found.returns !== 'integer')
     drifts.push(drift('was replaced by another'));
   if (!found.fixedPath) drifts.push(drift('has no search_path of its own'));
-  if (found.openTo.length > 0) drifts.push(drift(`${found.openTo.join(', ')} may run it`));
+  if (found.openTo.length > 0) drifts.push(drift(`may be run by ${found.openTo.join(', ')}`));
   return drifts;
 }
 
