@@ -12,7 +12,7 @@ export interface Ended {
   stderr: string;
 }
 
-const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
+const builtProgram = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
 
 const folders: string[] = [];
 // Registered when a test file loads this one: within a test it would be too late.
@@ -31,9 +31,9 @@ export function temporaryFolder(): string {
 export function start(
   words: string[],
   settings: Record<string, string> = {},
-  options: { cwd?: string; input?: string } = {},
+  options: { cwd?: string; input?: string; program?: string } = {},
 ) {
-  const child = spawn(process.execPath, [program, ...words], {
+  const child = spawn(process.execPath, [options.program ?? builtProgram, ...words], {
     cwd: options.cwd ?? tmpdir(),
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...settings },
     stdio: ['pipe', 'pipe', 'pipe'],

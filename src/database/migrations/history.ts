@@ -9,12 +9,19 @@ export interface HistoryRow {
   name: string;
   checksum: string;
   applied_at: Date;
-  /** True when it was applied a moment ago: whoever did it is probably at the next file. */
-  fresh: boolean;
 }
 
-const COLUMNS = `version, name, checksum, applied_at, applied_at > clock_timestamp() - interval '300 milliseconds' as fresh`;
+/** The history as a migration finds it under the lock. */
+export interface History {
+  rows: HistoryRow[];
+  /** Some process is between two of its files: it goes on in a moment, and should, so that one process does the whole work. */
+  underWay: boolean;
+}
+
 const UNDEFINED_TABLE = '42P01';
+const TABLE_COMMENT = 'calendly-sync: the migrations that this database has seen';
+/** After so long without its next file a process counts as dead. */
+const UNDER_WAY_FOR = '5 seconds';
 
 /** With a schema of its own the table is there and nowhere else, even if an older one stands further down the search_path. */
 function tableName(schema: string | null): string {
@@ -22,7 +29,7 @@ function tableName(schema: string | null): string {
 }
 
 function selectHistory(schema: string | null): string {
-  return `select ${COLUMNS} from ${tableName(schema)} order by version::numeric`;
+  return `select version, name, checksum, applied_at from ${tableName(schema)} order by version::numeric`;
 }
 
 /** All applied migrations in order; none when the table does not exist. One round trip. */
@@ -36,9 +43,14 @@ export async function peekHistory(database: Database): Promise<HistoryRow[]> {
 }
 
 /** The same inside a transaction; null when there is no such table. */
-export async function readHistory(sql: Sql, schema: string | null): Promise<HistoryRow[] | null> {
-  const [found] = await sql`select to_regclass(${tableName(schema)}) is not null as exists`;
-  return found?.exists ? sql.unsafe<HistoryRow[]>(selectHistory(schema)) : null;
+export async function readHistory(sql: Sql, schema: string | null): Promise<History | null> {
+  const [found] = await sql<{ exists: boolean; underWay: boolean }[]>`
+    select oid is not null as exists, coalesce(
+      substring(obj_description(oid, 'pg_class') from 'more until (.*)$')::timestamptz > clock_timestamp(), false
+    ) as "underWay"
+    from to_regclass(${tableName(schema)}) as oid`;
+  if (!found?.exists) return null;
+  return { rows: await sql.unsafe<HistoryRow[]>(selectHistory(schema)), underWay: found.underWay };
 }
 
 const TABLE_SQL = `create table calendly_migrations (
@@ -49,7 +61,7 @@ const TABLE_SQL = `create table calendly_migrations (
   ms integer not null,
   applied_by text not null default current_user
 );
-comment on table calendly_migrations is 'calendly-sync: the migrations that this database has seen';
+comment on table calendly_migrations is '${TABLE_COMMENT}';
 alter table calendly_migrations enable row level security;
 create policy calendly_sync_closed on calendly_migrations using (false) with check (false);
 do $calendly$
@@ -81,13 +93,25 @@ export async function createHistory(sql: Sql, schema: string | null): Promise<vo
   await sql.unsafe(historySql(schema));
 }
 
-/** Records one applied migration. */
+/** Records one applied migration. `more` tells other processes that the next file follows at once. */
 export async function record(
   sql: Sql,
   { version, name, checksum }: { version: string; name: string; checksum: string },
   ms: number,
+  more: boolean,
 ): Promise<void> {
   await sql`insert into calendly_migrations (version, name, checksum, ms) values (${version}, ${name}, ${checksum}, ${ms})`;
+  await sql.unsafe(
+    more
+      ? `do $$ begin execute format('comment on table calendly_migrations is %L',
+           format('${TABLE_COMMENT}; more until %s', clock_timestamp() + interval '${UNDER_WAY_FOR}')); end $$`
+      : `comment on table calendly_migrations is '${TABLE_COMMENT}'`,
+  );
+}
+
+/** Takes back that more follows, for a process that stops before its last file. */
+export async function recordEnd(sql: Sql): Promise<void> {
+  await sql.unsafe(`comment on table calendly_migrations is '${TABLE_COMMENT}'`);
 }
 
 /** Takes one migration out of the history. The table goes with the last one, and so does a schema that was made for it. */

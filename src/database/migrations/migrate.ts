@@ -6,7 +6,7 @@ import type { Database, Sql } from '../connection.js';
 import { requireAgreement } from './agreement.js';
 import { type Attempt, DEFAULT_MAX_WAIT_MS, whenFree, YIELD } from './attempt.js';
 import { type Migration, readMigrations } from './files.js';
-import { createHistory, type HistoryRow, peekHistory, readHistory, record } from './history.js';
+import { createHistory, type HistoryRow, peekHistory, readHistory, record, recordEnd } from './history.js';
 import { explainingPermissions } from './permission.js';
 import { idOf, type MigrationId, pendingOf, targetVersion } from './versions.js';
 
@@ -72,15 +72,28 @@ async function applyAll(database: Database, options: MigrateOptions): Promise<Mi
   const { preflight } = await import('./preflight.js');
   const { byHand } = await preflight(database, due);
   const applied: Applied[] = [];
-  for (const migration of due) {
-    const ms = await whenFree(database, options, {
-      file: basename(migration.up.path),
-      slow: migration.slow || !migration.transactional,
-      run: (sql) => apply(database, sql, migration, options, applied.length > 0),
-    });
-    if (ms !== null) applied.push({ ...idOf(migration), ms, found: byHand.has(migration.version) });
+  try {
+    for (const migration of due) {
+      const place: Place = { first: applied.length === 0, last: migration === due.at(-1) };
+      const ms = await whenFree(database, options, {
+        file: basename(migration.up.path),
+        slow: migration.slow || !migration.transactional,
+        run: (sql) => apply(database, sql, migration, place, options),
+      });
+      if (ms !== null) applied.push({ ...idOf(migration), ms, found: byHand.has(migration.version) });
+    }
+  } catch (thrown) {
+    // When even this fails, the others wait a few seconds longer; what went wrong first is what counts.
+    if (applied.length > 0) await database.transaction(recordEnd).catch(() => {});
+    throw thrown;
   }
   return resultOf(migrations, await peekHistory(database), applied);
+}
+
+/** Where a file stands among those that this process applies. */
+interface Place {
+  first: boolean;
+  last: boolean;
 }
 
 async function look(database: Database, options: Pick<MigrateOptions, 'to' | 'migrations'>) {
@@ -105,13 +118,12 @@ async function apply(
   database: Database,
   sql: Sql,
   migration: Migration,
+  { first, last }: Place,
   options: MigrateOptions,
-  underWay: boolean,
 ): Promise<number | null | typeof YIELD> {
   const history = await readHistory(sql, database.schema);
-  if (history?.some(({ version }) => Number(version) === Number(migration.version))) return null;
-  // Between two files of another process: it goes on, we wait, so that one process does the whole work.
-  if (!underWay && history?.some(({ fresh }) => fresh)) return YIELD;
+  if (history?.rows.some(({ version }) => Number(version) === Number(migration.version))) return null;
+  if (first && history?.underWay) return YIELD;
   const start = performance.now();
   if (migration.transactional) {
     if (!history) await createHistory(sql, database.schema);
@@ -129,6 +141,6 @@ async function apply(
     if (!history) await createHistory(sql, database.schema);
   }
   const ms = Math.round(performance.now() - start);
-  await record(sql, migration, ms);
+  await record(sql, migration, ms, !last);
   return ms;
 }

@@ -64,7 +64,7 @@ async function restoreSection(
   { version, at }: SectionHead,
 ): Promise<RestoredTable[]> {
   const history = await readHistory(sql, database.schema);
-  if (!history?.some((row) => Number(row.version) === Number(version))) {
+  if (!history?.rows.some((row) => Number(row.version) === Number(version))) {
     throw new CalendlySyncError(
       'schema_not_ready',
       `The backup holds data of migration ${version}, which is not applied.`,

@@ -113,7 +113,7 @@ async function undo(
   options: RollbackOptions,
 ): Promise<number | null | typeof YIELD> {
   const history = await readHistory(sql, database.schema);
-  if (history?.at(-1)?.version !== step.version) return null;
+  if (history?.rows.at(-1)?.version !== step.version) return null;
   const section = await startBackup(database, sql, step, options.backupFile);
   try {
     if (section) {

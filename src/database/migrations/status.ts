@@ -29,7 +29,7 @@ export async function migrationStatus(
 function readStatus(database: Database, migrations: Migration[]): Promise<MigrationStatus> {
   return database.transaction(
     async (sql) => {
-      const history = (await readHistory(sql, database.schema)) ?? [];
+      const history = (await readHistory(sql, database.schema))?.rows ?? [];
       const versions = new Set(history.map(({ version }) => version));
       return {
         applied: history.map(({ version, name, applied_at }) => ({ version, name, applied_at })),

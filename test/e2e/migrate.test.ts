@@ -1,0 +1,290 @@
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import postgres from 'postgres';
+import { afterAll, describe, expect, test } from 'vitest';
+import { testDatabase } from '../support/database.js';
+import { makeHost } from '../support/hosts.js';
+import { calendlySync, start, temporaryFolder } from '../support/program.js';
+import { schemaOf } from '../support/schema.js';
+
+const clients: postgres.Sql[] = [];
+afterAll(() => Promise.all(clients.map((client) => client.end({ timeout: 1 }))));
+
+const VERSIONS = ['001', '002', '003', '004', '005', '006', '007', '022'];
+
+async function host() {
+  const made = await testDatabase('empty');
+  await makeHost(made.sql, 'integer');
+  return { ...made, settings: { DATABASE_URL: made.url } };
+}
+
+/** A connection of the application that holds a lock until it is ended. */
+async function hold(url: string, statement: string) {
+  const client = postgres(url, { max: 1, connection: { application_name: 'the-app' }, onnotice: () => {} });
+  clients.push(client);
+  await client.unsafe('begin');
+  await client.unsafe(statement);
+  return client;
+}
+
+/** Waits until the program has said this on stderr. */
+async function said(output: () => { stderr: string }, text: string): Promise<void> {
+  while (!output().stderr.includes(text)) await pause(20);
+}
+
+describe('migrate --json', () => {
+  test('is one document: what was applied, what was there, what is left', async () => {
+    const { url } = await testDatabase('empty');
+    const settings = { DATABASE_URL: url };
+    const first = await calendlySync(['migrate', '--json', '--to', '2'], settings);
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(first.stdout)).toEqual({
+      command: 'migrate',
+      ok: true,
+      applied: [
+        { version: '001', name: 'calendly_core', ms: expect.any(Number), found: false },
+        { version: '002', name: 'calendly_accounts', ms: expect.any(Number), found: false },
+      ],
+      already: [],
+      pending: VERSIONS.slice(2).map((version) => ({ version, name: expect.any(String) })),
+    });
+    const second = JSON.parse((await calendlySync(['migrate', '--json'], settings)).stdout);
+    expect(second.applied.map(({ version }: { version: string }) => version)).toEqual(VERSIONS.slice(2));
+    expect(second.already).toEqual([
+      { version: '001', name: 'calendly_core' },
+      { version: '002', name: 'calendly_accounts' },
+    ]);
+    const third = await calendlySync(['migrate'], settings);
+    expect(third).toMatchObject({
+      code: 0,
+      stdout: 'Nothing to do: 8 migrations are applied.\n',
+      stderr: '',
+    });
+  });
+
+  test('holds an error with its place and hint when a file fails', async () => {
+    const { url } = await testDatabase('empty');
+    const program = programWith({ '030_broken.up.sql': 'create table x (id integer);\nselect nope;\n' });
+    const { code, stdout } = await program(['migrate', '--json'], { DATABASE_URL: url });
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      error: {
+        code: 'migration_failed',
+        message:
+          '030_broken.up.sql:2:8: column "nope" does not exist (SQLSTATE 42703)\n    select nope;\n           ^',
+      },
+    });
+  });
+});
+
+describe('migrate --status', () => {
+  test('says what is pending with exit code 4, and 0 when all is well', async () => {
+    const { url, sql } = await testDatabase('empty');
+    const settings = { DATABASE_URL: url };
+    const none = await calendlySync(['migrate', '--status', '--json'], settings);
+    expect(none.code).toBe(4);
+    expect(JSON.parse(none.stdout)).toMatchObject({ ok: false, applied: [], drift: [], files: [] });
+    await calendlySync(['migrate'], settings);
+    const all = await calendlySync(['migrate', '--status'], settings);
+    expect(all.code).toBe(0);
+    expect(all.stdout.split('\n').filter((line) => line.includes('\tapplied\t'))).toHaveLength(8);
+    await sql`alter table calendly_accounts disable row level security`;
+    const drifted = await calendlySync(['migrate', '--status'], settings);
+    expect(drifted.code).toBe(4);
+    expect(drifted.stdout).toContain('✖ 002: table calendly_accounts row-level security is off');
+    expect(drifted.stderr).toContain('002_calendly_accounts.up.sql');
+  });
+});
+
+describe('migrate --dry-run', () => {
+  test('prints a script that runs, and changes nothing', async () => {
+    const { url, sql, settings } = await host();
+    const before = await schemaOf(sql);
+    const { code, stdout } = await calendlySync(['migrate', '--dry-run'], settings);
+    expect(code).toBe(0);
+    expect(await schemaOf(sql)).toEqual(before);
+    const { splitStatements } = await import('../../src/database/migrations/statements.js');
+    const client = postgres(url, { max: 1, onnotice: () => {} });
+    for (const { text } of splitStatements(stdout)) await client.unsafe(text);
+    await client.end();
+    expect((await calendlySync(['migrate'], settings)).stdout).toBe(
+      'Nothing to do: 8 migrations are applied.\n',
+    );
+  });
+
+  test('tells what would fail', async () => {
+    const { sql, settings } = await host();
+    await sql`alter table meetings alter id drop identity`;
+    const { code, stderr } = await calendlySync(['migrate', '--dry-run'], settings);
+    expect(code).toBe(1);
+    expect(stderr).toContain('meetings.id (integer) is NOT NULL and has no default');
+  });
+});
+
+test('20 at once: each file is applied once, by one of them, and none fails', async () => {
+  const { sql, settings } = await host();
+  const all = await Promise.all(
+    Array.from({ length: 20 }, () => calendlySync(['migrate', '--json'], settings)),
+  );
+  expect(all.map(({ code }) => code)).toEqual(Array(20).fill(0));
+  const documents = all.map(
+    ({ stdout }) => JSON.parse(stdout) as { applied: { version: string }[]; pending: unknown[] },
+  );
+  expect(documents.flatMap(({ applied }) => applied.map(({ version }) => version)).sort()).toEqual(VERSIONS);
+  expect(documents.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
+  expect(documents.flatMap(({ pending }) => pending)).toEqual([]);
+  expect(await sql`select version from calendly_migrations order by 1`).toHaveLength(8);
+});
+
+describe('kill -9', () => {
+  test('in the middle of a file leaves nothing of it, and the next run goes on', async () => {
+    const { url, sql, settings } = await host();
+    await calendlySync(['migrate', '--to', '7'], settings);
+    const before = await schemaOf(sql);
+    const program = programWith({
+      '021_slow.up.sql': 'create table half (id integer);\nselect pg_sleep(60);\n',
+    });
+    const running = program.start(['migrate'], settings);
+    await busy(sql, 'pg_sleep');
+    running.child.kill('SIGKILL');
+    await running.ended;
+    // The server may notice only when it is done; the lock and the half table are gone with the backend.
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()`;
+    while ((await sql`select from pg_locks where locktype = 'advisory'`).length > 0) await pause(20);
+    expect(await schemaOf(sql)).toEqual(before);
+    expect((await calendlySync(['migrate'], settings)).code).toBe(0);
+    expect(url).toBeTruthy();
+  });
+
+  test('while an index is built is made good by the next run', async () => {
+    const { url, sql, settings } = await host();
+    await calendlySync(['migrate', '--to', '4'], settings);
+    const writer = await hold(url, 'update meetings set notes = notes');
+    const running = start(['migrate'], settings);
+    await busy(sql, 'index concurrently if not exists calendly_meetings_key');
+    running.child.kill('SIGKILL');
+    await running.ended;
+    const next = start(['migrate'], settings);
+    await pause(300);
+    await writer.unsafe('commit');
+    expect((await next.ended).code).toBe(0);
+    expect(
+      await sql`select indisvalid from pg_index where indexrelid = 'calendly_meetings_key'::regclass`,
+    ).toEqual([{ indisvalid: true }]);
+    expect((await calendlySync(['migrate', '--status'], settings)).code).toBe(0);
+  });
+});
+
+test('a lock of the application: told on stderr, then exit code 75 with nothing changed', async () => {
+  const { url, settings } = await host();
+  await calendlySync(['migrate', '--to', '7'], settings);
+  const reader = await hold(url, 'select * from users');
+  const running = start(['migrate', '--max-wait', '2s', '--lock-timeout', '50ms'], settings);
+  await said(running.output, 'a table is in use; trying again in');
+  const { code, stderr } = await running.ended;
+  expect(code).toBe(75);
+  expect(stderr).toMatch(
+    /process \d+ \(the-app, idle in transaction, [0-9.]+ s\) holds users: select \* from users/,
+  );
+  await reader.unsafe('commit');
+  expect((await calendlySync(['migrate'], settings)).code).toBe(0);
+});
+
+test('SIGTERM between two tries ends it cleanly', async () => {
+  const { url, settings } = await host();
+  await calendlySync(['migrate', '--to', '7'], settings);
+  const reader = await hold(url, 'select * from users');
+  const running = start(['migrate', '--lock-timeout', '50ms'], settings);
+  await said(running.output, 'trying again in');
+  running.child.kill('SIGTERM');
+  const { code, stderr } = await running.ended;
+  expect(code).toBe(143);
+  expect(stderr).toContain(
+    'Stopped before 022_calendly_sync_optimization.up.sql; nothing of it was changed.',
+  );
+  await reader.unsafe('commit');
+});
+
+describe('--schema', () => {
+  test('and CALENDLY_SYNC_SCHEMA keep our tables apart, for every command', async () => {
+    const { sql, settings } = await host();
+    const before = await schemaOf(sql);
+    expect((await calendlySync(['migrate', '--schema', 'calendly'], settings)).code).toBe(0);
+    expect(
+      (await calendlySync(['migrate', '--status'], { ...settings, CALENDLY_SYNC_SCHEMA: 'calendly' })).code,
+    ).toBe(0);
+    const without = await calendlySync(['migrate', '--status'], settings);
+    expect(without.code).toBe(4);
+    const gone = await calendlySync(
+      ['rollback', '--to', '0', '--yes', '--no-backup', '--schema', 'calendly'],
+      settings,
+    );
+    expect(gone.code).toBe(0);
+    expect(await schemaOf(sql)).toEqual(before);
+  });
+
+  test('that cannot be is refused', async () => {
+    const { settings } = await host();
+    const { code, stderr } = await calendlySync(['migrate', '--schema', 'pg_mine'], settings);
+    expect(code).toBe(2);
+    expect(stderr).toContain('--schema: "pg_mine" cannot be a schema\'s name');
+  });
+});
+
+test.each([
+  { words: ['migrate', '--to', 'x'], says: 'There is no migration x.' },
+  { words: ['migrate', '--status', '--dry-run'], says: '--status and --dry-run exclude each other.' },
+  { words: ['migrate', '--lock-timeout', 'soon'], says: '--lock-timeout: "soon" is no duration.' },
+  { words: ['migrate', '--restore', 'nowhere.gz'], says: 'nowhere.gz cannot be read (ENOENT).' },
+])('$words is wrong usage', async ({ words, says }) => {
+  const { url } = await testDatabase();
+  const { code, stderr } = await calendlySync(words, { DATABASE_URL: url });
+  expect(stderr).toContain(says);
+  expect(code).toBe(2);
+});
+
+/** Waits until a statement that contains this runs on the server. */
+async function busy(sql: postgres.Sql, text: string): Promise<void> {
+  while (
+    (
+      await sql`select from pg_stat_activity where state = 'active' and pid <> pg_backend_pid() and query like ${`%${text}%`} and datname = current_database()`
+    ).length === 0
+  ) {
+    await pause(20);
+  }
+}
+
+/** The built program with more files in its sql folder; answers with a way to run it. */
+function programWith(files: Record<string, string>) {
+  const root = join(import.meta.dirname, '../..');
+  const folder = temporaryFolder();
+  for (const name of ['dist', 'sql', 'package.json'])
+    cpSync(join(root, name), join(folder, name), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  mkdirSync(join(folder, 'home'));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, 'sql', name), text);
+  const path = join(folder, 'dist/bin/calendly-sync.js');
+  const run = (words: string[], settings: Record<string, string>) =>
+    start(words, settings, { program: path }).ended;
+  return Object.assign(run, {
+    start: (words: string[], settings: Record<string, string>) => start(words, settings, { program: path }),
+    sql: join(folder, 'sql'),
+  });
+}
+
+test('an edited file is refused by the program too, other line endings are not', async () => {
+  const { settings } = await host();
+  await calendlySync(['migrate', '--to', '7'], settings);
+  const program = programWith({});
+  for (const name of readdirSync(program.sql)) {
+    const path = join(program.sql, name);
+    writeFileSync(path, readFileSync(path, 'utf8').replaceAll('\n', '\r\n'));
+  }
+  expect((await program(['migrate', '--to', '7'], settings)).code).toBe(0);
+  writeFileSync(join(program.sql, '004_calendly_webhook_rejections.up.sql'), 'select 1;\n');
+  const { code, stderr } = await program(['migrate'], settings);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/was changed after it was applied: it was [0-9a-f]{64}, it is [0-9a-f]{64}\./);
+});
