@@ -9,10 +9,12 @@ export async function ask(
   signal: AbortSignal,
 ): Promise<string | null> {
   const lines = createInterface({ input: stdin, terminal: false });
-  stderr.write(question);
   const closed = new Promise<null>((resolve) => lines.once('close', () => resolve(null)));
+  // Listens first and asks then: an answer that is there already must not be missed.
+  const answer = lines.question('', { signal });
+  stderr.write(question);
   try {
-    return await Promise.race([lines.question('', { signal }), closed]);
+    return await Promise.race([answer, closed]);
   } catch (thrown) {
     if (signal.aborted) return null;
     throw thrown;

@@ -1,12 +1,11 @@
 /** The flags that say how patient a command is with locks of the application, and the lines that say whom it waits for. */
 import type { Command, OptionValues } from '@commander-js/extra-typings';
 import type { MigrationEvent } from '../database/migrations/attempt.js';
-import type { LockHolder } from '../database/migrations/locks.js';
+import { describeHolder } from '../database/migrations/locks.js';
 import { formatDuration, parseDuration } from '../duration.js';
 import { CalendlySyncError } from '../errors.js';
 import type { CommandContext } from './command.js';
 import type { Progress } from './progress.js';
-import { oneLine } from './text.js';
 
 export interface WaitFlags {
   lockTimeout?: string | undefined;
@@ -56,13 +55,6 @@ function describeBlocked({ file, holders, pauseMs }: MigrationEvent & { kind: 'b
     `${file}: a table is in use; ${again}.`,
     ...holders.map((holder) => `  ${describeHolder(holder)}`),
   ].join('\n');
-}
-
-/** Who holds a lock, in one line. */
-function describeHolder({ pid, application, ageMs, state, query, table }: LockHolder): string {
-  return oneLine(
-    `process ${pid} (${application}, ${state}, ${formatDuration(ageMs)}) holds ${table}: ${query}`,
-  );
 }
 
 function milliseconds(flag: string, text: string | undefined): number | undefined {

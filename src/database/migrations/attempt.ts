@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CalendlySyncError } from '../../errors.js';
 import type { Database, Sql } from '../connection.js';
 import { codeOf } from '../failures.js';
-import { type LockHolder, readLockHolders, readMigrator } from './locks.js';
+import { describeHolder, type LockHolder, readLockHolders, readMigrator } from './locks.js';
 
 /** What migrations tell while they run. */
 export type MigrationEvent =
@@ -120,12 +120,6 @@ function blockedError(file: string, holders: LockHolder[], cause: unknown): Cale
       cause,
     },
   );
-}
-
-/** A lock's holder in one line. */
-export function describeHolder({ pid, application, ageMs, state, query, table }: LockHolder): string {
-  const age = ageMs < 9_950 ? (ageMs / 1_000).toFixed(1) : Math.round(ageMs / 1_000);
-  return `process ${pid} (${application}, ${state}, ${age} s) holds ${table}: ${query}`;
 }
 
 async function busyError(database: Database, file: string): Promise<CalendlySyncError> {

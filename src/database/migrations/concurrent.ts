@@ -41,7 +41,7 @@ const PROGRESS_EVERY_MS = 1_000;
  * Reads a `-- no-transaction` file.
  * @throws CalendlySyncError `migration_failed` when it holds more or less than one statement
  */
-export function parseIndexFile(file: SqlFile): IndexStatement {
+function parseIndexFile(file: SqlFile): IndexStatement {
   const [statement, ...rest] = splitStatements(file.text);
   if (!statement || rest.length > 0) {
     throw new CalendlySyncError(

@@ -1,4 +1,5 @@
 /** Who holds what a migration waits for: asked after a lock timeout, told to the operator. Reads only. */
+import { formatDuration } from '../../duration.js';
 import type { Database } from '../connection.js';
 
 /** A session of somebody else that holds locks on tables that migrations touch. */
@@ -12,6 +13,11 @@ export interface LockHolder {
   query: string;
   /** One of the tables that it holds. */
   table: string;
+}
+
+/** A holder in one line. */
+export function describeHolder({ pid, application, ageMs, state, query, table }: LockHolder): string {
+  return `process ${pid} (${application}, ${state}, ${formatDuration(ageMs)}) holds ${table}: ${query}`;
 }
 
 /** The sessions that hold locks on the host's tables and ours, the oldest transaction first; at most three. */

@@ -23,7 +23,7 @@ export function placeOf(text: string, statement: Statement, error: ErrorPosition
 }
 
 /** Line, column and caret of an offset (UTF-16 units). */
-export function placeAt(text: string, offset: number): Place {
+function placeAt(text: string, offset: number): Place {
   const before = text.slice(0, offset);
   const lineStart = before.lastIndexOf('\n') + 1;
   const lineEnd = text.indexOf('\n', offset);

@@ -49,7 +49,7 @@ export async function preflight(database: Database, due: Migration[]): Promise<P
 }
 
 /** What stands in the way, by the catalogs alone. Pure. */
-export function problemsOf(catalog: Catalog, due: Pick<Migration, 'version'>[]): Problem[] {
+function problemsOf(catalog: Catalog, due: Pick<Migration, 'version'>[]): Problem[] {
   const versions = new Set(due.map(({ version }) => version));
   return [
     ...serverProblems(catalog),

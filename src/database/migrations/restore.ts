@@ -119,7 +119,7 @@ async function restoreSection(
         )) where exists (select from ${sqlName})`);
     }
   }
-  return [...results.values()];
+  return [...results.values()].filter(({ rows }) => rows > 0);
 }
 
 async function putBack(sql: Sql, target: Target, batch: string[], result: RestoredTable): Promise<void> {
