@@ -19,6 +19,18 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
         select needed from unnest(array['users', 'meetings', 'meeting_invitees', 'calendly_accounts',
           'calendly_sync_runs', 'calendly_event_reads', 'calendly_pending_events']) as needed
         where to_regclass(needed) is null
+        union all
+        -- Without it no upsert works; 005 makes it.
+        select 'a unique index on meetings (user_id, meeting_source, external_id)'
+        where to_regclass('meetings') is not null and not exists (
+          select from pg_index
+          where indrelid = to_regclass('meetings') and indisunique and indisvalid and indpred is null and indexprs is null
+            and indnkeyatts = 3 and (
+              select count(*) from pg_attribute
+              where attrelid = indrelid and attnum = any (indkey::smallint[])
+                and attname in ('user_id', 'meeting_source', 'external_id')
+            ) = 3
+        )
       ) as missing,
       (
         select count(*) = 3 from pg_attribute

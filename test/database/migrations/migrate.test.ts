@@ -61,6 +61,10 @@ describe('an empty database', () => {
     expect(first.applied.map(({ version }) => version)).toEqual(['001', '002']);
     expect(first.pending.map(({ version }) => version)).toEqual(['003', '004', '005', '006', '007', '022']);
     await expect(database.transaction(requireSchema)).rejects.toMatchObject({ code: 'schema_not_ready' });
+    await migrate(database, { to: '4' });
+    await expect(database.transaction(requireSchema)).rejects.toThrow(
+      'The database lacks a unique index on meetings (user_id, meeting_source, external_id).',
+    );
     await migrate(database, { to: '007' });
     expect(await database.transaction(requireSchema)).toEqual({ optimization: false });
     await expect(migrate(database, { to: '23' })).rejects.toMatchObject({ code: 'usage' });
