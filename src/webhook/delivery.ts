@@ -20,8 +20,10 @@ export interface Delivery {
   /** The same for every copy of one change, whichever subscription sent it and however often. */
   eventId: string;
   eventType: string;
-  /** The whole body, as it is kept. */
-  body: Json;
+  /** The whole body, as it is kept: as it was parsed, or as text where it is nested deeper than Postgres takes. */
+  body: Json | string;
+  /** The whole body as it came. */
+  text: string;
   /** When the change happened, by Calendly's clock, as canonical text. */
   occurredAt: string | null;
   inviteeUri: string | null;
@@ -44,16 +46,29 @@ export interface Change {
   noShowRemovedAt: string | null;
 }
 
-/** Understands a body that was parsed from JSON; null when it is no object. */
-export function readDelivery(json: unknown): Delivery | null {
+/** Deeper JSON than this is nothing that Calendly sends. */
+const DEEPEST = 100;
+
+/**
+ * Understands a body; null when it is no object.
+ * @param json what parsing made of it
+ * @param text the body as it came
+ */
+export function readDelivery(json: unknown, text: string): Delivery | null {
   if (!isJson(json)) return null;
   const eventType = textOf(json.event)?.slice(0, 200) || 'unknown';
+  if (isDeep(json)) {
+    const problem = `the delivery is nested deeper than ${DEEPEST} levels`;
+    const rest = { occurredAt: null, inviteeUri: null, change: null };
+    return { eventId: hashOf(eventType, text), eventType, body: text, text, problem, ...rest };
+  }
   const payload = isJson(json.payload) ? json.payload : {};
-  const base = { eventType, body: json, problem: null, change: null };
+  const base = { eventType, body: json, text, problem: null, change: null };
+  const hash = () => hashOf(eventType, JSON.stringify(json.payload ?? json));
   if (!isInviteeKind(eventType)) {
     const at = canonicalTimestamp(textOf(payload.updated_at) ?? textOf(payload.created_at));
     const uri = textOf(payload.uri);
-    const eventId = uri && at ? identity(eventType, uri, at) : hashOf(eventType, json.payload ?? json);
+    const eventId = uri && at ? identity(eventType, uri, at) : hash();
     return { ...base, eventId, occurredAt: at, inviteeUri: null };
   }
   const { scheduled_event: scheduled, ...invitee } = payload;
@@ -62,9 +77,7 @@ export function readDelivery(json: unknown): Delivery | null {
   const meetingUri = textOf(event?.uri) ?? (textOf(invitee.event) || null);
   const occurredAt = changeTime(eventType, invitee, json.created_at);
   const known = inviteeUri !== null && occurredAt !== null;
-  const eventId = known
-    ? identity(eventType, inviteeUri, occurredAt)
-    : hashOf(eventType, json.payload ?? json);
+  const eventId = known ? identity(eventType, inviteeUri, occurredAt) : hash();
   const read = { ...base, eventId, occurredAt, inviteeUri };
   if (inviteeUri === null) return { ...read, problem: 'the delivery names no invitee' };
   if (meetingUri === null) return { ...read, problem: 'the delivery names no meeting' };
@@ -110,8 +123,20 @@ function identity(kind: string, uri: string, at: string): string {
   return `${kind}|${uri}|${at}`;
 }
 
-function hashOf(kind: string, content: unknown): string {
-  return `${kind}|sha256:${createHash('sha256').update(JSON.stringify(content)).digest('hex')}`;
+function hashOf(kind: string, content: string): string {
+  return `${kind}|sha256:${createHash('sha256').update(content).digest('hex')}`;
+}
+
+/** Level by level, so that no depth overflows our own stack. */
+function isDeep(json: Json): boolean {
+  let level: unknown[] = [json];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > DEEPEST) return true;
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    );
+  }
+  return false;
 }
 
 function isInviteeKind(kind: string): kind is InviteeKind {

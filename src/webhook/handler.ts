@@ -155,7 +155,8 @@ export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHan
 
 function understand(body: Uint8Array): Delivery | null {
   try {
-    return readDelivery(parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body)));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+    return readDelivery(parseJson(text), text);
   } catch {
     return null;
   }

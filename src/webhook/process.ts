@@ -61,7 +61,7 @@ export async function keepUnapplied(
 ): Promise<Outcome> {
   const entry = { ...ledgerEntry(delivery), done: false, error };
   // As one JSON text, when Postgres takes it in no other form.
-  if (asText) entry.body = JSON.stringify(delivery.body);
+  if (asText) entry.body = delivery.text;
   const added = await insertEvents(sql, [entry]);
   const status = added.size > 0 ? 'unapplied' : 'duplicate';
   return { status, delivery, applied: [], error };

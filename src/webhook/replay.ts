@@ -2,6 +2,7 @@
  * Applies kept deliveries that were not applied: their host is connected now, or what stood in the way is mended. Each in a
  * savepoint of its own, so that one that still fails stops no other.
  */
+import { parseJson } from '../calendly/json.js';
 import type { Database, Sql } from '../database/connection.js';
 import { codeOf } from '../database/failures.js';
 import { persistentTransaction } from '../database/retry.js';
@@ -78,7 +79,8 @@ async function replayOne(sql: Sql, { event_id: eventId, payload }: WaitingEvent)
 }
 
 function readKept(payload: WaitingEvent['payload']): Delivery {
-  const delivery = readDelivery(typeof payload === 'string' ? JSON.parse(payload) : payload);
+  const text = typeof payload === 'string' ? payload : JSON.stringify(payload);
+  const delivery = readDelivery(typeof payload === 'string' ? parseJson(payload) : payload, text);
   if (delivery === null) throw new TypeError('what is kept of it is no delivery');
   return delivery;
 }
