@@ -12,8 +12,7 @@ const DAY_MS = 86_400_000;
 /** More rows than this would push the verdict off the screen; what is left out is counted. */
 const MOST_USERS = 8;
 const MOST_PROBLEMS = 8;
-/** What the table needs besides the users' names. */
-const OTHER_COLUMNS = 64;
+const HEAD = ['user', 'status', 'last sync (UTC)', 'active', 'deleted', 'webhook'];
 
 const TONES: Record<UserHealth['status'], Tone> = { ok: 'good', stale: 'warn', never: 'warn', error: 'bad' };
 
@@ -35,9 +34,8 @@ async function showUsers(output: Output, report: HealthReport, columns: number |
   const { users, checked_at: now } = report;
   if (users.length === 0) return;
   const shown = users.length <= MOST_USERS ? users : users.filter(({ problems }) => problems.length > 0);
-  const rows = shown.slice(0, MOST_USERS).map((user) => userRow(user, now, columns));
-  if (rows.length > 0)
-    await output.table(['user', 'status', 'last sync (UTC)', 'active', 'deleted', 'webhook'], rows);
+  const rows = shown.slice(0, MOST_USERS).map((user) => userRow(user, now));
+  if (rows.length > 0) await output.table(HEAD, columns === null ? rows : withShortNames(rows, columns));
   const unhealthy = shown.length - rows.length;
   const healthy = users.length - shown.length;
   if (unhealthy > 0)
@@ -45,15 +43,26 @@ async function showUsers(output: Output, report: HealthReport, columns: number |
   if (healthy > 0) output.result(`… and ${countOf(healthy, 'user')} without a problem (--json shows all)`);
 }
 
-function userRow(user: UserHealth, now: Date, columns: number | null): (string | Cell)[] {
+function userRow(user: UserHealth, now: Date): Cell[] {
   return [
-    columns === null ? nameOf(user) : shortened(nameOf(user), Math.max(12, columns - OTHER_COLUMNS)),
+    { text: nameOf(user) },
     { text: user.syncing ? `${user.status}, syncing` : user.status, tone: TONES[user.status] },
-    user.last_calendly_sync === null ? 'never' : when(user.last_calendly_sync, now),
-    user.active_calendly_meetings.toLocaleString('en-US'),
-    user.deleted_calendly_meetings.toLocaleString('en-US'),
-    user.webhook_synced_meetings.toLocaleString('en-US'),
+    { text: user.last_calendly_sync === null ? 'never' : when(user.last_calendly_sync, now) },
+    { text: user.active_calendly_meetings.toLocaleString('en-US') },
+    { text: user.deleted_calendly_meetings.toLocaleString('en-US') },
+    { text: user.webhook_synced_meetings.toLocaleString('en-US') },
   ];
+}
+
+/** The rows with names cut to what the other columns leave: half a name on each of two lines reads worse. */
+function withShortNames(rows: Cell[][], columns: number): Cell[][] {
+  const widths = HEAD.map((title, index) =>
+    Math.max(title.length, ...rows.map((row) => row[index]?.text.length ?? 0)),
+  );
+  const frame = 3 * HEAD.length + 1;
+  const others = widths.slice(1).reduce((sum, width) => sum + width, frame);
+  const room = Math.max(12, columns - others);
+  return rows.map(([name, ...rest]) => [{ text: shortened(name?.text ?? '', room) }, ...rest]);
 }
 
 interface NamedProblem extends Problem {

@@ -8,9 +8,10 @@ import {
   runCommand,
   withSharedOptions,
 } from '../command.js';
+import { collect } from './sync.js';
 
 interface HealthFlags {
-  user?: string[] | undefined;
+  user: string[];
   maxAge: string;
   offline?: true | undefined;
   prometheus?: true | undefined;
@@ -22,7 +23,12 @@ export const health: DefineCommand = {
   define(program, session) {
     withSharedOptions(program.command('health'))
       .description('say whether the sync works; exit code 0 when healthy, 4 when not')
-      .option('--user <id-or-email...>', 'only these users (default: every connected one)')
+      .option(
+        '--user <id-or-email>',
+        'only this user of the database (may be repeated)',
+        collect,
+        [] as string[],
+      )
       .option('--max-age <duration>', 'how old the last complete sync may be: 90s, 30m, 36h, 30d', '24h')
       .option('--offline', 'ask the database only, not Calendly')
       .option('--prometheus', 'print metrics in the Prometheus text format')
@@ -57,7 +63,7 @@ async function run(context: CommandContext, flags: HealthFlags): Promise<Command
       const { subscriptions, problems } = await watchFor(context, database, flags.offline === true);
       return healthReport({
         database,
-        users: flags.user ?? [],
+        users: flags.user,
         maxAgeMs,
         subscriptions,
         webhookProblems: problems,
