@@ -94,7 +94,13 @@ export const OWN_TABLES: Readonly<Record<string, OwnTable>> = {
   },
   calendly_event_reads: {
     version: '003',
-    columns: { meeting_id: 'meetings.id', fingerprint: 'text', read_at: TIME, written_at: TIME },
+    columns: {
+      meeting_id: 'meetings.id',
+      fingerprint: 'text',
+      read_at: TIME,
+      written_at: TIME,
+      no_shows_removed: 'jsonb',
+    },
   },
   calendly_pending_events: {
     version: '003',
@@ -209,7 +215,8 @@ export const INDEXES: Readonly<
   calendly_webhook_events_waiting_idx: {
     version: '022',
     table: 'calendly_webhook_events',
-    columns: ['event_id'],
+    // Partial: no other index can stand in for it.
+    columns: [],
     unique: false,
   },
   calendly_webhook_events_user_idx: {
