@@ -57,7 +57,7 @@ export async function serve(context: CommandContext, flags: ServeFlags): Promise
             output.note(`What Calendly must be told: curl -s ${url}${WEBHOOK_PATH}/test`, 'dim');
         },
       });
-      output.note(`Stopped: ${counts.received} deliveries answered, nothing is in hand.`);
+      output.note(`Stopped; deliveries answered: ${counts.received}; nothing is in hand.`);
       return { document: { ...counts } };
     },
     { service: true },

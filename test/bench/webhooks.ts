@@ -4,10 +4,11 @@
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { signatureHeader } from '../../src/calendly/signature.js';
+import { freePort } from '../support/free-port.js';
 import { booking, HOST, KEY } from '../support/webhooks.js';
 
 const PATH = '/api/calendly/webhook';
@@ -123,15 +124,6 @@ async function connect(port: number) {
       }),
     end: () => socket.destroy(),
   };
-}
-
-/** A port that is free now; the receiver answers there as soon as it is up. */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 async function answering(port: number): Promise<void> {

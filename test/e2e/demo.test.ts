@@ -22,13 +22,20 @@ test('the demo tells the whole story, checks it, answers one document, and leave
     'calendly-sync sync',
     'happened',
     'calendly-sync sync',
+    expect.stringMatching(/^calendly-sync webhook subscribe --url /),
+    'happened',
+    expect.stringMatching(/^calendly-sync webhook serve --port /),
     'calendly-sync health',
   ]);
   expect(steps[1].document.users[0]).toMatchObject({ mode: 'full', status: 'complete' });
   expect(steps[3].document.totals).toMatchObject({ new: 4, deleted: 3, updated: 0 });
-  expect(steps[4].document.healthy).toBe(true);
+  expect(steps[4].document.subscription.state).toBe('active');
+  expect(steps[5].happened).toHaveLength(1);
+  expect(steps[6].document).toMatchObject({ received: 1, failed: 0 });
+  expect(steps[7].document.healthy).toBe(true);
+  expect(steps[7].document.users[0].webhook_synced_meetings).toBe(1);
   expect(readdirSync(TMPDIR)).toEqual([]);
-});
+}, 120_000);
 
 test('a demo that is stopped in the middle leaves nothing behind either', async () => {
   const TMPDIR = temporaryFolder();

@@ -1,20 +1,13 @@
 /** The built receiver, killed and stopped in the middle of its work, and a database that goes away. */
 import type { ChildProcess } from 'node:child_process';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { testDatabase } from '../support/database.js';
+import { freePort } from '../support/free-port.js';
 import { start } from '../support/program.js';
 import { booking, cancellation, HOST, KEY, signedRequest } from '../support/webhooks.js';
 
 const PATH = '/api/calendly/webhook';
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
-}
 
 /** Starts the receiver on a port and waits until it answers. */
 async function serve(url: string, port: number, words: string[] = []) {

@@ -30,6 +30,13 @@ export interface Stage {
    * @throws CalendlySyncError when it exits with anything but 0
    */
   command(words: string[]): Promise<Ran>;
+  /**
+   * Shows and runs a command that stays, while `meanwhile` goes on; then stops it as SIGTERM would.
+   * @throws as `command`
+   */
+  commandWhile(words: string[], meanwhile: () => Promise<void>): Promise<Ran>;
+  /** Adds a setting for the commands to come. */
+  set(name: string, value: string): void;
   /** Runs it unseen, for its document. @throws as `command` */
   measure(words: string[]): Promise<Record<string, unknown>>;
   close(): Promise<void>;
@@ -49,27 +56,47 @@ export async function createStage(context: CommandContext, meetings: number): Pr
     CALENDLY_SYNC_HOME: folder,
   };
   const kept = KEPT.map((name) => [name, terminal.environment[name]]);
-  const environment = { ...Object.fromEntries(kept), ...settings };
+  const environment: Record<string, string | undefined> = { ...Object.fromEntries(kept), ...settings };
   const silent = { write: () => true };
-  const perform = async (words: string[], streams: Pick<Terminal, 'stdout' | 'stderr'>): Promise<number> => {
-    const exitCode = await run(words, { ...terminal, ...streams, environment, cwd: folder }, signal);
+  const perform = async (
+    words: string[],
+    streams: Pick<Terminal, 'stdout' | 'stderr'>,
+    until: AbortSignal = signal,
+  ): Promise<number> => {
+    const exitCode = await run(words, { ...terminal, ...streams, environment, cwd: folder }, until);
     if (signal.aborted) throw new CalendlySyncError('stopped', 'The demo was stopped.');
     if (exitCode === 0) return exitCode;
     const what = `calendly-sync ${words.join(' ')}`;
     throw new CalendlySyncError('failed', `The demo failed: \`${what}\` ended with exit code ${exitCode}.`);
   };
+  const show = async (words: string[], until: AbortSignal): Promise<Ran> => {
+    const command = `calendly-sync ${words.join(' ')}`;
+    output.result(`\n$ ${command}`, 'strong');
+    const stdout = heard(terminal.stdout, !output.json);
+    const flags = [...(output.json ? ['--json'] : []), ...(output.quiet ? ['--quiet'] : [])];
+    const streams = { stdout, stderr: terminal.stderr };
+    const exitCode = await perform([...words, ...flags], streams, until);
+    if (!output.json) return { command, exit_code: exitCode, document: null, text: stdout.text() };
+    return { command, exit_code: exitCode, document: JSON.parse(stdout.text()), text: '' };
+  };
   return {
     calendly,
     settings,
     folder,
-    async command(words) {
-      const command = `calendly-sync ${words.join(' ')}`;
-      output.result(`\n$ ${command}`, 'strong');
-      const stdout = heard(terminal.stdout, !output.json);
-      const flags = [...(output.json ? ['--json'] : []), ...(output.quiet ? ['--quiet'] : [])];
-      const exitCode = await perform([...words, ...flags], { stdout, stderr: terminal.stderr });
-      if (!output.json) return { command, exit_code: exitCode, document: null, text: stdout.text() };
-      return { command, exit_code: exitCode, document: JSON.parse(stdout.text()), text: '' };
+    command: (words) => show(words, signal),
+    async commandWhile(words, meanwhile) {
+      const stop = new AbortController();
+      const running = show(words, AbortSignal.any([signal, stop.signal]));
+      try {
+        // A command that fails at once leaves nothing to wait for.
+        await Promise.race([meanwhile(), running.then(() => {})]);
+      } finally {
+        stop.abort();
+      }
+      return running;
+    },
+    set(name, value) {
+      environment[name] = value;
     },
     async measure(words) {
       const stdout = heard(silent, false);

@@ -4,10 +4,11 @@ import type { CommandContext } from '../command.js';
 import { oneLine } from '../text.js';
 import { type Expected, type Happening, letThingsHappen } from './happenings.js';
 import type { Ran, Stage } from './stage.js';
+import { type BookedByWebhook, bookByWebhook } from './webhook.js';
 
 /** What the demo answers with --json. */
 export interface Told {
-  steps: (Ran | { happened: Happening[] })[];
+  steps: (Ran | { happened: (Happening | BookedByWebhook)[] })[];
 }
 
 /** Plays the whole story. @throws CalendlySyncError when a command fails or finds something else than what was done */
@@ -51,6 +52,17 @@ export async function tell({ output }: CommandContext, stage: Stage): Promise<To
     'Calendly: the old meeting is canceled, a new one is booked.',
   );
   check('the second sync', await run('sync'), expected);
+
+  say(
+    'And without asking: webhooks',
+    'Calendly tells the receiver of a booking, signed with a key that only the two know.',
+  );
+  const told: BookedByWebhook[] = [];
+  const served = await bookByWebhook(stage, run, (booked) => {
+    told.push(booked);
+    output.result(`  booked      ${oneLine(booked.text)}; stored ${booked.ms} ms later`);
+  });
+  steps.push({ happened: told }, served);
 
   say('Is it healthy?', 'One screen for people, --json for programs, exit code 0 or 4 for monitors.');
   await run('health');

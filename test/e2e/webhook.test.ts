@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest';
+import { testDatabase } from '../support/database.js';
+import { freePort } from '../support/free-port.js';
+import { calendlySync, start } from '../support/program.js';
+import { testSandbox } from '../support/sandbox.js';
+
+async function stage() {
+  const { url, sql } = await testDatabase();
+  const sandbox = await testSandbox({ events: 3 });
+  const settings: Record<string, string> = {
+    DATABASE_URL: url,
+    CALENDLY_API_URL: sandbox.url,
+    CALENDLY_TOKEN: sandbox.hosts[0]?.token ?? '',
+  };
+  const json = async (...words: string[]) => {
+    const { code, stdout, stderr } = await calendlySync([...words, '--json'], settings);
+    return { code, stderr, document: JSON.parse(stdout) };
+  };
+  return { sql, sandbox, settings, json };
+}
+
+test('subscribe makes a key, serve takes bookings, sync repairs, health and list tell', async () => {
+  const { sql, sandbox, settings, json } = await stage();
+  const port = await freePort();
+  const receiver = `http://127.0.0.1:${port}`;
+  const made = await json('webhook', 'subscribe', '--url', receiver);
+  expect(made.code).toBe(0);
+  expect(made.document).toMatchObject({ made: true, replaced: null, subscription: { state: 'active' } });
+  settings.CALENDLY_WEBHOOK_SIGNING_KEY = made.document.signing_key;
+  const again = await json('webhook', 'subscribe', '--url', receiver);
+  expect(again.document).toMatchObject({ made: false, signing_key: null });
+
+  const running = start(
+    ['webhook', 'serve', '--port', String(port), '--sync-every', '1h', '--clean-every', '24h'],
+    settings,
+  );
+  while (!running.output().stderr.includes('Listening'))
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  const { event } = sandbox.control.book({ start: '+24h' });
+  await sandbox.deliveriesSettled();
+  const [row] = await sql`select synced_via_webhook from meetings where calendly_uri = ${event.uri}`;
+  expect(row).toEqual({ synced_via_webhook: true });
+  while (!running.output().stdout.includes('Deleted 0 webhook events'))
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  while (!running.output().stdout.includes('FULL Calendly sync complete'))
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  running.child.kill('SIGTERM');
+  const { code, stdout } = await running.ended;
+  expect(code).toBe(0);
+  expect(stdout).toContain(`✅ New meeting scheduled via webhook: ${event.uri}\n`);
+  expect(stdout).not.toContain(settings.CALENDLY_WEBHOOK_SIGNING_KEY);
+
+  const [subscription] = (await json('webhook', 'list')).document.subscriptions;
+  expect(subscription).toMatchObject({ ours: true, state: 'active', scope: 'user' });
+  expect((await json('health')).document.problems).toEqual([]);
+  sandbox.control.disableSubscription({ subscription: subscription.uri });
+  const sick = await json('health');
+  expect(sick.code).toBe(4);
+  expect(sick.document.problems).toMatchObject([{ code: 'webhook_disabled' }]);
+  expect((await json('health', '--offline')).document.problems).toEqual([]);
+
+  expect((await json('sync', '--no-repair')).document).not.toHaveProperty('webhook');
+  expect((await json('health')).code).toBe(4);
+  const repaired = await json('sync');
+  expect(repaired.document.webhook).toMatchObject({ state: 'disabled', problem: null });
+  expect(repaired.document.webhook.renewed).not.toBe(subscription.uri);
+  expect((await json('health')).code).toBe(0);
+
+  expect((await json('webhook', 'unsubscribe')).document.removed).toBe(repaired.document.webhook.renewed);
+  expect((await json('webhook', 'list')).document.subscriptions).toEqual([]);
+}, 120_000);
+
+test('a delivery for a host who is not connected is applied by that host’s first sync', async () => {
+  const { sql, settings, json } = await stage();
+  const sandbox = await testSandbox({ events: 0 });
+  settings.CALENDLY_API_URL = sandbox.url;
+  settings.CALENDLY_TOKEN = sandbox.hosts[1]?.token ?? '';
+  const { event, invitees } = sandbox.control.book({ host: 1 });
+  const body = {
+    event: 'invitee.created',
+    created_at: event.created_at,
+    payload: { ...invitees[0], scheduled_event: event },
+  };
+  await sql`insert into calendly_webhook_events (event_id, event_type, payload) values ('kept', 'invitee.created', ${sql.json(JSON.parse(JSON.stringify(body)))})`;
+  expect((await json('webhook', 'replay')).document).toMatchObject({ applied: 0, unclaimed: 1, failed: [] });
+  const synced = await json('sync');
+  expect(synced.code).toBe(0);
+  const [row] =
+    await sql`select processed_at is not null as done, user_id is not null as owned from calendly_webhook_events`;
+  expect(row).toEqual({ done: true, owned: true });
+});
