@@ -9,6 +9,15 @@ export async function testSandbox(options: SandboxOptions = {}): Promise<Sandbox
   return sandbox;
 }
 
+/** The settings with which the program syncs a host of a sandbox into a database. */
+export function settingsOf(sandbox: Sandbox, databaseUrl: string, host = 0): Record<string, string> {
+  return {
+    DATABASE_URL: databaseUrl,
+    CALENDLY_API_URL: sandbox.url,
+    CALENDLY_TOKEN: sandbox.hosts[host]?.token ?? '',
+  };
+}
+
 export interface Answered {
   status: number;
   headers: Headers;

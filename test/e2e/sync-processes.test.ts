@@ -1,0 +1,83 @@
+/** Several processes on one account, processes that are killed, processes that are asked to stop. */
+import { describe, expect, it } from 'vitest';
+import type { Sandbox } from '../../src/sandbox/sandbox.js';
+import { testDatabase } from '../support/database.js';
+import { calendlySync, start } from '../support/program.js';
+import { settingsOf, testSandbox } from '../support/sandbox.js';
+import { expectTruth } from '../support/truth.js';
+
+describe('two processes', async () => {
+  const { url, sql } = await testDatabase();
+
+  it('never work on one account at once: the later ones say so and try again later', async () => {
+    const sandbox = await testSandbox({ events: 120, rateLimit: 50_000, latency: 10 });
+    const settings = settingsOf(sandbox, url);
+    const all = await Promise.all(
+      Array.from({ length: 4 }, () => calendlySync(['sync', '--json'], settings)),
+    );
+    const codes = all.map(({ code }) => code).sort();
+    expect(codes).toContain(0);
+    for (const { code, stdout } of all) {
+      const { users, ok, error } = JSON.parse(stdout);
+      expect(ok).toBe(code === 0);
+      if (code !== 0) expect([code, users[0].status, error.code]).toEqual([75, 'skipped', 'locked']);
+    }
+    expect((await calendlySync(['sync'], settings)).code).toBe(0);
+    await expectTruth(sql, sandbox);
+  });
+
+  it('killed at any moment leave what the next run completes, without reading again what was stored', async () => {
+    await sql`truncate meetings, calendly_accounts, users cascade`;
+    const sandbox = await testSandbox({ events: 150, rateLimit: 50_000, latency: 20 });
+    const settings = settingsOf(sandbox, url);
+    for (let round = 0; round < 8; round++) {
+      const running = start(['sync', '--concurrency', '2'], settings);
+      const stop = sandbox.requests().length + 5 + round * 7;
+      const watch = sandbox.onRequest(() => {
+        if (sandbox.requests().length >= stop) running.child.kill('SIGKILL');
+      });
+      await running.ended;
+      watch();
+    }
+    const [{ stored } = { stored: 0 }] =
+      await sql`select count(*)::integer as stored from meetings where invitees_total > 0`;
+    sandbox.resetLog();
+    const { code, stdout } = await calendlySync(['sync', '--json'], settings);
+    expect(code).toBe(0);
+    const invited = sandbox.control
+      .state()
+      .filter(({ event, invitees }) => invitees.length > 0 && hosted(event, sandbox));
+    const reads = sandbox.requests().filter(({ path }) => path.endsWith('/invitees')).length;
+    expect(reads).toBeLessThanOrEqual(invited.length - stored);
+    expect(JSON.parse(stdout).users[0]).toMatchObject({ status: 'complete', mode: 'full' });
+    await expectTruth(sql, sandbox);
+    const ends = await sql`select status, count(*)::integer as n from calendly_sync_runs group by 1`;
+    expect(ends.find(({ status }) => status === 'running')).toBeUndefined();
+  });
+
+  it('stopped by SIGTERM commit what is in hand, say so, and exit with 143', async () => {
+    await sql`truncate meetings, calendly_accounts, users cascade`;
+    const sandbox = await testSandbox({ events: 150, rateLimit: 50_000, latency: 20 });
+    const settings = settingsOf(sandbox, url);
+    const running = start(['sync', '--concurrency', '2'], settings);
+    const watch = sandbox.onRequest(() => {
+      if (sandbox.requests().length === 60) running.child.kill('SIGTERM');
+    });
+    const { code, stderr } = await running.ended;
+    watch();
+    expect(code).toBe(143);
+    expect(stderr).toContain('Stopped before the end');
+    const [run] = await sql`select status, error_code from calendly_sync_runs`;
+    expect(run).toEqual({ status: 'stopped', error_code: 'stopped' });
+    const [{ n } = { n: 0 }] = await sql`select count(*)::integer as n from meetings`;
+    expect(n).toBeGreaterThan(30);
+    const [lease] = await sql`select lease_owner from calendly_accounts`;
+    expect(lease?.lease_owner).toBeNull();
+    expect((await calendlySync(['sync'], settings)).code).toBe(0);
+    await expectTruth(sql, sandbox);
+  });
+});
+
+function hosted(event: { event_memberships: { user: string }[] }, sandbox: Sandbox): boolean {
+  return event.event_memberships.some(({ user }) => user === sandbox.hosts[0]?.uri);
+}
