@@ -94,15 +94,14 @@ export function lastLine(result: UserResult): string {
 
 function progressText(event: Extract<SyncEvent, { type: 'progress' }>, pace: Pace): string {
   const { listed, read, toRead, waitingUntil } = event;
-  if (toRead === null) return `${listed} meetings listed${waiting(waitingUntil)} …`;
+  const limit =
+    waitingUntil === null
+      ? ''
+      : `, rate limit until ${new Date(waitingUntil).toISOString().slice(11, 19)} UTC`;
+  if (toRead === null) return `${listed} meetings listed${limit} …`;
   const left = pace(read, toRead);
   const about = left === null ? '' : `, about ${formatDuration(left)} left`;
-  return `${read} of ${toRead} meetings brought up to date${about}${waiting(waitingUntil)} …`;
-}
-
-function waiting(until: number | null): string {
-  if (until === null) return '';
-  return `; waiting for the rate limit until ${new Date(until).toISOString().slice(11, 19)} UTC`;
+  return `${read} of ${toRead} meetings read${limit}${about} …`;
 }
 
 /** Time left in ms, from how long what is done has taken; null while too little is done to tell. */
