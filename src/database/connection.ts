@@ -50,6 +50,8 @@ export interface Database {
 /** How many connections one process opens at most. */
 const MAX_CONNECTIONS = 3;
 const CONNECT_TIMEOUT_S = 15;
+/** The largest that Postgres takes; postgres.js leaves a 0, which would mean none, out of the startup message. */
+const LONGEST_STATEMENT_MS = 2_147_483_647;
 
 /** How postgres.js talks to every database, server or embedded. */
 export const clientDefaults = {
@@ -95,7 +97,7 @@ export function openServer(
     postgres(clean.href, {
       ...settings,
       max: 1,
-      connection: { ...settings.connection, statement_timeout: 0 },
+      connection: { ...settings.connection, statement_timeout: LONGEST_STATEMENT_MS },
     });
   return fromClient(postgres(clean.href, settings), 'server', label, { schema, openSession });
 }
