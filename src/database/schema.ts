@@ -44,10 +44,21 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
     throw new CalendlySyncError(
       'schema_not_ready',
       `The database lacks ${found?.missing.join(', ') || 'the tables of calendly-sync'}.`,
-      { hint: 'Run: calendly-sync migrate' },
+      { hint: await hintFor(sql) },
     );
   }
   return { optimization: found.optimization };
+}
+
+/** Somebody who migrated with `--schema` and leaves it out now should not make everything a second time. */
+async function hintFor(sql: Sql): Promise<string> {
+  const others = await sql<{ name: string }[]>`
+    select nspname as name from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where relname = 'calendly_migrations' and obj_description(pg_class.oid, 'pg_class') like 'calendly-sync%'
+      and to_regclass('calendly_migrations') is null
+    order by 1`;
+  if (others.length === 0) return 'Run: calendly-sync migrate';
+  return `Its tables are in schema ${others.map(({ name }) => name).join(', ')}: name it with --schema or CALENDLY_SYNC_SCHEMA.`;
 }
 
 /**

@@ -46,6 +46,8 @@ export interface Catalog {
   /** The current user may create tables there. */
   creatable: boolean;
   readOnly: boolean;
+  /** Other schemas in which calendly-sync keeps tables for the same `users`. */
+  elsewhere: string[];
   tables: Record<string, CatalogTable>;
   indexes: Map<string, IndexState>;
   unvalidated: { table: string; name: string }[];
@@ -132,6 +134,14 @@ export async function readCatalog(sql: Sql, schema: string | null): Promise<Cata
         when to_regnamespace(quote_ident(home.name)) is null then has_database_privilege(current_database(), 'CREATE')
         else has_schema_privilege(to_regnamespace(quote_ident(home.name)), 'CREATE') end,
       'readOnly', pg_is_in_recovery(),
+      'elsewhere', (
+        select coalesce(json_agg(nspname), '[]')
+        from pg_constraint
+        join pg_class on pg_class.oid = conrelid and relname = 'calendly_accounts'
+        join pg_namespace on pg_namespace.oid = relnamespace and nspname is distinct from home.name
+        where contype = 'f' and confrelid = to_regclass('users')
+          and obj_description(conrelid, 'pg_class') like ${`${MARK}%`}
+      ),
       'tables', (select coalesce(json_object_agg(name, value), '{}') from tables),
       'unvalidated', (
         select coalesce(json_agg(json_build_object('table', conrelid::regclass::text, 'name', conname)), '[]')

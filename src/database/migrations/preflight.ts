@@ -53,6 +53,7 @@ function problemsOf(catalog: Catalog, due: Pick<Migration, 'version'>[]): Proble
   const versions = new Set(due.map(({ version }) => version));
   return [
     ...serverProblems(catalog),
+    ...(versions.has('001') ? elsewhereProblems(catalog) : []),
     ...usersProblems(catalog, versions),
     ...meetingsProblems(catalog, versions),
     ...ownProblems(catalog, versions),
@@ -82,6 +83,14 @@ function serverProblems({ version, readOnly, schema, creatable, user }: Catalog)
     });
   }
   return problems;
+}
+
+/** A second set of tables on the same users would fight with the first one for its columns. */
+function elsewhereProblems({ elsewhere, schema }: Catalog): Problem[] {
+  return elsewhere.map((other) => ({
+    problem: `calendly-sync keeps its tables for these users in schema ${other} already, not in ${schema}.`,
+    fix: `Add --schema ${other}, or set CALENDLY_SYNC_SCHEMA=${other}.`,
+  }));
 }
 
 function usersProblems(catalog: Catalog, versions: Set<string>): Problem[] {

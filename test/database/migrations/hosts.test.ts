@@ -166,6 +166,25 @@ test('a search_path that is not public takes everything into its first schema', 
   expect(await database.transaction(requireSchema)).toEqual({ optimization: true });
 });
 
+test('whoever forgets --schema is told, and gets no second set of tables', async () => {
+  const { url, sql, database } = await host('calendly');
+  await makeHost(sql, 'integer');
+  await migrate(database);
+  const without = openServer(url);
+  open.push(without);
+  await expect(migrate(without)).rejects.toMatchObject({
+    code: 'preflight',
+    message: expect.stringContaining(
+      'calendly-sync keeps its tables for these users in schema calendly already, not in public.',
+    ),
+    hint: 'Add --schema calendly, or set CALENDLY_SYNC_SCHEMA=calendly.',
+  });
+  await expect(without.transaction(requireSchema)).rejects.toMatchObject({
+    code: 'schema_not_ready',
+    hint: 'Its tables are in schema calendly: name it with --schema or CALENDLY_SYNC_SCHEMA.',
+  });
+});
+
 test('two schemas with a users each: --schema asks which one is meant', async () => {
   const { sql, database } = await host('calendly');
   await makeHost(sql, 'integer', 'one');
