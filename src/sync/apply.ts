@@ -254,7 +254,7 @@ export function inviteeChanges(
 }
 
 /** The same for the invitees of a delivery, and when no-show marks were taken back, where that is news. Pure. */
-export function deliveredInvitees(
+function deliveredInvitees(
   known: ReadonlyMap<string, StoredInvitee>,
   { invitees, delivery }: Pick<Reading, 'invitees' | 'delivery'>,
   marksRemoved: Readonly<Record<string, string>>,

@@ -17,7 +17,7 @@ export function compareEvents(next: Json, known: Json): number {
 }
 
 /** The same for an invitee. Being canceled is final: nothing that says otherwise is later. */
-export function compareInvitees(next: Json, known: Json): number {
+function compareInvitees(next: Json, known: Json): number {
   return (
     Number(isCanceled(next)) - Number(isCanceled(known)) || compareTimes(next.updated_at, known.updated_at)
   );

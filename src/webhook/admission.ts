@@ -18,7 +18,7 @@ export interface AdmissionOptions {
 export type Admission = { body: Uint8Array } | { refused: Rejection };
 
 /** Calendly's bodies have a few thousand bytes. */
-export const LARGEST_BODY = 1_048_576;
+const LARGEST_BODY = 1_048_576;
 
 /** The status that stands for each refusal. */
 export const STATUS_OF: Readonly<Record<Rejection, number>> = {
