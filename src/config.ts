@@ -70,8 +70,17 @@ export function processEnvironment(): Environment {
  */
 export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cwd = process.cwd()): Config {
   const file = readEnvFile(flags.envFile, cwd);
+  return checked((name) => environment[name] ?? file[name], flags, cwd);
+}
+
+/** Every setting at its default, for what heeds none. */
+export function defaultConfig(cwd = process.cwd()): Config {
+  return checked(() => undefined, {}, cwd);
+}
+
+function checked(read: (name: string) => string | undefined, flags: ConfigFlags, cwd: string): Config {
   const get = (name: string): string | null => {
-    const value = environment[name] ?? file[name];
+    const value = read(name);
     return value === undefined || value.trim() === '' ? null : value.trim();
   };
   const problems: string[] = [];

@@ -3,7 +3,7 @@
  * secrets hidden, signals heard, errors shown, one JSON document, the exit code).
  */
 import type { Command, OptionValues } from '@commander-js/extra-typings';
-import { type Config, loadConfig, secretsOf } from '../config.js';
+import { type Config, defaultConfig, loadConfig, secretsOf } from '../config.js';
 import { toCalendlySyncError } from '../errors.js';
 import { createOutput, type Output } from './output.js';
 import type { Terminal } from './terminal.js';
@@ -54,12 +54,16 @@ export function withSharedOptions<A extends unknown[], O extends OptionValues, G
     .option('--env-file <file>', 'read settings from this file instead of .env');
 }
 
-/** Runs a command's handler in the frame, and leaves its exit code in the session. Never throws. */
+/**
+ * Runs a command's handler in the frame, and leaves its exit code in the session. Never throws.
+ * @param heedsSettings false for a command that a broken setting must not stop
+ */
 export async function runCommand(
   session: Session,
   name: string,
   options: SharedOptions,
   handler: (context: CommandContext) => Promise<CommandResult>,
+  { heedsSettings = true }: { heedsSettings?: boolean } = {},
 ): Promise<void> {
   const { terminal, signal } = session;
   const output = createOutput(terminal, {
@@ -68,7 +72,9 @@ export async function runCommand(
     verbose: options.verbose === true,
   });
   try {
-    const config = loadConfig(terminal.environment, options, terminal.cwd);
+    const config = heedsSettings
+      ? loadConfig(terminal.environment, options, terminal.cwd)
+      : defaultConfig(terminal.cwd);
     output.hide(secretsOf(config));
     const { document, exitCode = 0 } = await handler({ config, output, terminal, signal });
     session.exitCode = exitCode;

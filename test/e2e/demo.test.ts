@@ -5,7 +5,7 @@ import { start, temporaryFolder } from '../support/program.js';
 
 /** Settings that would lead the demo astray if it heeded them. */
 const FOREIGN = {
-  DATABASE_URL: 'postgres://nobody:very-secret@127.0.0.1:9/nowhere',
+  DATABASE_URL: 'no URL at all',
   CALENDLY_TOKEN: 'a-token-of-somebody',
   CALENDLY_API_URL: 'http://127.0.0.1:9',
 };

@@ -26,7 +26,9 @@ export const sandbox: DefineCommand = {
       .option('--latency <ms>', 'wait so long before each answer', wholeNumber(0, 600_000), 0)
       .option('--rate-limit <n>', 'requests per minute and user', wholeNumber(1, 100_000_000), 500)
       .addHelpText('after', SANDBOX_HELP)
-      .action((options) => runCommand(session, 'sandbox', options, (context) => run(context, options)));
+      .action((options) =>
+        runCommand(session, 'sandbox', options, (context) => run(context, options), { heedsSettings: false }),
+      );
   },
 };
 
