@@ -33,7 +33,7 @@ export interface Allowance {
 export type Decision = { send: true } | { send: false; until: number | 'answer' };
 
 /** Share of the allowance that is left to others, unless told otherwise. */
-export const DEFAULT_RESERVE = 0.05;
+const DEFAULT_RESERVE = 0.05;
 
 /** Where every account starts. */
 export const unknownAllowance: Allowance = {

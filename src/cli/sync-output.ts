@@ -70,7 +70,7 @@ function finish(output: Output, line: (text: string) => void, result: UserResult
 }
 
 /** What the last line says after the 🎉. */
-export function lastLine(result: UserResult): string {
+function lastLine(result: UserResult): string {
   const {
     mode,
     updated,

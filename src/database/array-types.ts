@@ -49,7 +49,7 @@ export const arrayTypes: Record<string, ArrayType> = Object.fromEntries(
 );
 
 /** An array as Postgres reads it: `{"a","b",NULL}`. */
-export function serializeArray(values: readonly unknown[]): string {
+function serializeArray(values: readonly unknown[]): string {
   return `{${values.map(serializeElement).join(',')}}`;
 }
 

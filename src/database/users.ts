@@ -19,7 +19,7 @@ export interface SyncFlags {
 }
 
 /** The columns that `users` has. */
-export async function userColumns(sql: Sql): Promise<Set<string>> {
+async function userColumns(sql: Sql): Promise<Set<string>> {
   const rows = await sql<{ name: string }[]>`
     select attname::text as name from pg_attribute
     where attrelid = to_regclass('users') and attnum > 0 and not attisdropped`;

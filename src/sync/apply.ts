@@ -227,7 +227,7 @@ function markOf(reading: Reading, stored: StoredMeeting | null, contested: boole
 }
 
 /** Which invitees of one meeting a reading adds, changes and removes. Pure. */
-export function inviteeChanges(
+function inviteeChanges(
   known: ReadonlyMap<string, StoredInvitee>,
   reading: Pick<Reading, 'invitees' | 'complete'>,
   contested: boolean,

@@ -43,16 +43,6 @@ export async function expectTruth(
   }
 }
 
-/** The same rows as text, to compare two databases or two moments; times of our own writing are left out. */
-export async function snapshot(sql: postgres.Sql): Promise<string> {
-  const rows = await sql`
-    select (to_jsonb(m) - 'id' - 'user_id' - 'last_calendar_sync' - 'deleted_at')::text as meeting,
-      (select jsonb_agg(to_jsonb(i) - 'id' - 'meeting_id' order by i.calendly_uri)::text
-        from meeting_invitees i where i.meeting_id = m.id) as invitees
-    from meetings m order by m.external_id`;
-  return rows.map((row) => `${row.meeting}\n${row.invitees}`).join('\n');
-}
-
 const sorted = (map: Map<string, Loose>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 
 const MEETING = [
