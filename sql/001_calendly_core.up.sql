@@ -34,6 +34,7 @@ declare
   additions text;
   added text[];
   item text;
+  timeout_ms integer;
 begin
   -- Whoever waits for a table makes everybody behind wait too: never for longer than this.
   if current_setting('lock_timeout') = '0' then
@@ -89,6 +90,13 @@ begin
     );
   end if;
   if additions is not null then
+    if 'user_id' = any (added) then
+      -- This locks users too. Both waits together end before deadlock_timeout: when the application wants the two tables in the
+      -- other order, Postgres would end its statement, not ours.
+      select min(setting::integer * case name when 'deadlock_timeout' then 0.45 else 0.5 end)::integer into strict timeout_ms
+      from pg_settings where name in ('lock_timeout', 'deadlock_timeout');
+      perform set_config('lock_timeout', greatest(10, timeout_ms)::text, true);
+    end if;
     execute format('alter table %s %s', meetings_table, additions);
     if 'user_id' = any (added) then
       execute format('comment on constraint calendly_meetings_user_id_fkey on %s is %L', meetings_table, 'calendly-sync 001');

@@ -7,11 +7,15 @@ declare
   timeout_ms integer;
   started timestamptz := clock_timestamp();
 begin
-  -- Whoever waits for a table makes everybody behind wait too: never for longer than this, for all tables together.
+  -- Whoever waits for a table makes everybody behind wait too: never for longer than this, for all tables together. When the
+  -- application wants them in the other order, waiting helps nobody: so the second is waited for only shortly, and all of it ends
+  -- before deadlock_timeout, after which Postgres would end the application's statement instead of ours.
   if current_setting('lock_timeout') = '0' then
     perform set_config('lock_timeout', '1s', true);
   end if;
-  select setting::integer into strict timeout_ms from pg_settings where name = 'lock_timeout';
+  select min(setting::integer * case name when 'deadlock_timeout' then 0.9 else 1 end)::integer into strict timeout_ms
+  from pg_settings where name in ('lock_timeout', 'deadlock_timeout');
+  perform set_config('lock_timeout', greatest(10, timeout_ms * 3 / 4)::text, true);
 
   for wanted in
     select command
@@ -49,7 +53,7 @@ begin
     execute wanted.command;
     perform set_config(
       'lock_timeout',
-      greatest(50, timeout_ms - extract(epoch from clock_timestamp() - started) * 1000)::integer::text,
+      greatest(10, least(timeout_ms / 4, timeout_ms - extract(epoch from clock_timestamp() - started) * 1000))::integer::text,
       true
     );
   end loop;

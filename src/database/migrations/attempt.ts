@@ -57,7 +57,12 @@ export async function whenFree<T>(database: Database, options: Attempt, work: Wo
   let blocked = 0;
   for (;;) {
     if (signal?.aborted) throw stoppedError(work.file);
-    const outcome = await once(database, work, lockTimeoutOf(blocked, lockTimeoutMs));
+    const outcome = await once(database, work, lockTimeoutOf(blocked, lockTimeoutMs)).catch(
+      (thrown: unknown) => {
+        if (signal?.aborted) throw stoppedError(work.file);
+        throw thrown;
+      },
+    );
     if ('value' in outcome) return outcome.value;
     const pauseMs = jittered(outcome.blocked ? 100 * 2 ** blocked++ : 100 * 1.2 ** busy++);
     const late = performance.now() + pauseMs > end;

@@ -1,6 +1,6 @@
 /** Writes what a rollback is about to drop into a backup file, inside the transaction that drops it. */
 import type { Sql } from '../connection.js';
-import { quoteName } from '../search-path.js';
+import { quoteName, quoteText } from '../search-path.js';
 import type { SectionWriter } from './backup-file.js';
 import { isNotDefault, type Loss, type LostColumns, type LostTable } from './losses.js';
 
@@ -26,7 +26,7 @@ export async function backUp(sql: Sql, losses: Loss[], section: SectionWriter): 
   const synced = await syncedRows(sql);
   for (const loss of columns) {
     await section.table(headOf(loss));
-    await copy(sql, columnsQuery(loss, synced && `not (${synced(loss)})`), section);
+    await copy(sql, columnsQuery(loss, synced && `(${synced(loss)}) is not true`), section);
   }
   for (const { sqlName } of tables) await sql.unsafe(`lock table ${sqlName} in access exclusive mode`);
   for (const loss of tables) {
@@ -36,6 +36,8 @@ export async function backUp(sql: Sql, losses: Loss[], section: SectionWriter): 
   }
   await lockWithinOneTimeout(sql, columns);
   if (!synced) return;
+  // Everybody waits now, and must not wait for a scan of the whole table.
+  await sql`select set_config('enable_seqscan', 'off', true)`;
   for (const loss of columns) {
     await section.table(headOf(loss));
     await copy(sql, columnsQuery(loss, synced(loss)), section);
@@ -58,27 +60,34 @@ function columnsQuery({ sqlName, columns }: LostColumns, condition: string | nul
 
 /** Rows of tables of others that a sync may be writing just now; null when no sync can run, because there are no accounts any more. */
 async function syncedRows(sql: Sql): Promise<((loss: LostColumns) => string) | null> {
-  const [accounts] = await sql<{ name: string | null }[]>`
-    select to_regclass(format('%I.calendly_accounts', current_schema()))::text as name`;
-  if (!accounts?.name) return null;
-  const ids = `(select user_id from ${accounts.name})`;
+  const [accounts] = await sql<{ name: string; type: string }[]>`
+    select attrelid::regclass::text as name, format_type(atttypid, atttypmod) as type from pg_attribute
+    where attrelid = to_regclass(format('%I.calendly_accounts', current_schema())) and attname = 'user_id'`;
+  if (!accounts) return null;
+  // As constants, so that the planner sees how few they are and goes by the index.
+  const users = await sql.unsafe<{ id: string }[]>(`select user_id::text as id from ${accounts.name}`);
+  const ids = `any (array[${users.map(({ id }) => quoteText(id)).join(', ')}]::${accounts.type}[])`;
   return ({ table }) => {
-    if (table === 'users') return `lost.id in ${ids}`;
-    if (table === 'meetings')
-      return `coalesce(lost.meeting_source = 'calendly' and lost.user_id in ${ids}, false)`;
+    if (table === 'users') return `lost.id = ${ids}`;
+    if (table === 'meetings') return `lost.meeting_source = 'calendly' and lost.user_id = ${ids}`;
     return 'true';
   };
 }
 
-/** Whoever queues behind us waits for all these locks: together they may take one lock timeout. */
+/**
+ * Whoever queues behind us waits for all these locks: together they take one lock timeout at most. When the application wants the
+ * tables in the other order, waiting helps nobody: so the second is waited for only shortly, and all of it ends before
+ * deadlock_timeout, after which Postgres would end the application's statement instead of ours.
+ */
 async function lockWithinOneTimeout(sql: Sql, losses: LostColumns[]): Promise<void> {
-  const [setting] = await sql<
-    { ms: number }[]
-  >`select setting::integer as ms from pg_settings where name = 'lock_timeout'`;
+  const [setting] = await sql<{ ms: number }[]>`
+    select min(setting::integer * case name when 'deadlock_timeout' then 0.9 else 1 end)::integer as ms
+    from pg_settings where name in ('lock_timeout', 'deadlock_timeout')`;
+  const budget = setting?.ms ?? 0;
   const start = performance.now();
-  for (const { sqlName } of losses) {
-    const left = Math.max(50, Math.round((setting?.ms ?? 1_000) - (performance.now() - start)));
-    await sql`select set_config('lock_timeout', ${`${left}ms`}, true)`;
+  for (const [index, sqlName] of [...new Set(losses.map((loss) => loss.sqlName))].sort().entries()) {
+    const wait = index === 0 ? budget * 0.75 : Math.min(budget * 0.25, budget - (performance.now() - start));
+    await sql`select set_config('lock_timeout', ${`${Math.max(10, Math.round(wait))}ms`}, true)`;
     await sql.unsafe(`lock table ${sqlName} in access exclusive mode`);
   }
 }

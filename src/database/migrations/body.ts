@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { CalendlySyncError } from '../../errors.js';
 import type { Sql } from '../connection.js';
 import { codeOf } from '../failures.js';
+import { canceling } from './cancel.js';
 import type { SqlFile } from './files.js';
 import { placeOf } from './place.js';
 import { type Statement, splitStatements } from './statements.js';
@@ -25,9 +26,10 @@ const OTHERS_DEPEND_ON_IT = '2BP01';
  * one is done: a round trip for each would make the application wait for the network.
  * @throws CalendlySyncError `migration_failed` with file, line, column, caret, SQLSTATE and hint
  */
-export async function runFile(sql: Sql, file: SqlFile): Promise<void> {
+export async function runFile(sql: Sql, file: SqlFile, signal?: AbortSignal): Promise<void> {
   const statements = splitStatements(file.text);
-  const outcomes = await Promise.allSettled(statements.map(({ text }) => sql.unsafe(text)));
+  const queries = statements.map(({ text }) => sql.unsafe(text));
+  const outcomes = await canceling(signal, queries, Promise.allSettled(queries));
   outcomes.forEach((outcome, index) => {
     const statement = statements[index];
     // Those after the failing one fail for its sake.

@@ -2,6 +2,7 @@
  * Applies the migrations that a database lacks, one transaction per file. Returns what happened; prints nothing.
  */
 import { basename } from 'node:path';
+import { formatDuration } from '../../duration.js';
 import type { Database, Sql } from '../connection.js';
 import { requireAgreement } from './agreement.js';
 import { type Attempt, DEFAULT_MAX_WAIT_MS, whenFree, YIELD } from './attempt.js';
@@ -70,7 +71,7 @@ async function applyAll(database: Database, options: MigrateOptions): Promise<Mi
   if (due.length === 0) return resultOf(migrations, history, []);
 
   const { preflight } = await import('./preflight.js');
-  const { byHand } = await preflight(database, due);
+  const { byHand } = await preflight(database, due, options);
   const applied: Applied[] = [];
   try {
     for (const migration of due) {
@@ -128,7 +129,7 @@ async function apply(
   if (migration.transactional) {
     if (!history) await createHistory(sql, database.schema);
     const { runFile } = await import('./body.js');
-    await runFile(sql, migration.up);
+    await told(migration, options, runFile(sql, migration.up, options.signal));
   } else {
     const { runOutside } = await import('./concurrent.js');
     const outcome = await runOutside(database, sql, {
@@ -143,4 +144,15 @@ async function apply(
   const ms = Math.round(performance.now() - start);
   await record(sql, migration, ms, !last);
   return ms;
+}
+
+/** Tells every second how long a slow file is at it. */
+async function told(migration: Migration, { onEvent }: MigrateOptions, work: Promise<void>): Promise<void> {
+  if (!migration.slow) return work;
+  const start = performance.now();
+  const timer = setInterval(() => {
+    const text = `reading many rows, for ${formatDuration(performance.now() - start)}`;
+    onEvent?.({ kind: 'progress', file: basename(migration.up.path), text });
+  }, 1_000);
+  return work.finally(() => clearInterval(timer));
 }

@@ -3,10 +3,12 @@
  * Reads only.
  */
 import { CalendlySyncError } from '../../errors.js';
-import type { Database, Sql } from '../connection.js';
+import type { Database } from '../connection.js';
 import { quoteName } from '../search-path.js';
+import type { Attempt } from './attempt.js';
 import { type Catalog, type CatalogTable, MARK, readCatalog } from './catalog.js';
 import { missingOf } from './drift.js';
+import { duplicates } from './duplicates.js';
 import type { Migration } from './files.js';
 import { HOST_COLUMNS, INDEXES, OWN_TABLES } from './inventory.js';
 
@@ -29,11 +31,18 @@ const EVENT_COLUMNS = ['id', 'event_id', 'event_type', 'payload', 'user_id', 'pr
  * Checks the database against what the migrations need.
  * @throws CalendlySyncError `preflight`; nothing was changed
  */
-export async function preflight(database: Database, due: Migration[]): Promise<Preflight> {
+export async function preflight(
+  database: Database,
+  due: Migration[],
+  options: Pick<Attempt, 'signal' | 'onEvent'> = {},
+): Promise<Preflight> {
   const { catalog, problems } = await database.transaction(
     async (sql) => {
       const catalog = await readCatalog(sql, database.schema);
-      return { catalog, problems: [...problemsOf(catalog, due), ...(await duplicates(sql, catalog, due))] };
+      return {
+        catalog,
+        problems: [...problemsOf(catalog, due), ...(await duplicates(sql, catalog, due, options))],
+      };
     },
     { readOnly: true },
   );
@@ -250,32 +259,6 @@ function ownProblems(catalog: Catalog, versions: Set<string>): Problem[] {
       ];
     });
   });
-}
-
-/** Rows that the unique index on meetings could not hold. */
-async function duplicates(sql: Sql, { tables, indexes }: Catalog, due: Migration[]): Promise<Problem[]> {
-  const { meetings } = tables;
-  const state = indexes.get('calendly_meetings_key');
-  if (!meetings?.readable || !due.some(({ version }) => version === '005') || state?.valid || state?.equal)
-    return [];
-  const columns = ['user_id', 'meeting_source', 'external_id'];
-  if (columns.some((column) => !meetings.columns[column])) return [];
-  // Reads the whole table, and stops nobody.
-  await sql`select set_config('statement_timeout', '0', true)`;
-  const rows = await sql.unsafe<{ key: string; count: string }[]>(`
-    select concat_ws(', ', user_id, meeting_source, external_id) as key, count(*) as count
-    from ${meetings.name}
-    where user_id is not null and meeting_source is not null and external_id is not null
-    group by user_id, meeting_source, external_id having count(*) > 1
-    order by count(*) desc, 1 limit 6`);
-  if (rows.length === 0) return [];
-  const named = rows.slice(0, 5).map(({ key, count }) => `(${key}) ${count} times`);
-  return [
-    {
-      problem: `${meetings.name} has rows with the same user_id, meeting_source, external_id: ${named.join('; ')}${rows.length > 5 ? '; and more' : ''}.`,
-      fix: `Delete or change all but one of each; all of them: select user_id, meeting_source, external_id, count(*) from ${meetings.name} group by 1, 2, 3 having count(*) > 1;`,
-    },
-  ];
 }
 
 function lackingColumns(name: 'users' | 'meetings', table: CatalogTable, versions: Set<string>): string[] {

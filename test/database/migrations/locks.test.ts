@@ -151,6 +151,56 @@ describe('a reader that holds users', () => {
   });
 });
 
+describe('an application that takes users first and meetings then, as 022 does not', () => {
+  test.each(['migrate', 'rollback'] as const)(
+    'is never the victim of a deadlock: %s gives way',
+    async (direction) => {
+      const { url, database } = await host();
+      await migrate(database, direction === 'migrate' ? { to: '7' } : {});
+      const app = postgres(url, { max: 1, onnotice: () => {} });
+      clients.push(app);
+      await app.unsafe('begin; select * from users');
+      const blocked: string[] = [];
+      let asked: Promise<unknown> | null = null;
+      const work = (options: { onEvent(event: MigrationEvent): void }) =>
+        direction === 'migrate'
+          ? migrate(database, options)
+          : rollback(database, { ...options, backupFile: null });
+      await work({
+        onEvent({ kind }) {
+          blocked.push(kind);
+          // From here on each holds what the other wants, as often as the migration tries.
+          asked ??= app
+            .unsafe(
+              'select count(*) from meetings; select pg_sleep(1); select count(*) from meetings; commit',
+            )
+            .execute();
+        },
+      });
+      await expect(asked).resolves.toBeTruthy();
+      expect(blocked.length).toBeGreaterThan(0);
+    },
+  );
+});
+
+test('a signal ends a long statement on the server too', async () => {
+  const { sql, database } = await host();
+  const stop = new AbortController();
+  const file = migrationOf('030', '-- slow\ncreate table half (id integer);\nselect pg_sleep(60);');
+  const migrated = migrate(database, {
+    migrations: [file],
+    signal: stop.signal,
+    onEvent: (event) => {
+      if (event.kind === 'progress' && event.text.startsWith('reading many rows, for')) stop.abort();
+    },
+  });
+  await expect(migrated).rejects.toMatchObject({ code: 'stopped' });
+  expect(await sql`select to_regclass('half') as half`).toEqual([{ half: null }]);
+  expect(
+    await sql`select from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()`,
+  ).toHaveLength(0);
+});
+
 test.each(['55P03', '40P01', '40001'])('a file that ends with %s is tried again as a whole', async (code) => {
   const { sql, database } = await host();
   await sql`create sequence tries`;
