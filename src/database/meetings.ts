@@ -49,13 +49,25 @@ const RECORD = Object.entries(COLUMNS)
   .map(([name, type]) => `${name} ${type}`)
   .join(', ');
 
-/** A select list that gives timestamps as canonical text. */
+/** A select list that gives timestamps as canonical text, and numbers as numbers whatever type a host's column has. */
 function selectList(alias: string): string {
-  return NAMES.map((name) =>
-    COLUMNS[name] === 'timestamptz'
-      ? `to_char(${alias}.${name} at time zone 'utc', '${UTC_TEXT}') as ${name}`
-      : `${alias}.${name}`,
-  ).join(', ');
+  return NAMES.map((name) => {
+    if (COLUMNS[name] === 'timestamptz') {
+      return `to_char(${alias}.${name} at time zone 'utc', '${UTC_TEXT}') as ${name}`;
+    }
+    return COLUMNS[name] === 'integer' ? `${alias}.${name}::integer as ${name}` : `${alias}.${name}`;
+  }).join(', ');
+}
+
+/** JSON as it was written; a host's `location` may be a text column, and then hold JSON as text. */
+function asJson<T>(value: T): T {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value) as T;
+  } catch {
+    // Somebody else's words: they differ from every location of Calendly's, so that the next writing replaces them.
+    return value;
+  }
 }
 
 /**
@@ -76,7 +88,9 @@ export async function findMeetings(
     where m.user_id = ${userId} and m.meeting_source = 'calendly' and m.external_id = any(${externalIds})
     order by m.id
     ${lock ? sql`for update of m` : sql``}`;
-  return new Map(rows.map((row) => [row.external_id, row]));
+  return new Map(
+    rows.map((row) => [row.external_id, { ...row, location: asJson(row.location), raw: asJson(row.raw) }]),
+  );
 }
 
 /**
