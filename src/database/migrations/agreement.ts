@@ -39,8 +39,28 @@ export function requireAgreement(migrations: Migration[], history: HistoryRow[])
   const found = disagreements(migrations, history);
   if (found.length === 0) return;
   throw new CalendlySyncError('migration_drift', found.map(({ problem }) => problem).join('\n'), {
-    hint: [...new Set(found.map(({ fix }) => fix))].join('\n'),
+    hint: waysOut(found, migrations),
   });
+}
+
+/** What can be done about all of them together. */
+function waysOut(found: Disagreement[], migrations: Migration[]): string {
+  const edited = found.filter(({ kind }) => kind === 'edited');
+  const [first] = edited;
+  if (!first || edited.length === 1) return [...new Set(found.map(({ fix }) => fix))].join('\n');
+  const others = found.filter(({ kind }) => kind !== 'edited').map(({ fix }) => fix);
+  const checksums = new Map(migrations.map(({ version, checksum }) => [version, checksum]));
+  const rest = [
+    `Put the files back as they were; or undo and redo them (calendly-sync rollback --to ${Number(first.version) - 1}, then calendly-sync migrate); ` +
+      'or, when the schema is what the files now make, take their new wording as it is:',
+    ...edited.map(({ version }) => `  ${acceptance(version, checksums.get(version) ?? '')}`),
+  ];
+  return [...rest, ...new Set(others)].join('\n');
+}
+
+/** Takes a file's new wording for the applied one. */
+function acceptance(version: string, checksum: string): string {
+  return `update calendly_migrations set checksum = '${checksum}' where version = '${version}';`;
 }
 
 function edited(row: Pick<HistoryRow, 'version' | 'name' | 'checksum'>, file: Migration): Disagreement {
@@ -53,7 +73,7 @@ function edited(row: Pick<HistoryRow, 'version' | 'name' | 'checksum'>, file: Mi
     fix:
       `Put the file back as it was; or undo and redo it (calendly-sync rollback --to ${before}, then calendly-sync migrate); ` +
       `or, when the schema is what the file now makes, take its new wording as it is: ` +
-      `update calendly_migrations set checksum = '${file.checksum}' where version = '${row.version}';`,
+      acceptance(row.version, file.checksum),
   };
 }
 

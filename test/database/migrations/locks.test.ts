@@ -254,6 +254,37 @@ describe('indexes on tables that are in use', () => {
     expect((await migrationStatus(database)).drift).toEqual([]);
   });
 
+  test('outlast the timeouts that the database has for statements and idle transactions', async () => {
+    const { url, sql } = await testDatabase('empty');
+    await makeHost(sql, 'integer');
+    await sql.unsafe(`do $$ begin
+      execute format('alter database %I set statement_timeout = %L', current_database(), '500ms');
+      execute format('alter database %I set idle_in_transaction_session_timeout = %L', current_database(), '500ms');
+    end $$`);
+    const database = openServer(url);
+    open.push(database);
+    await migrate(database, { to: '4' });
+    const holder = postgres(url, {
+      max: 1,
+      onnotice: () => {},
+      connection: { idle_in_transaction_session_timeout: 60_000 },
+    });
+    clients.push(holder);
+    await holder.unsafe(`begin; update meetings set notes = 'changed' where id = 1`);
+    let seen = 0;
+    let released: Promise<unknown> | null = null;
+    const { applied } = await migrate(database, {
+      to: '6',
+      onEvent({ kind }) {
+        if (kind === 'progress') seen++;
+        if (seen === 3) released ??= holder.unsafe('commit').execute();
+      },
+    });
+    await released;
+    expect(applied.map(({ version }) => version)).toEqual(['005', '006']);
+    expect(seen).toBeGreaterThanOrEqual(3);
+  });
+
   test('that wait in vain are given up without a trace, and made at the next time', async () => {
     const { url, sql, database } = await host();
     await migrate(database, { to: '4' });
