@@ -5,6 +5,12 @@ export type { Database, Sql, TransactionOptions } from './database/connection.js
 export { openServer } from './database/connection.js';
 export type { MigrateOptions, MigrateResult } from './database/migrations/migrate.js';
 export { migrate } from './database/migrations/migrate.js';
+export type { RestoredTable } from './database/migrations/restore.js';
+export { restore } from './database/migrations/restore.js';
+export type { RollbackOptions, RollbackResult } from './database/migrations/rollback.js';
+export { rollback } from './database/migrations/rollback.js';
+export type { MigrationStatus } from './database/migrations/status.js';
+export { migrationStatus } from './database/migrations/status.js';
 export { openDatabase } from './database/open.js';
 export type { ErrorCode, ErrorReport } from './errors.js';
 export { CalendlySyncError, ERROR_CODES } from './errors.js';
