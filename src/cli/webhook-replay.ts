@@ -1,4 +1,5 @@
 /** What `webhook replay` does. Loaded when it runs. */
+import { requireSchema } from '../database/schema.js';
 import { CalendlySyncError, EXIT } from '../errors.js';
 import { logLines } from '../webhook/events.js';
 import { replayWebhookEvents } from '../webhook/replay.js';
@@ -11,14 +12,26 @@ export async function replay(context: CommandContext): Promise<CommandResult> {
   const { output, signal } = context;
   const result = await withDatabase(
     context,
-    (database) =>
-      replayWebhookEvents({
+    async (database) => {
+      // Asked once and not again: a database that is away is told at once, not after all tries of the replay.
+      const { optimization } = await database.transaction(requireSchema, { readOnly: true });
+      if (!optimization) {
+        throw new CalendlySyncError(
+          'schema_not_ready',
+          'Migration 022 is not applied: there are no webhook events.',
+          {
+            hint: 'Run: calendly-sync migrate',
+          },
+        );
+      }
+      return replayWebhookEvents({
         database,
         signal,
         onApplied(outcome) {
           for (const { text } of logLines({ type: 'received', outcome })) output.result(oneLine(text));
         },
-      }),
+      });
+    },
     { create: false },
   );
   const { applied, unclaimed, failed } = result;

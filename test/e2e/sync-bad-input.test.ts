@@ -55,6 +55,8 @@ describe('bad input', async () => {
     const { code, error, text } = await failing({ DATABASE_URL: empty.url, CALENDLY_TOKEN: TOKEN });
     expect([code, error]).toEqual([5, 'schema_not_ready']);
     expect(text).toContain('calendly-sync migrate');
+    const replay = await calendlySync(['webhook', 'replay', '--json'], { DATABASE_URL: empty.url });
+    expect([replay.code, JSON.parse(replay.stdout).error.code]).toEqual([5, 'schema_not_ready']);
   });
 
   it('the URL of the database cannot be read', async () => {
