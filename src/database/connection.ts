@@ -115,7 +115,8 @@ export function fromClient(
   label: string,
   { schema = null, openSession }: ClientOptions = {},
 ): Database {
-  const surrounding = new AsyncLocalStorage<{ open: boolean }>();
+  // Only where a nested one would wait for ever: Node 20 pays for this with every promise of the process.
+  const surrounding = kind === 'embedded' ? new AsyncLocalStorage<{ open: boolean }>() : null;
   const statement = (text: string, options: StatementOptions = {}) =>
     runStatement(client, options.session ? openSession : undefined, text, options.signal);
   const searchPath = schema === null ? null : searchPathOf(schema, statement);
@@ -124,14 +125,15 @@ export function fromClient(
     label,
     schema,
     async transaction<T>(work: (sql: Sql) => Promise<T>, { readOnly = false }: TransactionOptions = {}) {
-      if (surrounding.getStore()?.open) throw new Error('a transaction was begun inside another one');
+      if (surrounding?.getStore()?.open) throw new Error('a transaction was begun inside another one');
       const state = { open: true };
       try {
         const path = await searchPath?.();
         return (await client.begin(`isolation level read committed${readOnly ? ' read only' : ''}`, (sql) => {
           // Not awaited: it travels together with the first statement of `work`.
           if (path !== undefined) sql.unsafe(path).catch(() => {});
-          return surrounding.run(state, () => unlessLost(work(sql)));
+          const run = () => unlessLost(work(sql));
+          return surrounding ? surrounding.run(state, run) : run();
         })) as T;
       } catch (thrown) {
         throw databaseFailure(thrown, label);

@@ -39,31 +39,43 @@ const COLUMNS = {
 } as const satisfies Record<keyof InviteeRow, string>;
 
 const NAMES = Object.keys(COLUMNS) as (keyof InviteeRow)[];
-const RECORD = ['meeting_id text', ...Object.entries(COLUMNS).map(([name, type]) => `${name} ${type}`)].join(
-  ', ',
-);
+/** The names of the columns, and the same with their types, as SQL. */
+export const INVITEE_NAMES = NAMES.join(', ');
+export const INVITEE_RECORD = Object.entries(COLUMNS)
+  .map(([name, type]) => `${name} ${type}`)
+  .join(', ');
+const RECORD = `meeting_id text, ${INVITEE_RECORD}`;
 
-/** All stored invitees of these meetings. */
-export async function findInvitees(sql: Sql, meetingIds: string[]): Promise<StoredInvitee[]> {
-  if (meetingIds.length === 0) return [];
+/** All stored invitees of these meetings, which the caller has locked. */
+export async function findInvitees(
+  sql: Sql,
+  userId: string,
+  externalIds: string[],
+): Promise<StoredInvitee[]> {
   const list = NAMES.map((name) =>
-    COLUMNS[name] === 'timestamptz' ? `to_char(${name} at time zone 'utc', '${UTC_TEXT}') as ${name}` : name,
+    COLUMNS[name] === 'timestamptz'
+      ? `to_char(i.${name} at time zone 'utc', '${UTC_TEXT}') as ${name}`
+      : `i.${name}`,
   ).join(', ');
   return sql<StoredInvitee[]>`
-    select meeting_id::text as meeting_id, ${sql.unsafe(list)}
-    from meeting_invitees
-    where meeting_id = any(${meetingIds})`;
+    select i.meeting_id::text as meeting_id, ${sql.unsafe(list)}
+    from unnest(${externalIds}::text[]) as wanted (id)
+    cross join lateral (
+      select id from meetings
+      where user_id = ${userId} and meeting_source = 'calendly' and external_id = wanted.id
+      offset 0
+    ) as m
+    cross join lateral (select * from meeting_invitees where meeting_id = m.id offset 0) as i`;
 }
 
 /** Inserts invitees and overwrites those that are there; only what differs comes here. */
 export async function upsertInvitees(sql: Sql, rows: InviteeOfMeeting[]): Promise<void> {
   if (rows.length === 0) return;
-  const names = sql.unsafe(NAMES.join(', '));
   const assignments = NAMES.filter((name) => name !== 'calendly_uri').map(
     (name) => `${name} = excluded.${name}`,
   );
   await sql`
-    insert into meeting_invitees (meeting_id, ${names})
+    insert into meeting_invitees (meeting_id, ${sql.unsafe(INVITEE_NAMES)})
     select m.id, ${sql.unsafe(NAMES.map((name) => `x.${name}`).join(', '))}
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(RECORD)})
     join meetings m on m.id::text = x.meeting_id and m.id = any(${[...new Set(rows.map((row) => row.meeting_id))]})

@@ -45,7 +45,9 @@ const COLUMNS = {
 } as const satisfies Record<keyof MeetingRow, string>;
 
 const NAMES = Object.keys(COLUMNS) as (keyof MeetingRow)[];
-const RECORD = Object.entries(COLUMNS)
+/** The names of the columns, and the same with their types, as SQL. */
+export const MEETING_NAMES = NAMES.join(', ');
+export const MEETING_RECORD = Object.entries(COLUMNS)
   .map(([name, type]) => `${name} ${type}`)
   .join(', ');
 
@@ -70,59 +72,48 @@ function asJson<T>(value: T): T {
   }
 }
 
+// One index lookup for each id, whatever the planner believes of a table without statistics: it cannot turn a subquery with an
+// OFFSET into another join. Left to itself it may read all meetings of the user.
+const OF_CALENDLY = "select * from meetings where meeting_source = 'calendly'";
+
 /**
- * The stored meetings among these external ids.
- * @param lock locks the rows until the transaction ends, in the order of their ids, so that two writers never deadlock
+ * Locks stored meetings until the transaction ends, in the order of their external ids, so that two writers never deadlock.
+ * @returns the external ids that are stored
  */
+export async function lockMeetings(sql: Sql, userId: string, externalIds: string[]): Promise<string[]> {
+  const rows = await sql<{ external_id: string }[]>`
+    select external_id from unnest(${[...externalIds].sort()}::text[]) as wanted (id)
+    cross join lateral (
+      ${sql.unsafe(OF_CALENDLY)} and user_id = ${userId} and external_id = wanted.id
+      for update
+    ) as locked`;
+  return rows.map((row) => row.external_id);
+}
+
+/** The stored meetings among these external ids, as they are now. */
 export async function findMeetings(
   sql: Sql,
   userId: string,
   externalIds: string[],
-  lock: boolean,
 ): Promise<Map<string, StoredMeeting>> {
   const rows = await sql<StoredMeeting[]>`
     select m.id::text as id, ${sql.unsafe(selectList('m'))}, r.fingerprint, r.no_shows_removed,
       to_char(r.written_at at time zone 'utc', ${UTC_TEXT}) as written_at
-    from meetings m
-    left join calendly_event_reads r on r.meeting_id = m.id
-    where m.user_id = ${userId} and m.meeting_source = 'calendly' and m.external_id = any(${externalIds})
-    order by m.id
-    ${lock ? sql`for update of m` : sql``}`;
+    from unnest(${externalIds}::text[]) as wanted (id)
+    cross join lateral (
+      ${sql.unsafe(OF_CALENDLY)} and user_id = ${userId} and external_id = wanted.id
+      offset 0
+    ) as m
+    left join lateral (select * from calendly_event_reads where meeting_id = m.id offset 0) as r on true`;
   return new Map(
     rows.map((row) => [row.external_id, { ...row, location: asJson(row.location), raw: asJson(row.raw) }]),
   );
 }
 
-/**
- * Inserts meetings. One that another transaction inserted in the meantime is left alone and missing in the answer: the caller
- * looks again and finds it. In the order of ids, so that two writers of the same new meetings never deadlock.
- * @returns id of each inserted row, by external id
- */
-export async function insertMeetings(
-  sql: Sql,
-  userId: string,
-  rows: MeetingRow[],
-  viaWebhook: boolean,
-): Promise<Map<string, string>> {
-  if (rows.length === 0) return new Map();
-  const names = sql.unsafe(NAMES.join(', '));
-  // The column comes with migration 022, and so do webhooks.
-  const [column, value] = viaWebhook ? [sql`synced_via_webhook,`, sql`true,`] : [sql``, sql``];
-  const inserted = await sql<{ id: string; external_id: string }[]>`
-    insert into meetings (user_id, meeting_source, last_calendar_sync, ${column} ${names})
-    select ${userId}, 'calendly', now(), ${value} ${names}
-    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(RECORD)})
-    order by external_id
-    on conflict (user_id, meeting_source, external_id) do nothing
-    returning id::text as id, external_id`;
-  return new Map(inserted.map(({ id, external_id }) => [external_id, id]));
-}
-
 /** Writes these columns of stored meetings, which the caller has locked and found to differ. */
 export async function updateMeetings(
   sql: Sql,
-  userId: string,
-  rows: MeetingRow[],
+  rows: (MeetingRow & { id: string })[],
   viaWebhook: boolean,
 ): Promise<void> {
   if (rows.length === 0) return;
@@ -131,8 +122,8 @@ export async function updateMeetings(
     update meetings m
     set ${sql.unsafe(assignments.join(', '))}, ${viaWebhook ? sql`synced_via_webhook = true,` : sql``}
       last_calendar_sync = now()
-    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(RECORD)})
-    where m.user_id = ${userId} and m.meeting_source = 'calendly' and m.external_id = x.external_id`;
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(id text, ${sql.unsafe(MEETING_RECORD)})
+    where m.id::text = x.id and m.id = any(${rows.map(({ id }) => id)})`;
 }
 
 /**

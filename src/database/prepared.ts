@@ -2,7 +2,7 @@
  * A server whose statements are prepared once and then only executed, for a process that runs the same few of them all day. A
  * pooler in transaction mode does not keep prepared statements: the first time that shows, everything goes on without them.
  */
-import type { Database } from './connection.js';
+import type { Database, Sql } from './connection.js';
 import { codeOf } from './failures.js';
 
 /**
@@ -47,6 +47,14 @@ export function preparingServer(open: (prepare: boolean) => Database): Database 
       await Promise.all([current.close(), ...retired]);
     },
   };
+}
+
+/**
+ * To be sent ahead of statements that find a few rows by their keys. The plan of a prepared statement is kept, and one that was
+ * made for empty tables reads them from end to end, for as long as nothing analyzes them. Until the transaction ends.
+ */
+export function preferIndexes(sql: Sql): Promise<unknown> {
+  return sql`set local enable_seqscan = off`;
 }
 
 /** The server does not know a statement that we prepared (26000), or knows it already (42P05). */

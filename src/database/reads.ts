@@ -3,7 +3,6 @@ import type { Sql } from './connection.js';
 
 /** What a write leaves behind. */
 export interface ReadMark {
-  meetingId: string;
   /** Fingerprint of the event whose invitees were read; null: they must be read (again). */
   fingerprint: string | null;
   /** The invitees were read completely just now. */
@@ -13,7 +12,7 @@ export interface ReadMark {
 }
 
 /** Remembers the readings of meetings that the caller has locked. */
-export async function markReads(sql: Sql, marks: ReadMark[]): Promise<void> {
+export async function markReads(sql: Sql, marks: (ReadMark & { meetingId: string })[]): Promise<void> {
   if (marks.length === 0) return;
   await sql`
     insert into calendly_event_reads as r (meeting_id, fingerprint, read_at, written_at, no_shows_removed)

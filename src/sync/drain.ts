@@ -10,7 +10,7 @@ import { findStart } from '../database/meetings.js';
 import { nextPending, type Pending } from '../database/pending.js';
 import { persistentTransaction } from '../database/retry.js';
 import { CalendlySyncError } from '../errors.js';
-import type { Reading } from './apply.js';
+import type { Reading } from './changes.js';
 import { fingerprint, hasInvitees } from './fingerprint.js';
 import { externalId, type Json } from './rows.js';
 import type { Result, Writer } from './writer.js';

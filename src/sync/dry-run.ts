@@ -3,7 +3,7 @@ import type { CalendlyClient } from '../calendly/client.js';
 import type { Database } from '../database/connection.js';
 import { findMeetings } from '../database/meetings.js';
 import { databaseTime } from '../database/reads.js';
-import { changeOf } from './apply.js';
+import { changeOf } from './changes.js';
 import { createListing } from './listing.js';
 import { type Counts, noCounts, type OnSyncEvent } from './report.js';
 import { externalId } from './rows.js';
@@ -50,7 +50,7 @@ export async function dryRun(options: DryRunOptions): Promise<Counts> {
     const answer = await client.event(uri);
     if (userId === null) continue;
     const known = await database.transaction(
-      async (sql) => (await findMeetings(sql, userId, [externalId(uri)], false)).get(externalId(uri)),
+      async (sql) => (await findMeetings(sql, userId, [externalId(uri)])).get(externalId(uri)),
       { readOnly: true },
     );
     if (!known) continue;

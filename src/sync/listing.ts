@@ -9,7 +9,7 @@ import type { Sql } from '../database/connection.js';
 import { findMeetings, findUnlisted } from '../database/meetings.js';
 import type { Pending } from '../database/pending.js';
 import { databaseTime } from '../database/reads.js';
-import { changeOf, type MeetingOutcome } from './apply.js';
+import { changeOf, type MeetingOutcome } from './changes.js';
 import { fingerprint, hasInvitees } from './fingerprint.js';
 import { externalId, isOlder, meetingRow } from './rows.js';
 
@@ -73,7 +73,7 @@ export function createListing(userId: string | null, window: Window, seenAt: str
 
   async function compare(sql: Sql, events: Read<CalendlyEvent>[]) {
     const ids = events.map(({ value }) => externalId(value.uri));
-    const stored = userId === null ? new Map() : await findMeetings(sql, userId, ids, false);
+    const stored = userId === null ? new Map() : await findMeetings(sql, userId, ids);
     const found: Omit<Findings, 'unlisted'> = {
       active: 0,
       canceled: 0,

@@ -8,7 +8,8 @@ import { markDeleted } from '../database/meetings.js';
 import { dropPending, failPending } from '../database/pending.js';
 import { persistentTransaction } from '../database/retry.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
-import { type Applied, applyReadings, type Reading } from './apply.js';
+import { type Applied, applyReadings } from './apply.js';
+import type { Reading } from './changes.js';
 import { externalId } from './rows.js';
 
 /** What became of one pending event. */

@@ -57,7 +57,7 @@ const DEEPEST = 100;
 export function readDelivery(json: unknown, text: string): Delivery | null {
   if (!isJson(json)) return null;
   const eventType = textOf(json.event)?.slice(0, 200) || 'unknown';
-  if (isDeep(json)) {
+  if (isDeeper(json, DEEPEST)) {
     const problem = `the delivery is nested deeper than ${DEEPEST} levels`;
     const rest = { occurredAt: null, inviteeUri: null, change: null };
     return { eventId: hashOf(eventType, text), eventType, body: text, text, problem, ...rest };
@@ -127,15 +127,11 @@ function hashOf(kind: string, content: string): string {
   return `${kind}|sha256:${createHash('sha256').update(content).digest('hex')}`;
 }
 
-/** Level by level, so that no depth overflows our own stack. */
-function isDeep(json: Json): boolean {
-  let level: unknown[] = [json];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > DEEPEST) return true;
-    level = level.flatMap((value) =>
-      typeof value === 'object' && value !== null ? Object.values(value) : [],
-    );
-  }
+/** True when there are more levels below this one than that; looks no deeper, so that no depth overflows our own stack. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const inner of Object.values(value)) if (isDeeper(inner, levels - 1)) return true;
   return false;
 }
 

@@ -1,5 +1,4 @@
 /** What a receiver says of itself while it runs, and the lines that operators look for. Shapes and wording; prints nothing. */
-import { readEvent } from '../calendly/schemas.js';
 import type { Outcome } from './process.js';
 
 /** Why a request was refused before anything of it was believed. */
@@ -48,7 +47,8 @@ export function logLines(event: ReceiverEvent): LogLine[] {
     return [good(`✅ Webhook kept for a host who is not connected here: ${eventType} ${change.meetingUri}`)];
   const lines = [good(`${WORDS[change.kind]}: ${change.meetingUri}`)];
   const made = applied.some(({ outcome }) => outcome === 'new' || outcome === 'recorded_canceled');
-  const title = readEvent(change.event)?.value.name ?? change.meetingUri;
+  const name = change.event?.name;
+  const title = typeof name === 'string' ? name : change.meetingUri;
   if (made) lines.push(good(`✅ Meeting created from webhook: ${title}`));
   return lines;
 }

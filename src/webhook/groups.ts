@@ -1,7 +1,8 @@
 /**
- * Group commit: work that arrives while a transaction is under way shares the next one. Nothing waits for company: the first one
- * goes at once, and so does a second group when the first one takes long. Each caller hears of its own piece when the group that
- * holds it is done. Knows nothing of what the work is.
+ * Group commit: work that arrives while a transaction is under way shares the next one. A piece that comes alone goes at once.
+ * Where several came together last time, the first one waits a moment for the others: their senders have just been answered, and
+ * half groups cost twice as many transactions. A second group begins beside one that takes long. Each caller hears of its own
+ * piece when the group that holds it is done. Knows nothing of what the work is.
  */
 
 export interface GroupOptions<T, R> {
@@ -11,7 +12,9 @@ export interface GroupOptions<T, R> {
   most: number;
   /** Groups under way at once. */
   atOnce: number;
-  /** How long pieces wait for the group under way before another begins beside it, in ms. */
+  /** How long the first piece of a group waits for as many as came together last time, in ms. */
+  gatherMs: number;
+  /** How long a group may take before another begins beside it, in ms. */
   patienceMs: number;
 }
 
@@ -29,57 +32,86 @@ interface Waiting<T, R> {
   reject(reason: unknown): void;
 }
 
-export function createGroups<T, R>({ run, most, atOnce, patienceMs }: GroupOptions<T, R>): Groups<T, R> {
+export function createGroups<T, R>(options: GroupOptions<T, R>): Groups<T, R> {
+  const { run, most, atOnce, gatherMs, patienceMs } = options;
   let waiting: Waiting<T, R>[] = [];
   let inHand = 0;
   let running = 0;
-  let starting = false;
-  let impatience: NodeJS.Timeout | null = null;
+  /** Groups under way that are not known to take long. */
+  let brisk = 0;
+  /** How many were in hand when a group was last done. */
+  let expected = 1;
+  let next: { soon: boolean; cancel(): void } | null = null;
   let idlers: (() => void)[] = [];
 
-  // Not within the event itself: what the same turn of the loop still brings belongs to the same group.
-  const start = () => {
-    if (starting || waiting.length === 0) return;
-    if (running > 0) return becomeImpatient();
-    starting = true;
-    setImmediate(begin);
-  };
+  /** Sees to it that what waits begins; a brisk group's end is waited for. */
+  function start(): void {
+    if (waiting.length === 0 || running >= atOnce || brisk > 0 || next?.soon) return;
+    if (waiting.length < Math.min(expected, most)) {
+      next ??= inMs(gatherMs);
+      return;
+    }
+    next?.cancel();
+    next = soon();
+  }
 
-  function becomeImpatient(): void {
-    if (running >= atOnce) return;
-    impatience ??= setTimeout(() => {
-      impatience = null;
-      if (waiting.length > 0 && running < atOnce) begin();
-    }, patienceMs);
+  /** Not within the event itself: what the same turn of the loop still brings belongs to the same group. */
+  function soon() {
+    const immediate = setImmediate(begin);
+    return { soon: true, cancel: () => clearImmediate(immediate) };
+  }
+
+  function inMs(ms: number) {
+    const timer = setTimeout(begin, ms);
+    return { soon: false, cancel: () => clearTimeout(timer) };
   }
 
   function begin(): void {
-    starting = false;
+    next = null;
     const group = waiting.slice(0, most);
     waiting = waiting.slice(most);
-    running++;
-    if (impatience) clearTimeout(impatience);
-    impatience = null;
     void work(group);
     start();
   }
 
   async function work(group: Waiting<T, R>[]): Promise<void> {
-    inHand += group.length;
+    const release = occupy(group.length);
     try {
       const results = await run(group.map(({ piece }) => piece));
       for (const [index, { resolve }] of group.entries()) resolve(results[index] as R);
     } catch (thrown) {
       for (const { reject } of group) reject(thrown);
     } finally {
-      running--;
-      inHand -= group.length;
+      release();
+      expected = group.length + waiting.length;
       start();
       if (running === 0 && waiting.length === 0) {
         for (const resolve of idlers) resolve();
         idlers = [];
       }
     }
+  }
+
+  /** Counts a group as under way, and as brisk for as long as that is believed. */
+  function occupy(size: number): () => void {
+    inHand += size;
+    running++;
+    brisk++;
+    let isBrisk = true;
+    const calm = () => {
+      if (isBrisk) brisk--;
+      isBrisk = false;
+    };
+    const timer = setTimeout(() => {
+      calm();
+      start();
+    }, patienceMs);
+    return () => {
+      clearTimeout(timer);
+      calm();
+      running--;
+      inHand -= size;
+    };
   }
 
   return {

@@ -23,6 +23,7 @@ const GROUP = 64;
 /** Further transactions beside one that takes long, because it waits for a lock or for a slow disk. */
 const AT_ONCE = 3;
 const PATIENCE_MS = 20;
+const GATHER_MS = 4;
 /** Tries of one transaction that lost a deadlock or its connection. */
 const TRIES = 3;
 
@@ -30,6 +31,7 @@ export function createIntake(database: Database): Intake {
   const groups = createGroups<Delivery, Result>({
     most: GROUP,
     atOnce: database.kind === 'embedded' ? 1 : AT_ONCE,
+    gatherMs: GATHER_MS,
     patienceMs: PATIENCE_MS,
     run: (group) => commit(database, group),
   });

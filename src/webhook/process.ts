@@ -6,7 +6,8 @@ import { findUsersByUris } from '../database/accounts.js';
 import type { Sql } from '../database/connection.js';
 import { findOwners } from '../database/meetings.js';
 import { insertEvents, type LedgerEntry, type Settlement, settleEvents } from '../database/webhook-ledger.js';
-import { type Applied, applyReadings, type Reading } from '../sync/apply.js';
+import { type Applied, applyReadings } from '../sync/apply.js';
+import type { Reading } from '../sync/changes.js';
 import { externalId } from '../sync/rows.js';
 import type { Change, Delivery } from './delivery.js';
 
