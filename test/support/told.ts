@@ -1,0 +1,35 @@
+/** What deliveries alone can say, compared with the sandbox. */
+import type postgres from 'postgres';
+import { expect } from 'vitest';
+import type { Sandbox } from '../../src/sandbox/sandbox.js';
+import type { Loose } from './webhooks.js';
+
+/** Columns that a delivery does not carry: the calendar's event and the buffered times. */
+const bare = (raw: Loose | null) => {
+  const { calendar_event: _calendar, event_memberships: hosts, ...rest } = raw ?? {};
+  const named = (hosts ?? []).map(({ user, user_name, user_email }: Loose) => ({
+    user,
+    user_name,
+    user_email,
+  }));
+  return { ...rest, event_memberships: named };
+};
+
+/** Asserts that all that deliveries carry is in the rows. */
+export async function expectTold(sql: postgres.Sql, sandbox: Sandbox): Promise<void> {
+  const rows =
+    await sql`select calendly_uri as uri, status, invitees_total as total, invitees_active as active, raw from meetings`;
+  const truth = sandbox.control.state();
+  expect(rows.map(({ uri }) => uri).sort()).toEqual(truth.map(({ event: { uri } }) => uri).sort());
+  for (const { event: real, invitees } of truth) {
+    const { raw, ...row } = rows.find(({ uri }) => uri === real.uri) ?? {};
+    const { total, active } = real.invitees_counter;
+    expect(bare(raw)).toEqual(bare(real));
+    expect(row).toEqual({ uri: real.uri, status: real.status, total, active });
+    const guests = await sql`
+      select i.raw from meeting_invitees i join meetings m on m.id = i.meeting_id
+      where m.calendly_uri = ${real.uri} order by i.calendly_uri`;
+    const sorted = [...invitees].sort((a, b) => (a.uri < b.uri ? -1 : 1));
+    expect(guests.map((guest) => guest.raw)).toEqual(sorted);
+  }
+}
