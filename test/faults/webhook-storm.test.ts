@@ -47,7 +47,7 @@ test(`${DELIVERIES} deliveries of ${BOOKINGS} bookings, polls, kills and crashes
   let seen = 0;
   for (let phase = 1; phase <= PHASES; phase++) {
     await liveOn(sandbox, random, BOOKINGS / PHASES);
-    const bodies = told();
+    const bodies = await told();
     const news = bodies.slice(seen);
     seen = bodies.length;
     const copies = Math.ceil(DELIVERIES / PHASES / news.length);
@@ -70,7 +70,8 @@ test(`${DELIVERIES} deliveries of ${BOOKINGS} bookings, polls, kills and crashes
   await expectTold(sql, sandbox);
   const [ledger] =
     await sql`select count(*)::int as n, count(processed_at)::int as done from calendly_webhook_events`;
-  expect(ledger).toEqual({ n: told().length, done: told().length });
+  const { length } = await told();
+  expect(ledger).toEqual({ n: length, done: length });
   expect(polls.complete).toBeGreaterThan(0);
   expect((await calendlySync(['sync'], settings)).code).toBe(0);
   await expectTruth(sql, sandbox);
@@ -98,7 +99,16 @@ async function liveOn({ control }: Sandbox, random: () => number, bookings: numb
 
 /** Subscribes with an address that takes everything; answers the bodies sent so far. */
 async function listening(sandbox: Sandbox) {
-  const sink = createServer((request, response) => request.resume().on('end', () => response.end()));
+  // A set: the sandbox, too, sends again what was answered late.
+  const bodies = new Set<string>();
+  const sink = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      bodies.add(Buffer.concat(chunks).toString());
+      response.end();
+    });
+  });
   await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void sink.close());
   const made = await ask(sandbox, '/webhook_subscriptions', {
@@ -113,7 +123,10 @@ async function listening(sandbox: Sandbox) {
     }),
   });
   expect(made.status).toBe(201);
-  return () => sandbox.control.deliveries().map(({ body }) => body);
+  return async () => {
+    await sandbox.deliveriesSettled();
+    return [...bodies];
+  };
 }
 
 /** The built receiver, started again whenever it ends. */
