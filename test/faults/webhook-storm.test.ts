@@ -67,7 +67,7 @@ test(`${DELIVERIES} deliveries of ${BOOKINGS} bookings, polls, kills and crashes
 
   const sql = postgres(server.url, { max: 1, onnotice: () => {} });
   onTestFinished(() => sql.end());
-  await expectTold(sql, sandbox);
+  await expectTold(sql, sandbox.control.state());
   const [ledger] =
     await sql`select count(*)::int as n, count(processed_at)::int as done from calendly_webhook_events`;
   const { length } = await told();

@@ -16,10 +16,12 @@ const bare = (raw: Loose | null) => {
 };
 
 /** Asserts that all that deliveries carry is in the rows. */
-export async function expectTold(sql: postgres.Sql, sandbox: Sandbox): Promise<void> {
+export async function expectTold(
+  sql: postgres.Sql,
+  truth: ReturnType<Sandbox['control']['state']>,
+): Promise<void> {
   const rows =
     await sql`select calendly_uri as uri, status, invitees_total as total, invitees_active as active, raw from meetings`;
-  const truth = sandbox.control.state();
   expect(rows.map(({ uri }) => uri).sort()).toEqual(truth.map(({ event: { uri } }) => uri).sort());
   for (const { event: real, invitees } of truth) {
     const { raw, ...row } = rows.find(({ uri }) => uri === real.uri) ?? {};
