@@ -12,6 +12,8 @@ import { freePort } from '../support/free-port.js';
 import { booking, HOST, KEY } from '../support/webhooks.js';
 
 const PATH = '/api/calendly/webhook';
+/** Deliveries that come one at a time, after the others. */
+const ALONE = 500;
 const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
 
 export interface WebhookFigures {
@@ -20,6 +22,9 @@ export interface WebhookFigures {
   p50_ms: number;
   p99_ms: number;
   worst_ms: number;
+  /** From POST to commit and answer for deliveries that come one at a time. */
+  alone_p50_ms: number;
+  alone_p99_ms: number;
   /** Resident memory of the receiver after a tenth of the deliveries, and at the end. */
   memory_early_mb: number;
   memory_end_mb: number;
@@ -65,14 +70,23 @@ export async function benchWebhooks(
       }),
     );
     const seconds = (performance.now() - started) / 1_000;
-    ms.sort((a, b) => a - b);
-    const at = (share: number) => round(ms[Math.min(ms.length - 1, Math.floor(ms.length * share))] ?? 0);
+    const alone: number[] = [];
+    const connection = await connect(port);
+    while (alone.length < ALONE) {
+      const request = requestText(next++);
+      const sent = performance.now();
+      await connection.send(request);
+      alone.push(performance.now() - sent);
+    }
+    connection.end();
     return {
       deliveries,
       per_second: Math.round(deliveries / seconds),
-      p50_ms: at(0.5),
-      p99_ms: at(0.99),
-      worst_ms: at(1),
+      p50_ms: percentile(ms, 0.5),
+      p99_ms: percentile(ms, 0.99),
+      worst_ms: percentile(ms, 1),
+      alone_p50_ms: percentile(alone, 0.5),
+      alone_p99_ms: percentile(alone, 0.99),
       memory_early_mb: early,
       memory_end_mb: residentMb(child.pid ?? 0),
       not_2xx: bad,
@@ -143,8 +157,9 @@ function residentMb(pid: number): number {
   return Math.round((pages * 4_096) / 1_048_576);
 }
 
-function round(ms: number): number {
-  return Math.round(ms * 10) / 10;
+function percentile(ms: number[], share: number): number {
+  const sorted = [...ms].sort((a, b) => a - b);
+  return Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0) * 10) / 10;
 }
 
 if (process.argv[1] === import.meta.filename) {
