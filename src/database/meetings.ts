@@ -90,6 +90,31 @@ export async function lockMeetings(sql: Sql, userId: string, externalIds: string
   return rows.map((row) => row.external_id);
 }
 
+/**
+ * The same for meetings of Calendly users, before it is known who they are here: it travels with the statement that asks.
+ * @returns the external ids that are stored, by user
+ */
+export async function lockMeetingsOfHosts(
+  sql: Sql,
+  wanted: { host: string; externalId: string }[],
+): Promise<Map<string, string[]>> {
+  const rows = await sql<{ user_id: string; external_ids: string[] }[]>`
+    select locked.user_id::text as user_id, array_agg(locked.external_id) as external_ids
+    from (
+      select a.user_id, wanted.id
+      from unnest(${wanted.map(({ host }) => host)}::text[], ${wanted.map(({ externalId }) => externalId)}::text[]) as wanted (host, id)
+      join calendly_accounts a on a.calendly_uri = wanted.host
+      order by a.user_id, wanted.id
+      offset 0
+    ) as wanted
+    cross join lateral (
+      ${sql.unsafe(OF_CALENDLY)} and user_id = wanted.user_id and external_id = wanted.id
+      for update
+    ) as locked
+    group by 1`;
+  return new Map(rows.map((row) => [row.user_id, row.external_ids]));
+}
+
 /** The stored meetings among these external ids, as they are now. */
 export async function findMeetings(
   sql: Sql,

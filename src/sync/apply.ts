@@ -27,13 +27,26 @@ export interface Applied {
 /** Insert races are settled by looking again; more rounds than this mean that something refuses the row silently. */
 const MOST_ROUNDS = 3;
 
-/** Writes readings of one user's meetings, each meeting at most once in the list. Answers in the order given. */
-export async function applyReadings(sql: Sql, userId: string, readings: Reading[]): Promise<Applied[]> {
+/**
+ * Writes readings of one user's meetings, each meeting at most once in the list. Answers in the order given.
+ * @param locked external ids of those that are stored, where the caller has locked them already; others may be among them
+ */
+export async function applyReadings(
+  sql: Sql,
+  userId: string,
+  readings: Reading[],
+  locked?: string[],
+): Promise<Applied[]> {
   const applied = new Map<string, Applied>();
   let open = readings;
   for (let round = 1; open.length > 0; round++) {
     if (round > MOST_ROUNDS) throw noRow(open);
-    const stored = await lockStored(sql, userId, open);
+    const wanted = new Set(open.map(({ uri }) => externalId(uri)));
+    const ids =
+      round === 1 && locked
+        ? locked.filter((id) => wanted.has(id))
+        : await lockMeetings(sql, userId, [...wanted]);
+    const stored = await readStored(sql, userId, ids);
     const missed = await write(sql, userId, open, stored, applied);
     open = open.filter(({ uri }) => missed.has(uri));
   }
@@ -41,15 +54,10 @@ export async function applyReadings(sql: Sql, userId: string, readings: Reading[
 }
 
 /**
- * Locks what is stored of these meetings, and reads it. Not in one statement: each sees what was committed before it began, so
+ * Reads what is stored of locked meetings. Not in the statement that locks them: each sees what was committed before it began, so
  * that only one after that which waited for the locks sees what the transaction wrote that had held them.
  */
-async function lockStored(sql: Sql, userId: string, readings: Reading[]): Promise<Map<string, Stored>> {
-  const ids = await lockMeetings(
-    sql,
-    userId,
-    readings.map(({ uri }) => externalId(uri)),
-  );
+async function readStored(sql: Sql, userId: string, ids: string[]): Promise<Map<string, Stored>> {
   if (ids.length === 0) return new Map();
   const [, meetings, invitees] = await Promise.all([
     preferIndexes(sql),

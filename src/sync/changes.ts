@@ -66,9 +66,19 @@ export interface Change {
   mark: ReadMark | null;
 }
 
+const foreseen = new WeakMap<Reading, Change>();
+
+/** Works out what a reading changes where nothing is stored, before it is known whether that is so: while the database is busy. */
+export function foresee(reading: Reading): void {
+  const change = changesOf(null, reading);
+  if (change) foreseen.set(reading, change);
+}
+
 /** What a reading changes in what is stored; null when it tells of no event and none is stored. */
 export function changesOf(stored: Stored | null, reading: Reading): Change | null {
   if (stored === null && reading.event === null) return null;
+  const ready = stored === null ? foreseen.get(reading) : undefined;
+  if (ready) return ready;
   const known = stored?.meeting ?? null;
   const { row, outcome } = known ? changeOf(known, reading) : newRow(reading.event as Json);
   const contested = known?.written_at != null && known.written_at > reading.inviteesSeenAt;

@@ -4,10 +4,10 @@
  */
 import { findUsersByUris } from '../database/accounts.js';
 import type { Sql } from '../database/connection.js';
-import { findOwners } from '../database/meetings.js';
+import { findOwners, lockMeetingsOfHosts } from '../database/meetings.js';
 import { insertEvents, type LedgerEntry, type Settlement, settleEvents } from '../database/webhook-ledger.js';
 import { type Applied, applyReadings } from '../sync/apply.js';
-import type { Reading } from '../sync/changes.js';
+import { foresee, type Reading } from '../sync/changes.js';
 import { externalId } from '../sync/rows.js';
 import type { Change, Delivery } from './delivery.js';
 
@@ -31,21 +31,24 @@ export interface Outcome {
 export async function takeIn(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
   const first = new Map(deliveries.map((delivery) => [delivery.eventId, delivery]).reverse() as Entries);
   const entries = [...first.values()].map((delivery) => ledgerEntry(delivery));
-  const hosts = [...new Set(entries.flatMap((entry) => entry.hosts))];
-  const [added, users] = await Promise.all([insertEvents(sql, entries), findUsersByUris(sql, hosts)]);
+  const [added, known] = await Promise.all([
+    insertEvents(sql, entries),
+    lookUp(sql, [...first.values()]),
+    // While the database is busy with those.
+    foreseeAll(first.values()),
+  ]);
   const fresh = [...first.values()].filter(({ eventId }) => added.has(eventId));
-  const outcomes = await applyDeliveries(sql, fresh, users);
-  const known = new Map(outcomes.map((outcome) => [outcome.delivery, outcome]));
+  const outcomes = await applyDeliveries(sql, fresh, known);
+  const settled = new Map(outcomes.map((outcome) => [outcome.delivery, outcome]));
   await settleEvents(sql, outcomes.filter(isUnforeseen).map(settlementOf));
   return deliveries.map(
-    (delivery) => known.get(delivery) ?? { status: 'duplicate', delivery, applied: [], error: null },
+    (delivery) => settled.get(delivery) ?? { status: 'duplicate', delivery, applied: [], error: null },
   );
 }
 
 /** Applies kept deliveries again, and notes what became of them. */
 export async function applyAgain(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
-  const hosts = [...new Set(deliveries.flatMap(({ change }) => change?.hosts ?? []))];
-  const outcomes = await applyDeliveries(sql, deliveries, await findUsersByUris(sql, hosts));
+  const outcomes = await applyDeliveries(sql, deliveries, await lookUp(sql, deliveries));
   await settleEvents(
     sql,
     outcomes.filter(({ status }) => status !== 'unclaimed').map((outcome) => settlementOf(outcome)),
@@ -69,6 +72,28 @@ export async function keepUnapplied(
 }
 
 type Entries = [string, Delivery][];
+
+/** What the database knows of deliveries' hosts and meetings. */
+interface Known {
+  /** Users by their Calendly URI. */
+  users: ReadonlyMap<string, string>;
+  /** External ids of the meetings that are stored, and now locked, by user. */
+  locked: ReadonlyMap<string, string[]>;
+}
+
+async function lookUp(sql: Sql, deliveries: Delivery[]): Promise<Known> {
+  const wanted = deliveries.flatMap(({ change }) =>
+    change ? change.hosts.map((host) => ({ host, externalId: externalId(change.meetingUri) })) : [],
+  );
+  if (wanted.length === 0) return { users: new Map(), locked: new Map() };
+  const hosts = [...new Set(wanted.map(({ host }) => host))];
+  const [users, locked] = await Promise.all([findUsersByUris(sql, hosts), lockMeetingsOfHosts(sql, wanted)]);
+  return { users, locked };
+}
+
+async function foreseeAll(deliveries: Iterable<Delivery>): Promise<void> {
+  for (const { change } of deliveries) if (change) foresee(readingOf(change));
+}
 
 function ledgerEntry({
   eventId,
@@ -95,7 +120,7 @@ function ledgerEntry({
 async function applyDeliveries(
   sql: Sql,
   deliveries: Delivery[],
-  users: ReadonlyMap<string, string>,
+  { users, locked }: Known,
 ): Promise<Outcome[]> {
   const hostless = deliveries.flatMap(({ change }) =>
     change?.hosts.length === 0 ? externalId(change.meetingUri) : [],
@@ -111,7 +136,11 @@ async function applyDeliveries(
   }
   // In the order of ids, and sent one behind the other without waiting: each user's statements are their own.
   const ids = [...perUser.keys()].sort();
-  await settled(ids.map((userId) => applyForUser(sql, userId, perUser.get(userId) ?? [], outcomes)));
+  await settled(
+    ids.map((userId) =>
+      applyForUser(sql, { userId, locked: locked.get(userId) ?? [] }, perUser.get(userId) ?? [], outcomes),
+    ),
+  );
   return deliveries.flatMap((delivery) => outcomes.get(delivery) ?? []);
 }
 
@@ -136,11 +165,13 @@ function userIdsOf(
 /** One user's deliveries: each meeting once in a round, and again in the next for a second delivery of it. */
 async function applyForUser(
   sql: Sql,
-  userId: string,
+  { userId, locked }: { userId: string; locked: string[] },
   deliveries: Delivery[],
   outcomes: ReadonlyMap<Delivery, Outcome>,
 ): Promise<void> {
   let open = deliveries;
+  // What was locked by its host leaves out the meetings of deliveries that name none.
+  let known = deliveries.every(({ change }) => change && change.hosts.length > 0) ? locked : undefined;
   while (open.length > 0) {
     const round = new Map<string, Delivery>();
     for (const delivery of open) {
@@ -148,7 +179,10 @@ async function applyForUser(
       if (!round.has(uri)) round.set(uri, delivery);
     }
     const inRound = [...round.values()];
-    const applied = await applyReadings(sql, userId, inRound.flatMap(readingOf));
+    const inHand = inRound.flatMap(({ change }) => (change ? readingOf(change) : []));
+    const applied = await applyReadings(sql, userId, inHand, known);
+    // The next round finds what this one wrote.
+    known = undefined;
     for (const [index, one] of applied.entries()) {
       const delivery = inRound[index];
       if (delivery) outcomes.get(delivery)?.applied.push(one);
@@ -157,9 +191,13 @@ async function applyForUser(
   }
 }
 
-function readingOf({ change }: Delivery): Reading | [] {
-  if (change === null) return [];
-  return {
+const readings = new WeakMap<Change, Reading>();
+
+/** A change as a reading, the same one each time. */
+function readingOf(change: Change): Reading {
+  const known = readings.get(change);
+  if (known) return known;
+  const reading = {
     uri: change.meetingUri,
     event: change.event,
     invitees: [change.invitee],
@@ -169,6 +207,8 @@ function readingOf({ change }: Delivery): Reading | [] {
     inviteesSeenAt: '',
     delivery: { noShowRemovedAt: change.noShowRemovedAt },
   };
+  readings.set(change, reading);
+  return reading;
 }
 
 /** True where the ledger's row, as it was inserted, does not say what came of it. */
