@@ -5,48 +5,107 @@
 import type { Database, Sql } from './connection.js';
 import { codeOf } from './failures.js';
 
+/** A server as it was opened, and how much is under way on it. */
+interface Opened {
+  database: Database;
+  prepares: boolean;
+  /** A statement that was prepared on it is lost. */
+  lost: boolean;
+  running: number;
+}
+
 /**
  * @param open opens the server, with prepared statements or without
  */
 export function preparingServer(open: (prepare: boolean) => Database): Database {
-  let current = open(true);
-  let prepares = true;
-  const retired: Promise<void>[] = [];
+  const all = new Set<Opened>();
+  const closing: Promise<void>[] = [];
+  let current = opened(true);
 
-  function giveUpPreparing(): void {
-    if (!prepares) return;
-    prepares = false;
-    // What runs on it may end; nothing new begins there.
-    retired.push(current.close());
-    current = open(false);
+  function opened(prepares: boolean): Opened {
+    const server = { database: open(prepares), prepares, lost: false, running: 0 };
+    all.add(server);
+    return server;
+  }
+
+  /** Opens the server anew. What runs on the old one may end; nothing new begins there. */
+  function replace(server: Opened, prepares: boolean): void {
+    if (server === current) current = opened(prepares);
+    closeUnused();
+  }
+
+  function closeUnused(): void {
+    for (const server of all) {
+      if (server === current || server.running > 0) continue;
+      all.delete(server);
+      closing.push(server.database.close());
+    }
+  }
+
+  async function on<T>(server: Opened, work: (database: Database) => Promise<T>): Promise<T> {
+    server.running++;
+    try {
+      return await work(server.database);
+    } finally {
+      server.running--;
+      closeUnused();
+    }
   }
 
   return {
     get kind() {
-      return current.kind;
+      return current.database.kind;
     },
     get label() {
-      return current.label;
+      return current.database.label;
     },
     get schema() {
-      return current.schema;
+      return current.database.schema;
     },
     async transaction(work, options) {
-      const used = current;
-      try {
-        return await used.transaction(work, options);
-      } catch (thrown) {
-        // Its transaction was rolled back, so that it can be done again.
-        if (!isLostStatement(thrown) || (used === current && !prepares)) throw thrown;
-        giveUpPreparing();
-        return current.transaction(work, options);
+      for (let attempt = 1; ; attempt++) {
+        const server = current;
+        let lost = false;
+        const probed = async (sql: Sql) => {
+          // Where it waited for a connection, another transaction may have been the first to see it.
+          lost = server.lost || !(await isKept(sql));
+          server.lost ||= lost;
+          if (lost) throw new Error('the server keeps no prepared statements');
+          return work(sql);
+        };
+        try {
+          return await on(server, (database) =>
+            database.transaction(server.prepares ? probed : work, options),
+          );
+        } catch (thrown) {
+          // Its transaction was rolled back, so that it can be done again.
+          if (!server.prepares) throw thrown;
+          if (lost || isLostStatement(thrown)) replace(server, false);
+          else if (attempt === 1 && isOutdatedStatement(thrown)) replace(server, true);
+          else throw thrown;
+        }
       }
     },
-    statement: (text, options) => current.statement(text, options),
+    statement: (text, options) => on(current, (database) => database.statement(text, options)),
     async close() {
-      await Promise.all([current.close(), ...retired]);
+      await Promise.all([...[...all].map(({ database }) => database.close()), ...closing]);
     },
   };
+}
+
+/**
+ * Whether this transaction's backend knows what its connection has prepared, asked before anything depends on it: postgres.js tries a
+ * lost statement again by itself, in the transaction that the loss has aborted. Of a COMMIT, which it prepares like any other,
+ * Postgres then makes a rollback that reports no error, and among statements sent in a row it loses count of the answers.
+ */
+async function isKept(sql: Sql): Promise<boolean> {
+  try {
+    await sql`select`;
+    return true;
+  } catch (thrown) {
+    if (isLostStatement(thrown)) return false;
+    throw thrown;
+  }
 }
 
 /**
@@ -59,6 +118,24 @@ export function preferIndexes(sql: Sql): Promise<unknown> {
 
 /** The server does not know a statement that we prepared (26000), or knows it already (42P05). */
 function isLostStatement(thrown: unknown): boolean {
-  const code = codeOf((thrown as { cause?: unknown } | null)?.cause ?? thrown);
-  return code === '26000' || code === '42P05';
+  return ['26000', '42P05'].includes(stateOf(thrown));
+}
+
+/**
+ * A statement was prepared before somebody changed the type of a column that it reads. postgres.js tries it again by itself, in vain,
+ * and until that has failed, all that is heard is that the next statement found the transaction aborted (25P02).
+ */
+function isOutdatedStatement(thrown: unknown): boolean {
+  const { routine } = rootOf(thrown) as { routine?: unknown };
+  return stateOf(thrown) === '25P02' || (stateOf(thrown) === '0A000' && routine === 'RevalidateCachedQuery');
+}
+
+function stateOf(thrown: unknown): string {
+  return codeOf(rootOf(thrown)) ?? '';
+}
+
+/** The driver's own error. */
+function rootOf(thrown: unknown): object {
+  const { cause } = (thrown ?? {}) as { cause?: unknown };
+  return Object(cause ?? thrown);
 }
