@@ -18,7 +18,7 @@ const LOOK_TIMEOUT_MS = 5_000;
 export function watchFor(context: Context, database: Database, offline: boolean): Promise<WebhookWatch> {
   const { calendlyToken: token, webhookSigningKeys: signingKeys } = context.config;
   const client = offline || token === null ? null : clientFor(context, token, LOOK_TIMEOUT_MS);
-  return watchWebhooks({ database, client, signingKeys });
+  return watchWebhooks({ database, client, token, signingKeys });
 }
 
 /**

@@ -140,6 +140,6 @@ function isOverdue(listing: Date | null, now: Date): boolean {
 }
 
 /** As a shell takes it for one word. */
-function quoted(word: string): string {
-  return /^[\w@.+:-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+export function quoted(word: string): string {
+  return /^[\w@.+:/-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -5,7 +5,9 @@
 import type { CalendlyClient } from '../calendly/client.js';
 import { keyFingerprint } from '../calendly/signature.js';
 import { canonicalTimestamp } from '../calendly/timestamps.js';
+import type { Subscription } from '../calendly/webhook-subscriptions.js';
 import { countOf } from '../counting.js';
+import { findAccountByToken } from '../database/accounts.js';
 import type { Database } from '../database/connection.js';
 import { requireSchema } from '../database/schema.js';
 import {
@@ -15,14 +17,17 @@ import {
 } from '../database/webhook-accounts.js';
 import { countWaiting } from '../database/webhook-ledger.js';
 import { readRejections } from '../database/webhook-rejections.js';
-import { toCalendlySyncError } from '../errors.js';
-import type { Problem } from '../health/status.js';
+import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
+import { type Problem, quoted } from '../health/status.js';
+import { fingerprintOf } from '../sync/identity.js';
 import { type ListedSubscription, listSubscriptions } from './subscriptions.js';
 
 export interface WatchOptions {
   database: Database;
   /** Null asks the database only. */
   client: CalendlyClient | null;
+  /** The client's token: what it may see depends on whose it is. */
+  token: string | null;
   signingKeys: readonly string[];
 }
 
@@ -36,12 +41,13 @@ const RENEW = 'calendly-sync webhook subscribe --url';
 
 /** Looks at everything that webhooks leave behind. Without migration 022 there is nothing to see. */
 export async function watchWebhooks(options: WatchOptions): Promise<WebhookWatch> {
-  const { database, client } = options;
+  const { database, client, token } = options;
   const seen = await database.transaction(
     async (sql) => {
       if (!(await requireSchema(sql)).optimization) return null;
       return {
         accounts: await readWebhookAccounts(sql),
+        own: token === null ? null : await findAccountByToken(sql, fingerprintOf(token)),
         waiting: await countWaiting(sql),
         rejections: await readRejections(sql, 24),
       };
@@ -65,8 +71,10 @@ export async function watchWebhooks(options: WatchOptions): Promise<WebhookWatch
   let subscriptions: ListedSubscription[] = [];
   if (client) {
     try {
-      subscriptions = await listSubscriptions({ database, client, accountId: first.accountId });
-      problems.push(...subscribed.flatMap((account) => stateProblems(account, subscriptions)));
+      const accountId = seen.own?.id ?? first.accountId;
+      subscriptions = await listSubscriptions({ database, client, accountId });
+      for (const account of subscribed)
+        problems.push(...(await stateProblems(account, subscriptions, client)));
     } catch (thrown) {
       const { message, hint } = toCalendlySyncError(thrown);
       problems.push({
@@ -100,21 +108,28 @@ function keyProblems(
   keys: readonly string[],
 ): Problem[] {
   if (made === null || keys.some((key) => keyFingerprint(key) === made)) return [];
-  const what =
+  const subscription = `the webhook subscription of ${email ?? 'this account'}`;
+  const message =
     keys.length === 0
-      ? 'CALENDLY_WEBHOOK_SIGNING_KEY is not set here'
-      : 'CALENDLY_WEBHOOK_SIGNING_KEY is another key';
+      ? `CALENDLY_WEBHOOK_SIGNING_KEY is not set here, and ${subscription} was made with a key`
+      : `CALENDLY_WEBHOOK_SIGNING_KEY is another key than the one that ${subscription} was made with`;
   return [
     {
       code: 'webhook_key_differs',
-      message: `${what} than the one that the webhook subscription of ${email ?? 'this account'} was made with`,
-      hint: `Set the key that was shown then, or make a new subscription: ${RENEW} ${url ?? 'U'}`,
+      message,
+      hint: `Set the key that was shown then, or make a new subscription: ${RENEW} ${url === null ? 'U' : quoted(url)}`,
     },
   ];
 }
 
-function stateProblems({ subscriptionUri, url }: WebhookAccount, all: ListedSubscription[]): Problem[] {
-  const one = all.find(({ uri }) => uri === subscriptionUri);
+async function stateProblems(
+  { subscriptionUri, url }: WebhookAccount,
+  listed: ListedSubscription[],
+  client: CalendlyClient,
+): Promise<Problem[]> {
+  if (subscriptionUri === null) return [];
+  const one = listed.find(({ uri }) => uri === subscriptionUri) ?? (await unlisted(subscriptionUri, client));
+  if (one === 'not ours to see') return [];
   if (one?.state !== 'active') {
     return [
       {
@@ -131,9 +146,28 @@ function stateProblems({ subscriptionUri, url }: WebhookAccount, all: ListedSubs
     {
       code: 'webhook_retrying',
       message: `deliveries to ${url} fail since ${one.retry_started_at}; after a day Calendly disables the subscription`,
-      hint: `curl -i ${url}/test`,
+      hint: lookAt(url),
     },
   ];
+}
+
+/** What a listing does not show: another user's subscription, which only an owner or admin may see, or none at all. */
+async function unlisted(
+  uri: string,
+  client: CalendlyClient,
+): Promise<Subscription | null | 'not ours to see'> {
+  try {
+    return await client.subscriptions.get(uri);
+  } catch (thrown) {
+    if (thrown instanceof CalendlySyncError && thrown.code === 'calendly_forbidden') return 'not ours to see';
+    throw thrown;
+  }
+}
+
+/** How to see whether a receiver answers. */
+function lookAt(url: string | null): string {
+  // What follows a `?` tells subscriptions apart, and is nothing to the receiver.
+  return `curl -i ${quoted(`${(url ?? 'U').replace(/[?#].*/, '')}/test`)}`;
 }
 
 /** Bookings that only the poll brought although a subscription was there. */
@@ -157,7 +191,7 @@ async function silenceProblems(
     {
       code: 'webhook_silent',
       message: `${silence}, although ${countOf(missed, 'booking')} came by poll`,
-      hint: `curl -i ${account.url}/test`,
+      hint: lookAt(account.url),
     },
   ];
 }

@@ -70,6 +70,24 @@ test('subscribe makes a key, serve takes bookings, sync repairs, health and list
   expect((await json('webhook', 'list')).document.subscriptions).toEqual([]);
 }, 120_000);
 
+test('health says that deliveries are retried and how to look at the receiver, and exits with 4', async () => {
+  const { sandbox, settings, json } = await stage();
+  const receiver = `http://127.0.0.1:${await freePort()}`;
+  const made = await json('webhook', 'subscribe', '--url', receiver);
+  settings.CALENDLY_WEBHOOK_SIGNING_KEY = made.document.signing_key;
+  expect((await json('sync')).code).toBe(0);
+  expect((await calendlySync(['health'], settings)).code).toBe(0);
+  sandbox.control.book({ start: '+24h' });
+  await expect.poll(() => sandbox.control.deliveries()[0]?.attempts.length).toBe(1);
+  const { code, stdout } = await calendlySync(['health'], settings);
+  expect(code).toBe(4);
+  const url = `${receiver}/api/calendly/webhook`;
+  const since = '\\S+Z; after a day Calendly disables the subscription';
+  expect(stdout).toMatch(
+    new RegExp(`^✖ deliveries to ${url} fail since ${since} → curl -i ${url}/test$`, 'm'),
+  );
+});
+
 test('a delivery for a host who is not connected is applied by that host’s first sync', async () => {
   const { sql, settings, json } = await stage();
   const sandbox = await testSandbox({ events: 0 });

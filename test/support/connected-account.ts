@@ -1,0 +1,30 @@
+/** A Calendly account of a sandbox that is connected to a user of a database. */
+import type postgres from 'postgres';
+import { onTestFinished } from 'vitest';
+import { createCalendlyClient } from '../../src/calendly/client.js';
+import { openServer } from '../../src/database/connection.js';
+import type { Sandbox } from '../../src/sandbox/sandbox.js';
+import { identify } from '../../src/sync/identity.js';
+import { testDatabase } from './database.js';
+import { testSandbox } from './sandbox.js';
+
+/** Where accounts are connected. */
+interface Stage {
+  url: string;
+  sql: postgres.Sql;
+  sandbox: Sandbox;
+}
+
+/** Connects a host of a new sandbox on a new database, or of those where another one is connected already. */
+export async function connectedAccount(host = 0, beside?: Stage) {
+  const { url, sql, sandbox } = beside ?? {
+    ...(await testDatabase()),
+    sandbox: await testSandbox({ events: 0 }),
+  };
+  const database = openServer(url);
+  onTestFinished(() => database.close());
+  const token = sandbox.hosts[host]?.token ?? '';
+  const client = createCalendlyClient({ baseUrl: sandbox.url, token, retryPauseMs: 5 });
+  const { account } = await identify(database, client, token, [], true);
+  return { url, sql, database, sandbox, token, client, accountId: account?.id ?? '' };
+}
