@@ -25,8 +25,7 @@ export function runSubscribe(
   return withAccount(context, async (subscriber) => {
     const [set] = config.webhookSigningKeys;
     const signingKey = set ?? newSigningKey();
-    const url =
-      new URL(flags.url).pathname === '/' ? flags.url.replace(/\/+$/, '') + WEBHOOK_PATH : flags.url;
+    const url = withPath(flags.url);
     const { subscription, made, replaced } = await subscribe(subscriber, { ...flags, url, signingKey });
     const what = made ? 'Calendly tells' : 'Calendly tells already';
     output.result(`✅ ${what} ${oneLine(url)} of bookings (scope ${flags.scope}).`, 'good');
@@ -40,6 +39,12 @@ export function runSubscribe(
     }
     return { document: { subscription, made, replaced, signing_key: key } };
   });
+}
+
+/** A URL that names only the origin is that of our receiver there; a query stays. */
+function withPath(url: string): string {
+  const given = new URL(url);
+  return given.pathname === '/' ? Object.assign(given, { pathname: WEBHOOK_PATH }).href : url;
 }
 
 /** Shows the subscriptions that the account may see. */

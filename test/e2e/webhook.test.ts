@@ -73,7 +73,9 @@ test('subscribe makes a key, serve takes bookings, sync repairs, health and list
 test('health says that deliveries are retried and how to look at the receiver, and exits with 4', async () => {
   const { sandbox, settings, json } = await stage();
   const receiver = `http://127.0.0.1:${await freePort()}`;
-  const made = await json('webhook', 'subscribe', '--url', receiver);
+  const url = `${receiver}/api/calendly/webhook`;
+  const made = await json('webhook', 'subscribe', '--url', `${receiver}?from=calendly-sync`);
+  expect(made.document.subscription.callback_url).toBe(`${url}?from=calendly-sync`);
   settings.CALENDLY_WEBHOOK_SIGNING_KEY = made.document.signing_key;
   expect((await json('sync')).code).toBe(0);
   expect((await calendlySync(['health'], settings)).code).toBe(0);
@@ -81,10 +83,12 @@ test('health says that deliveries are retried and how to look at the receiver, a
   await expect.poll(() => sandbox.control.deliveries()[0]?.attempts.length).toBe(1);
   const { code, stdout } = await calendlySync(['health'], settings);
   expect(code).toBe(4);
-  const url = `${receiver}/api/calendly/webhook`;
   const since = '\\S+Z; after a day Calendly disables the subscription';
   expect(stdout).toMatch(
-    new RegExp(`^✖ deliveries to ${url} fail since ${since} → curl -i ${url}/test$`, 'm'),
+    new RegExp(
+      `^✖ deliveries to ${url}\\?from=calendly-sync fail since ${since} → curl -i ${url}/test$`,
+      'm',
+    ),
   );
 });
 
