@@ -1,4 +1,4 @@
-// Express: the body must reach the handler as the bytes that were signed, so that this route comes before `express.json()`.
+// Express 4 or 5: the body must reach the handler as the bytes that were signed, so that these routes come before `express.json()`.
 import { createWebhookHandler, loadConfig, openServer, WEBHOOK_PATH } from 'calendly-sync';
 import express from 'express';
 
@@ -8,11 +8,8 @@ const handler = createWebhookHandler({
   signingKeys,
 });
 
-const app = express();
-app.all(
-  [WEBHOOK_PATH, `${WEBHOOK_PATH}/test`],
-  express.raw({ type: () => true, limit: '1mb' }),
-  async (req, res) => {
+async function calendly(req, res, next) {
+  try {
     const url = `${req.protocol}://${req.get('host')}${req.originalUrl}`;
     const body = Buffer.isBuffer(req.body) ? { body: req.body } : {};
     const answer = await handler(new Request(url, { method: req.method, headers: req.headers, ...body }));
@@ -20,7 +17,14 @@ app.all(
       .status(answer.status)
       .set(Object.fromEntries(answer.headers))
       .send(await answer.text());
-  },
-);
+  } catch (error) {
+    // Express 4 does not see what an async function throws.
+    next(error);
+  }
+}
+
+const app = express();
+app.post(WEBHOOK_PATH, express.raw({ type: () => true, limit: '1mb' }), calendly);
+app.get(`${WEBHOOK_PATH}/test`, calendly);
 app.use(express.json());
-app.listen(process.env.PORT ?? 8787);
+app.listen(process.env.PORT ?? 8787, () => console.log('listening'));

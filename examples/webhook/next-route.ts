@@ -1,13 +1,19 @@
-// Next.js: put this at app/api/calendly/webhook/route.ts (and the same at …/webhook/test/route.ts for the test page).
-import { createWebhookHandler, openServer } from 'calendly-sync';
+// Next.js: put this at app/api/calendly/webhook/route.ts, and `export { GET } from '../route'` at …/webhook/test/route.ts for the test page.
+import { createWebhookHandler, loadConfig, openServer, type WebhookHandler } from 'calendly-sync';
 
 // Node's runtime: the handler talks to Postgres over TCP.
 export const runtime = 'nodejs';
+export const dynamic = 'force-dynamic';
 
-const handler = createWebhookHandler({
-  database: openServer(process.env.DATABASE_URL ?? ''),
-  signingKeys: (process.env.CALENDLY_WEBHOOK_SIGNING_KEY ?? '').split(','),
-});
+// Made with the first request: `next build` loads this file too, where there may be no key and no database.
+let handler: WebhookHandler | undefined;
 
-export const POST = (request: Request) => handler(request);
-export const GET = (request: Request) => handler(request);
+function calendly(request: Request): Promise<Response> {
+  handler ??= createWebhookHandler({
+    database: openServer(process.env.DATABASE_URL ?? ''),
+    signingKeys: loadConfig(process.env).webhookSigningKeys,
+  });
+  return handler(request);
+}
+
+export { calendly as GET, calendly as POST };
