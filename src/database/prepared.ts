@@ -11,6 +11,8 @@ interface Opened {
   prepares: boolean;
   /** A statement that was prepared on it is lost. */
   lost: boolean;
+  /** Its connections are backends of their own, with nothing in between that could lose a statement. */
+  direct: boolean;
   running: number;
 }
 
@@ -23,7 +25,7 @@ export function preparingServer(open: (prepare: boolean) => Database): Database 
   let current = opened(true);
 
   function opened(prepares: boolean): Opened {
-    const server = { database: open(prepares), prepares, lost: false, running: 0 };
+    const server = { database: open(prepares), prepares, lost: false, direct: false, running: 0 };
     all.add(server);
     return server;
   }
@@ -68,8 +70,8 @@ export function preparingServer(open: (prepare: boolean) => Database): Database 
         let lost = false;
         const probed = async (sql: Sql) => {
           // Where it waited for a connection, another transaction may have been the first to see it.
-          lost = server.lost || !(await isKept(sql));
-          server.lost ||= lost;
+          if (!server.lost && !server.direct) await probe(sql, server);
+          lost = server.lost;
           if (lost) throw new Error('the server keeps no prepared statements');
           return work(sql);
         };
@@ -96,15 +98,16 @@ export function preparingServer(open: (prepare: boolean) => Database): Database 
 /**
  * Whether this transaction's backend knows what its connection has prepared, asked before anything depends on it: postgres.js tries a
  * lost statement again by itself, in the transaction that the loss has aborted. Of a COMMIT, which it prepares like any other,
- * Postgres then makes a rollback that reports no error, and among statements sent in a row it loses count of the answers.
+ * Postgres then makes a rollback that reports no error, and among statements sent in a row it loses count of the answers. Asked
+ * until a connection turns out to be with its backend itself: a pooler gives its clients process ids of its own.
  */
-async function isKept(sql: Sql): Promise<boolean> {
+async function probe(sql: Sql, server: Opened): Promise<void> {
   try {
-    await sql`select`;
-    return true;
+    const answer = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+    server.direct = answer[0]?.pid === answer.state.pid;
   } catch (thrown) {
-    if (isLostStatement(thrown)) return false;
-    throw thrown;
+    if (!isLostStatement(thrown)) throw thrown;
+    server.lost = true;
   }
 }
 

@@ -115,7 +115,11 @@ describe('with the first statement that a pooler has lost', () => {
   });
 
   test('what waits for a connection and what is under way come to their end, and no connection is left', async () => {
-    const { database, opened, rows, sql } = await notes(2);
+    const { url, sql } = await testDatabase('empty');
+    await sql`create table notes (key text, note text)`;
+    const pooler = await startPooler(url, 3);
+    onTestFinished(() => pooler.stop());
+    const { database, opened } = preparing(pooler.url, 2);
     let proceed: () => void = () => {};
     const proceeding = new Promise<void>((resolve) => {
       proceed = resolve;
@@ -133,24 +137,35 @@ describe('with the first statement that a pooler has lost', () => {
       await find(tx, 'long');
     });
     await starting;
-    // The other connection's session forgets what it has prepared.
+    // The other connection's next transaction meets a backend that knows nothing of this one's statements.
     await database.transaction((tx) => add(tx, 'before'));
-    await database.transaction((tx) => tx.unsafe('deallocate all'));
     const keys = numbered(20);
     await Promise.all(keys.map((key) => database.transaction((tx) => add(tx, key))));
     proceed();
     await long;
-    expect(keysOf(await rows())).toEqual(['before', ...keys, 'long']);
+    const rows = await sql<{ key: string }[]>`select key from notes order by key`;
+    expect(keysOf([...rows])).toEqual(['before', ...keys, 'long']);
     expect(times).toBe(1);
     expect(opened).toEqual([true, false]);
     await database.close();
-    const left = () =>
-      sql`select pid from pg_stat_activity where datname = current_database() and application_name = 'calendly-sync'`;
-    await expect.poll(left).toEqual([]);
+    await expect.poll(pooler.clients).toBe(0);
   });
 });
 
 describe('without a pooler', () => {
+  test('the server is asked once whether it is one, and never again', async () => {
+    const { url } = await testDatabase('empty');
+    const statements: string[] = [];
+    const debug = (_: number, text: string) => void statements.push(text);
+    const database = preparingServer((prepare) => openServer(url, { prepare, max: 1, debug }));
+    onTestFinished(() => database.close());
+    const count = () => statements.filter((text) => text.includes('pg_backend_pid')).length;
+    for (let round = 0; round < 5; round++) {
+      await database.transaction((tx) => tx`select 1`);
+      expect(count()).toBe(1);
+    }
+  });
+
   const refusals: [string, string, (tx: Sql) => Promise<unknown>][] = [
     ['a constraint', '23505', (tx) => tx`insert into one values (1)`],
     ['something that Postgres cannot do', '0A000', (tx) => tx`select 1 from notes group by 1 for update`],

@@ -130,6 +130,8 @@ export async function startPooler(databaseUrl: string, size: number) {
   url.hostname = '127.0.0.1';
   return {
     url: url.href,
+    /** How many clients are connected. */
+    clients: () => clients.size,
     async stop() {
       for (const { socket } of clients.values()) socket.destroy();
       for (const { socket } of backends) socket.destroy();
