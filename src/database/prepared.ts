@@ -112,8 +112,9 @@ async function probe(sql: Sql, server: Opened): Promise<void> {
 }
 
 /**
- * To be sent ahead of statements that find a few rows by their keys. The plan of a prepared statement is kept, and one that was
- * made for empty tables reads them from end to end, for as long as nothing analyzes them. Until the transaction ends.
+ * To be sent ahead of statements that find a few rows by their keys. The plan of a prepared statement is kept, and so is that of a
+ * foreign key's check: one that was made for tables of a page reads them from end to end when they have a thousand, until something
+ * analyzes them. Until the transaction ends.
  */
 export function preferIndexes(sql: Sql): Promise<unknown> {
   return sql`set local enable_seqscan = off`;

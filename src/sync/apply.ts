@@ -29,7 +29,7 @@ const MOST_ROUNDS = 3;
 
 /**
  * Writes readings of one user's meetings, each meeting at most once in the list. Answers in the order given.
- * @param locked external ids of those that are stored, where the caller has locked them already; others may be among them
+ * @param locked external ids of those that are stored, where the caller has locked them already and prefers indexes; others may be among them
  */
 export async function applyReadings(
   sql: Sql,
@@ -43,14 +43,17 @@ export async function applyReadings(
     if (round > MOST_ROUNDS) throw noRow(open);
     const wanted = new Set(open.map(({ uri }) => externalId(uri)));
     const ids =
-      round === 1 && locked
-        ? locked.filter((id) => wanted.has(id))
-        : await lockMeetings(sql, userId, [...wanted]);
+      round === 1 && locked ? locked.filter((id) => wanted.has(id)) : await lock(sql, userId, wanted);
     const stored = await readStored(sql, userId, ids);
     const missed = await write(sql, userId, open, stored, applied);
     open = open.filter(({ uri }) => missed.has(uri));
   }
   return readings.map(({ uri }) => applied.get(uri) ?? nothing(uri, userId));
+}
+
+async function lock(sql: Sql, userId: string, wanted: ReadonlySet<string>): Promise<string[]> {
+  const [, ids] = await Promise.all([preferIndexes(sql), lockMeetings(sql, userId, [...wanted])]);
+  return ids;
 }
 
 /**
@@ -59,8 +62,7 @@ export async function applyReadings(
  */
 async function readStored(sql: Sql, userId: string, ids: string[]): Promise<Map<string, Stored>> {
   if (ids.length === 0) return new Map();
-  const [, meetings, invitees] = await Promise.all([
-    preferIndexes(sql),
+  const [meetings, invitees] = await Promise.all([
     findMeetings(sql, userId, ids),
     findInvitees(sql, userId, ids),
   ]);

@@ -5,6 +5,7 @@
 import { findUsersByUris } from '../database/accounts.js';
 import type { Sql } from '../database/connection.js';
 import { findOwners, lockMeetingsOfHosts } from '../database/meetings.js';
+import { preferIndexes } from '../database/prepared.js';
 import { insertEvents, type LedgerEntry, type Settlement, settleEvents } from '../database/webhook-ledger.js';
 import { type Applied, applyReadings } from '../sync/apply.js';
 import { foresee, type Reading } from '../sync/changes.js';
@@ -31,7 +32,8 @@ export interface Outcome {
 export async function takeIn(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
   const first = new Map(deliveries.map((delivery) => [delivery.eventId, delivery]).reverse() as Entries);
   const entries = [...first.values()].map((delivery) => ledgerEntry(delivery));
-  const [added, known] = await Promise.all([
+  const [, added, known] = await Promise.all([
+    preferIndexes(sql),
     insertEvents(sql, entries),
     lookUp(sql, [...first.values()]),
     // While the database is busy with those.
@@ -48,7 +50,8 @@ export async function takeIn(sql: Sql, deliveries: Delivery[]): Promise<Outcome[
 
 /** Applies kept deliveries again, and notes what became of them. */
 export async function applyAgain(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
-  const outcomes = await applyDeliveries(sql, deliveries, await lookUp(sql, deliveries));
+  const [, known] = await Promise.all([preferIndexes(sql), lookUp(sql, deliveries)]);
+  const outcomes = await applyDeliveries(sql, deliveries, known);
   await settleEvents(
     sql,
     outcomes.filter(({ status }) => status !== 'unclaimed').map((outcome) => settlementOf(outcome)),
