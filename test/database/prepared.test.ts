@@ -3,17 +3,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { openServer, type Sql } from '../../src/database/connection.js';
 import { preparingServer } from '../../src/database/prepared.js';
 import { testDatabase } from '../support/database.js';
-import { findPgbouncer, startPgbouncer } from '../support/pgbouncer.js';
 import { startPooler } from '../support/pooler.js';
+import { poolers } from '../support/poolers.js';
 import { booking, HOST, receiving, URL_OF_RECEIVER } from '../support/webhooks.js';
-
-const pgbouncer = findPgbouncer();
-const poolers = [
-  { name: 'a transaction-mode pooler', start: startPooler },
-  ...(pgbouncer === null
-    ? []
-    : [{ name: 'PgBouncer', start: (url: string, size: number) => startPgbouncer(pgbouncer, url, size) }]),
-];
 
 /** A preparing server, and with what it was opened each time. */
 function preparing(url: string, max: number) {

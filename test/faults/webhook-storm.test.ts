@@ -10,6 +10,7 @@ import type { Sandbox } from '../../src/sandbox/sandbox.js';
 import { freePort } from '../support/free-port.js';
 import { startPostgres } from '../support/postgres-server.js';
 import { calendlySync, start } from '../support/program.js';
+import { randomOf, shuffled } from '../support/random.js';
 import { ask, settingsOf, testSandbox } from '../support/sandbox.js';
 import { expectTold } from '../support/told.js';
 import { expectTruth } from '../support/truth.js';
@@ -178,19 +179,4 @@ async function persist(port: number, body: string): Promise<void> {
     expect(answer === null || answer.status === 503, `answered ${answer?.status}`).toBe(true);
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
-}
-
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return state / 2_147_483_648;
-  };
-}
-
-function shuffled<T>(list: T[], random: () => number): T[] {
-  return list
-    .map((one) => ({ one, key: random() }))
-    .sort((a, b) => a.key - b.key)
-    .map(({ one }) => one);
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
 import { compareEvents, joinEvent, joinInvitee } from '../../src/sync/precedence.js';
 import { testDatabase } from '../support/database.js';
+import { randomOf, shuffled } from '../support/random.js';
 import { ask, testSandbox } from '../support/sandbox.js';
 import { syncing } from '../support/sync.js';
 import { expectTold } from '../support/told.js';
@@ -145,18 +146,6 @@ async function collecting(sandbox: Sandbox) {
   return () => sandbox.control.deliveries().map(({ body }) => JSON.parse(body) as Loose);
 }
 
-function shuffled<T>(list: T[], seed: number): T[] {
-  let state = seed;
-  const random = () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return state / 2_147_483_648;
-  };
-  return list
-    .map((one) => ({ one, key: random() }))
-    .sort((a, b) => a.key - b.key)
-    .map(({ one }) => one);
-}
-
 describe('a busy day', () => {
   for (const seed of [1, 2, 3]) {
     test(`shuffled and doubled (${seed}) ends in the truth without any poll`, async () => {
@@ -165,7 +154,8 @@ describe('a busy day', () => {
       await syncing(sandbox, url)();
       const bodies = await busyDay(sandbox);
       const { post } = receiving(url);
-      for (const body of shuffled([...bodies, ...bodies], seed)) expect((await post(body)).status).toBe(200);
+      for (const body of shuffled([...bodies, ...bodies], randomOf(seed)))
+        expect((await post(body)).status).toBe(200);
       await expectTold(sql, sandbox.control.state());
       const [brought] = await sql`select bool_and(synced_via_webhook) as all from meetings`;
       expect(brought?.all).toBe(true);
@@ -179,7 +169,7 @@ describe('a busy day', () => {
       const sandbox = await testSandbox({ events: 0 });
       const sync = syncing(sandbox, url);
       await sync();
-      const bodies = shuffled(await busyDay(sandbox), seed);
+      const bodies = shuffled(await busyDay(sandbox), randomOf(seed));
       const { post } = receiving(url);
       const polls: Promise<unknown>[] = [];
       for (const [index, body] of bodies.entries()) {
@@ -205,7 +195,8 @@ describe('a busy day whose times have whole seconds only, so that states of one 
       // Marked, unmarked and marked again within one second is what no order could be read from.
       const bodies = toTheSecond(await busyDay(sandbox, { again: false }));
       const { post } = receiving(url);
-      for (const body of shuffled([...bodies, ...bodies], seed)) expect((await post(body)).status).toBe(200);
+      for (const body of shuffled([...bodies, ...bodies], randomOf(seed)))
+        expect((await post(body)).status).toBe(200);
       await expectTold(sql, toTheSecond(sandbox.control.state()));
     });
   }

@@ -9,19 +9,11 @@ import { migrationStatus } from '../../../src/database/migrations/status.js';
 import { requireSchema } from '../../../src/database/schema.js';
 import { testDatabase } from '../../support/database.js';
 import { makeHost } from '../../support/hosts.js';
-import { findPgbouncer, startPgbouncer } from '../../support/pgbouncer.js';
-import { startPooler } from '../../support/pooler.js';
+import { poolers } from '../../support/poolers.js';
 import { temporaryFolder } from '../../support/program.js';
 import { schemaOf } from '../../support/schema.js';
 
 const POOL_SIZE = 4;
-const pgbouncer = findPgbouncer();
-const poolers = [
-  { name: 'a transaction-mode pooler', start: startPooler },
-  ...(pgbouncer === null
-    ? []
-    : [{ name: 'PgBouncer', start: (url: string, size: number) => startPgbouncer(pgbouncer, url, size) }]),
-];
 
 const closing: (() => Promise<unknown>)[] = [];
 afterAll(async () => {

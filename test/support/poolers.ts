@@ -1,0 +1,11 @@
+/** Every pooler in transaction mode that there is here: our own, and PgBouncer where it is installed. */
+import { findPgbouncer, startPgbouncer } from './pgbouncer.js';
+import { startPooler } from './pooler.js';
+
+const pgbouncer = findPgbouncer();
+export const poolers = [
+  { name: 'a transaction-mode pooler', start: startPooler },
+  ...(pgbouncer === null
+    ? []
+    : [{ name: 'PgBouncer', start: (url: string, size: number) => startPgbouncer(pgbouncer, url, size) }]),
+];
