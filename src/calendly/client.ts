@@ -4,8 +4,7 @@
  */
 import { type Clock, systemClock } from '../clock.js';
 import { CalendlySyncError } from '../errors.js';
-import { calendlyFailure, InvalidAnswerError, isAccessLost, isGone, isStalePage } from './failures.js';
-import { createGate } from './gate.js';
+import { calendlyFailure, InvalidAnswerError, isAccessLost, isGone, isStalePage } from './errors.js';
 import { type Attempt, createHttp } from './http.js';
 import {
   type CalendlyEvent,
@@ -18,7 +17,8 @@ import {
   readUser,
   resourceSchema,
 } from './schemas.js';
-import { createSubscriptionsApi, type SubscriptionsApi } from './webhook-subscriptions.js';
+import { createSubscriptionsApi, type SubscriptionsApi } from './subscriptions.js';
+import { createGate } from './throttle.js';
 
 export interface ClientOptions {
   /** Base of the API, no trailing slash. */

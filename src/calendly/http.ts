@@ -13,9 +13,9 @@ import {
   reasonOf,
   ServerTroubleError,
   UnansweredError,
-} from './failures.js';
-import type { Gate } from './gate.js';
+} from './errors.js';
 import { parseJson } from './json.js';
+import type { Gate } from './throttle.js';
 
 export interface HttpOptions {
   /** Base of the API, no trailing slash. Nothing is ever sent to another origin: the token stays home. */

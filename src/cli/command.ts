@@ -5,8 +5,8 @@
 import type { Command, OptionValues } from '@commander-js/extra-typings';
 import { type Config, defaultConfig, loadConfig, secretsOf } from '../config.js';
 import { toCalendlySyncError } from '../errors.js';
-import { createOutput, type Output } from './output.js';
-import type { Terminal } from './terminal.js';
+import { createOutput, type Output } from './terminal/output.js';
+import type { Terminal } from './terminal/terminal.js';
 
 /** Flags of every command. */
 export interface SharedOptions {

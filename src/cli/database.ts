@@ -1,7 +1,7 @@
 /** How a command gets its database: opened with progress and the line that says where it is, closed whatever happens. */
 import type { Database } from '../database/connection.js';
 import type { CommandContext } from './command.js';
-import type { Progress } from './progress.js';
+import type { Progress } from './terminal/progress.js';
 
 export interface WithDatabaseOptions {
   /** False leaves a new embedded database without tables. */
@@ -18,7 +18,7 @@ export async function withDatabase<T>(
   work: (database: Database) => Promise<T>,
   options: WithDatabaseOptions = {},
 ): Promise<T> {
-  const { openDatabase } = await import('../database/open.js');
+  const { openDatabase } = await import('../open-database.js');
   let progress: Promise<Progress> | null = null;
   const stopProgress = async () => (await progress)?.stop();
   const database = await openDatabase(config, {

@@ -3,9 +3,9 @@ import { Command, CommanderError } from '@commander-js/extra-typings';
 import { EXIT } from '../errors.js';
 import { version } from '../version.js';
 import type { Session } from './command.js';
-import { commands } from './commands/index.js';
-import { createOutput } from './output.js';
-import type { Terminal } from './terminal.js';
+import { commands } from './commands.js';
+import { createOutput } from './terminal/output.js';
+import type { Terminal } from './terminal/terminal.js';
 
 /**
  * Runs one command line to its end.

@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
 import { arrayTypes } from './array-types.js';
-import { codeOf, databaseFailure, isConnectionLost } from './failures.js';
+import { codeOf, databaseFailure, isConnectionLost } from './errors.js';
 import { searchPathOf } from './search-path.js';
 
 /** SQL inside one transaction. */

@@ -1,7 +1,7 @@
 /** Transactions that are tried again while the database is away, restarting, or chose them as a deadlock's victim. */
 import pRetry from 'p-retry';
 import type { Database, Sql } from './connection.js';
-import { isTransient } from './failures.js';
+import { isTransient } from './errors.js';
 
 /** Pauses of about 0.2, 0.4, 0.8 … 10 s: a restart of the server is outlived, an outage is not waited for. */
 const RETRIES = 8;

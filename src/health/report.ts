@@ -4,6 +4,7 @@
  */
 import { countOf } from '../counting.js';
 import type { Database } from '../database/connection.js';
+import { requireSchema } from '../database/schema.js';
 import {
   countUnconnected,
   databaseNow,
@@ -11,11 +12,10 @@ import {
   readWebhookEventCounts,
   type UserState,
   type WebhookEventCount,
-} from '../database/health.js';
-import { type MigrationStatus, migrationStatus } from '../database/migrations/status.js';
-import { requireSchema } from '../database/schema.js';
+} from '../database/tables/health-queries.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError } from '../errors.js';
+import { type MigrationStatus, migrationStatus } from '../migrations/status.js';
 import { isRunning, parseIdentity } from '../process-identity.js';
 import { assessUser, type Problem, type UserStatus } from './status.js';
 

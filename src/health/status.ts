@@ -2,7 +2,7 @@
  * Judges one user's state: its status, what is wrong with it, and what to type next. Pure; the clock comes in as a value.
  */
 import { countOf } from '../counting.js';
-import type { LastRun, UserState } from '../database/health.js';
+import type { LastRun, UserState } from '../database/tables/health-queries.js';
 import { formatDuration } from '../duration.js';
 
 /** How a user stands: `error` after a run that failed, `never` before the first complete one, `stale` when that is too long ago. */

@@ -1,12 +1,12 @@
 /** All routes of the sandbox as one fetch-style application: the API as Calendly has it, and the control beside it. */
 import { Hono } from 'hono';
+import { answerProblem, notFound } from './api-error.js';
 import { eventRoutes } from './event-routes.js';
-import { entrance, type GateEnv, guarded, type Manners } from './gate.js';
+import { entrance, type GateEnv, guarded, type Manners } from './middleware.js';
 import { oauthRoutes } from './oauth-routes.js';
 import { organizationRoutes } from './organization-routes.js';
-import { answerProblem, notFound } from './problem.js';
+import type { World } from './state.js';
 import { subscriptionRoutes } from './subscription-routes.js';
-import type { World } from './world.js';
 
 /** Paths of the API, with the methods that each takes. */
 const ENDPOINTS: readonly (readonly [RegExp, readonly string[]])[] = [

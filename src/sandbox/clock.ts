@@ -1,5 +1,5 @@
 /** The sandbox's own clock: the real one, or one that starts at a given instant; it can be put forward. */
-import type { Micros } from './instant.js';
+import type { Micros } from './microseconds.js';
 
 export interface Clock {
   now(): Micros;

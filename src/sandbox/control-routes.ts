@@ -1,8 +1,8 @@
 /** The control API: `/_control/…` beside the API, JSON in and out, for curl. Only for callers on this machine. */
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
+import { OrderError } from './commands.js';
 import type { Control } from './control.js';
-import { OrderError } from './orders.js';
 import type { RequestLog } from './request-log.js';
 
 type ControlEnv = { Bindings: HttpBindings };

@@ -4,15 +4,15 @@
  */
 import { z } from 'zod';
 import { parseDuration } from '../duration.js';
-import { type Agenda, hostNamed, type MeetingView, view } from './agenda.js';
+import { type Agenda, hostNamed, type MeetingView, view } from './bookings.js';
+import { OrderError, type OrderInput, orderSchemas } from './commands.js';
 import type { Deliveries, Delivery } from './deliveries.js';
 import { type FaultInput, type FaultState, faultSchema } from './faults.js';
-import { formatInstant } from './instant.js';
 import { type Place, placeOf } from './meeting.js';
-import { OrderError, type OrderInput, orderSchemas } from './orders.js';
+import { formatInstant } from './microseconds.js';
+import type { World } from './state.js';
 import type { SubscriptionResource } from './subscriptions.js';
 import type { TokenPair } from './tokens.js';
-import type { World } from './world.js';
 
 const host = z.union([z.int().nonnegative(), z.string()]);
 

@@ -5,9 +5,9 @@
 import { createHmac } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Change } from './agenda.js';
+import type { Change } from './bookings.js';
 import type { Clock } from './clock.js';
-import { formatInstant } from './instant.js';
+import { formatInstant } from './microseconds.js';
 import type { EventResource } from './resources.js';
 import type { Subscription, Subscriptions } from './subscriptions.js';
 

@@ -1,14 +1,14 @@
 /** `/scheduled_events` and what is below it. */
 import { type Context, Hono } from 'hono';
-import { type GateEnv, requireScope } from './gate.js';
+import { notFound, permissionDenied } from './api-error.js';
 import { inviteeUri } from './invitee.js';
 import { type EventFilter, fetchEvents } from './listing.js';
 import { isHostedBy, type Meeting } from './meeting.js';
+import { type GateEnv, requireScope } from './middleware.js';
 import { fetchFrom, pageOf } from './paging.js';
 import { type Parameters, readParameters } from './parameters.js';
 import type { Host } from './people.js';
-import { notFound, permissionDenied } from './problem.js';
-import { hostByUri, type World } from './world.js';
+import { hostByUri, type World } from './state.js';
 
 /** The endpoints of meetings. */
 export function eventRoutes(world: World): Hono<GateEnv> {

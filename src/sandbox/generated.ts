@@ -2,13 +2,14 @@
  * The generated meetings: each is made again whenever it is asked for, from the seed and its number alone, so that a
  * million of them need no memory. Knows no store and no HTTP.
  */
-import type { Catalog } from './catalog.js';
+
+import { makeOdd } from './edge-cases.js';
+import type { Catalog } from './event-types.js';
 import { eventIdOf, eventNumberOf, shortIdOf, uriOf, uuidOf } from './identifiers.js';
-import { formatInstant, HOUR, MINUTE, type Micros } from './instant.js';
 import { createInvitee, inviteeUri, noShowMark } from './invitee.js';
 import { isConference, locationBy } from './location.js';
 import { type Meeting, recount } from './meeting.js';
-import { makeOdd } from './oddities.js';
+import { formatInstant, HOUR, MINUTE, type Micros } from './microseconds.js';
 import { type Host, personBy } from './people.js';
 import { between, pick, type Random, randomOf } from './random.js';
 import type { Cancellation, EventResource, InviteeResource, Payment } from './resources.js';

@@ -1,6 +1,6 @@
 /** Makes an invitee as the API shows it from the few facts that differ. Pure. */
 import { uriOf } from './identifiers.js';
-import { formatInstant, type Micros } from './instant.js';
+import { formatInstant, type Micros } from './microseconds.js';
 import type { Answer, InviteeResource, Payment, Tracking } from './resources.js';
 
 /** What must be said of an invitee; the rest has a usual value. */

@@ -1,6 +1,7 @@
 /** The listing of meetings: the filters of `GET /scheduled_events` over the store's walk. */
-import type { Micros } from './instant.js';
+
 import { type Meeting, type Place, placeOf } from './meeting.js';
+import type { Micros } from './microseconds.js';
 import type { Fetch } from './paging.js';
 import type { EventResource } from './resources.js';
 import type { Store } from './store.js';

@@ -1,6 +1,6 @@
 /** One meeting of the sandbox: the event as the API shows it, its invitees, and its place in the order of listings. */
 import { idOf } from './identifiers.js';
-import type { Micros } from './instant.js';
+import type { Micros } from './microseconds.js';
 import type { EventResource, InviteeResource } from './resources.js';
 
 export interface Meeting {

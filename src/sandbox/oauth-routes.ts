@@ -1,7 +1,7 @@
 /** `POST /oauth/token`: form-encoded in, a pair out, and each refresh token works once. */
 import { type Context, Hono } from 'hono';
-import { type GateEnv, metered } from './gate.js';
-import type { World } from './world.js';
+import { type GateEnv, metered } from './middleware.js';
+import type { World } from './state.js';
 
 /** The one OAuth client that the sandbox knows. */
 export const OAUTH_CLIENT = {

@@ -1,12 +1,12 @@
 /** Users, memberships and event types. */
 import { type Context, Hono } from 'hono';
-import { type GateEnv, requireScope } from './gate.js';
+import { notFound, permissionDenied } from './api-error.js';
 import { uriOf } from './identifiers.js';
+import { type GateEnv, requireScope } from './middleware.js';
 import { fetchFrom, pageOf } from './paging.js';
 import { readParameters } from './parameters.js';
 import type { Host } from './people.js';
-import { notFound, permissionDenied } from './problem.js';
-import { hostByUri, type World } from './world.js';
+import { hostByUri, type World } from './state.js';
 
 /** The endpoints of people and of what they offer. */
 export function organizationRoutes(world: World): Hono<GateEnv> {

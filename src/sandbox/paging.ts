@@ -3,9 +3,9 @@
  * goes stale; it needs no memory here. Knows no store: rows come from a function.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { Micros } from './instant.js';
+import { staleToken } from './api-error.js';
 import type { Place } from './meeting.js';
-import { staleToken } from './problem.js';
+import type { Micros } from './microseconds.js';
 import type { Collection } from './resources.js';
 
 /** Up to `limit` rows beyond the place (from an end when null), nearest first. */

@@ -1,8 +1,8 @@
 /** Reads query parameters as Calendly checks them: all that is wrong is told in one answer. */
 
+import { invalidArgument, type ProblemDetail } from './api-error.js';
 import { CANONICAL } from './identifiers.js';
-import { type Micros, parseInstant } from './instant.js';
-import { invalidArgument, type ProblemDetail } from './problem.js';
+import { type Micros, parseInstant } from './microseconds.js';
 
 /** The checks of one request's parameters. An empty value counts as absent. */
 export interface Parameters {

@@ -6,16 +6,16 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
-import { createAgenda } from './agenda.js';
 import { createApi } from './app.js';
+import { createAgenda } from './bookings.js';
 import { type Control, createControl } from './control.js';
 import { controlRoutes } from './control-routes.js';
 import { createDeliveries } from './deliveries.js';
-import type { RequestListener } from './gate.js';
+import type { RequestListener } from './middleware.js';
 import { OAUTH_CLIENT } from './oauth-routes.js';
 import type { Role } from './people.js';
 import type { RequestEntry } from './request-log.js';
-import { createWorld } from './world.js';
+import { createWorld } from './state.js';
 
 /** How a sandbox is to be; everything has a default. */
 export interface SandboxOptions {

@@ -3,7 +3,7 @@
  * in time; the hosts take turns. The part it plays is given by its place in blocks of forty of its host's meetings, so
  * that even a few hundred show everything and a million need no table. Pure.
  */
-import { DAY, HOUR, MINUTE, type Micros } from './instant.js';
+import { DAY, HOUR, MINUTE, type Micros } from './microseconds.js';
 import { between, mix, randomOf } from './random.js';
 
 export interface Frame {

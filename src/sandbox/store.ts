@@ -3,8 +3,8 @@
  * booked or changed since, which are kept. Knows no HTTP and no chance.
  */
 import type { Generated } from './generated.js';
-import { parseInstant } from './instant.js';
 import { comparePlaces, isHostedBy, type Meeting, meetingId, type Place, placeOf } from './meeting.js';
+import { parseInstant } from './microseconds.js';
 
 /** Which meetings a walk passes. Starts are inclusive unless said otherwise. */
 interface Walk {

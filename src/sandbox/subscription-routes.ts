@@ -1,13 +1,13 @@
 /** `/webhook_subscriptions`: making, listing, showing and deleting subscriptions, with their rights. */
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { type GateEnv, requireScope } from './gate.js';
+import { invalidArgument, notFound, Problem, permissionDenied } from './api-error.js';
 import { uriOf } from './identifiers.js';
+import { type GateEnv, requireScope } from './middleware.js';
 import { fetchFrom, pageOf } from './paging.js';
 import { readParameters } from './parameters.js';
-import { invalidArgument, notFound, Problem, permissionDenied } from './problem.js';
+import type { World } from './state.js';
 import { type Subscription, type SubscriptionDraft, WEBHOOK_EVENTS } from './subscriptions.js';
-import type { World } from './world.js';
 
 /** The endpoints of webhook subscriptions. */
 export function subscriptionRoutes(world: World): Hono<GateEnv> {

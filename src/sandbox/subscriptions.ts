@@ -1,6 +1,6 @@
 /** Webhook subscriptions: who wants to hear of what, and where. Knows no HTTP; delivering is `deliveries.ts`. */
 import { uriOf, uuidOf } from './identifiers.js';
-import { formatInstant, type Micros } from './instant.js';
+import { formatInstant, type Micros } from './microseconds.js';
 
 /** Kinds of events that a subscription can name; only those of invitees happen here. */
 export const WEBHOOK_EVENTS = [

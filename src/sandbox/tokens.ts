@@ -2,7 +2,7 @@
  * Who may ask: personal access tokens, and OAuth pairs whose refresh token works once. Knows no HTTP.
  */
 import { uuidOf } from './identifiers.js';
-import type { Micros } from './instant.js';
+import type { Micros } from './microseconds.js';
 import type { Host } from './people.js';
 
 /** What a token may do: everything, or the scopes named. */

@@ -2,22 +2,29 @@
  * One run over one account that this process holds the lease of: plan, list, work off, record. Promises that the sync state on
  * `users` moves only when the run was complete, in one transaction with the run's own row.
  */
+
+import type { Lease } from '../accounts/lease.js';
 import type { CalendlyClient } from '../calendly/client.js';
-import { type Account, recordFullListing, releaseLease } from '../database/accounts.js';
 import type { Database } from '../database/connection.js';
-import { findDueForNoShows } from '../database/meetings.js';
-import { addPending, addPendingUris, adoptPending, countPending, dropPending } from '../database/pending.js';
-import { databaseTime } from '../database/reads.js';
 import { persistentTransaction } from '../database/retry.js';
-import { endRun, type RunEnd, startRun } from '../database/runs.js';
-import { recordSync } from '../database/users.js';
+import { type Account, recordFullListing, releaseLease } from '../database/tables/accounts.js';
+import { databaseTime } from '../database/tables/event-reads.js';
+import { findDueForNoShows } from '../database/tables/meetings.js';
+import {
+  addPending,
+  addPendingUris,
+  adoptPending,
+  countPending,
+  dropPending,
+} from '../database/tables/pending-events.js';
+import { endRun, type RunEnd, startRun } from '../database/tables/sync-runs.js';
+import { recordSync } from '../database/tables/users.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
-import { drainPending } from './drain.js';
-import type { Lease } from './lease.js';
+import { createWriter } from './batch-writer.js';
 import { createListing } from './listing.js';
+import type { Plan } from './plan.js';
+import { drainPending } from './process-pending.js';
 import { type Counts, countApplied, noCounts, type OnSyncEvent } from './report.js';
-import type { Plan } from './windows.js';
-import { createWriter } from './writer.js';
 
 export interface AccountRunOptions {
   database: Database;

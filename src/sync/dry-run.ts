@@ -1,13 +1,13 @@
 /** What a sync would change, found out with the same requests but without one write. Invitees are not read. */
 import type { CalendlyClient } from '../calendly/client.js';
 import type { Database } from '../database/connection.js';
-import { findMeetings } from '../database/meetings.js';
-import { databaseTime } from '../database/reads.js';
-import { changeOf } from './changes.js';
+import { databaseTime } from '../database/tables/event-reads.js';
+import { findMeetings } from '../database/tables/meetings.js';
+import { changeOf } from '../resources/meetings/changes.js';
+import { externalId } from '../resources/meetings/rows.js';
 import { createListing } from './listing.js';
+import type { Plan } from './plan.js';
 import { type Counts, noCounts, type OnSyncEvent } from './report.js';
-import { externalId } from './rows.js';
-import type { Plan } from './windows.js';
 
 export interface DryRunOptions {
   database: Database;

@@ -6,12 +6,12 @@ import type { EventPage, Window } from '../calendly/client.js';
 import type { CalendlyEvent, Read } from '../calendly/schemas.js';
 import { canonicalTimestamp } from '../calendly/timestamps.js';
 import type { Sql } from '../database/connection.js';
-import { findMeetings, findUnlisted } from '../database/meetings.js';
-import type { Pending } from '../database/pending.js';
-import { databaseTime } from '../database/reads.js';
-import { changeOf, type MeetingOutcome } from './changes.js';
-import { fingerprint, hasInvitees } from './fingerprint.js';
-import { externalId, isOlder, meetingRow } from './rows.js';
+import { databaseTime } from '../database/tables/event-reads.js';
+import { findMeetings, findUnlisted } from '../database/tables/meetings.js';
+import type { Pending } from '../database/tables/pending-events.js';
+import { changeOf, type MeetingOutcome } from '../resources/meetings/changes.js';
+import { fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
+import { externalId, isOlder, meetingRow } from '../resources/meetings/rows.js';
 
 /** What one page brought. */
 export interface Findings {

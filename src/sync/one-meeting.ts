@@ -1,16 +1,16 @@
 /** Reads one meeting again, with its invitees, and writes it through the same function as every other reading. */
 
-import { markDeleted } from '../database/meetings.js';
-import { databaseTime } from '../database/reads.js';
+import { identify } from '../accounts/resolve.js';
 import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
+import { databaseTime } from '../database/tables/event-reads.js';
+import { markDeleted } from '../database/tables/meetings.js';
 import { userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError } from '../errors.js';
-import { applyReadings } from './apply.js';
-import { fingerprint } from './fingerprint.js';
-import { identify } from './identity.js';
+import { applyReadings } from '../resources/meetings/apply.js';
+import { fingerprint } from '../resources/meetings/fingerprint.js';
+import { externalId } from '../resources/meetings/rows.js';
 import { countApplied, noCounts, sumCounts, type UserResult } from './report.js';
-import { externalId } from './rows.js';
 import { clientOf, requireToken, type SyncOptions, type SyncResult } from './sync.js';
 
 /**

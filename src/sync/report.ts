@@ -1,8 +1,8 @@
 /** What a sync says of itself: the events while it runs and the result at its end. Shapes only. */
 import type { Attempt } from '../calendly/http.js';
 import type { ErrorReport } from '../errors.js';
-import type { Applied } from './apply.js';
-import type { Plan } from './windows.js';
+import type { Applied } from '../resources/meetings/apply.js';
+import type { Plan } from './plan.js';
 
 /** Counters of one run, or the sum of several. */
 export interface Counts {

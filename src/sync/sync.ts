@@ -1,20 +1,21 @@
 /** The public functions: `sync` and `forceFull`. They find the accounts, hold their leases, run them, and answer a result each. */
+
+import { claimAccount } from '../accounts/lease.js';
+import { fingerprintOf, type Identified, identify } from '../accounts/resolve.js';
 import { type CalendlyClient, type ClientOptions, createCalendlyClient } from '../calendly/client.js';
 import { systemClock } from '../clock.js';
 import type { Config } from '../config.js';
-import { findAccountByToken } from '../database/accounts.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
+import { findAccountByToken } from '../database/tables/accounts.js';
+import { clearInitialSync, readFlags } from '../database/tables/users.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
-import { clearInitialSync, readFlags } from '../database/users.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { runAccount } from './account-run.js';
 import { dryRun } from './dry-run.js';
-import { fingerprintOf, type Identified, identify } from './identity.js';
-import { claimAccount } from './lease.js';
+import { type Plan, planRun } from './plan.js';
 import { type Counts, noCounts, type OnSyncEvent, sumCounts, type UserResult } from './report.js';
-import { type Plan, planRun } from './windows.js';
 
 export interface SyncOptions {
   config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'>;

@@ -1,7 +1,7 @@
 /** Deletes old webhook events in small transactions, so that no receiver ever waits long. Shows nothing. */
 import type { Database } from '../database/connection.js';
 import { requireWebhookSchema } from '../database/schema.js';
-import { countOldEvents, deleteOldEvents, instantAgo } from '../database/webhook-events.js';
+import { countOldEvents, deleteOldEvents, instantAgo } from '../database/tables/webhook-events.js';
 import { CalendlySyncError } from '../errors.js';
 
 export interface CleanOptions {

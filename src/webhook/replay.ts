@@ -4,12 +4,12 @@
  */
 import { parseJson } from '../calendly/json.js';
 import type { Database, Sql } from '../database/connection.js';
-import { codeOf } from '../database/failures.js';
+import { codeOf } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
-import { lockWaitingEvents, settleEvents, type WaitingEvent } from '../database/webhook-ledger.js';
+import { lockWaitingEvents, settleEvents, type WaitingEvent } from '../database/tables/webhook-ledger.js';
 import { toCalendlySyncError } from '../errors.js';
-import { type Delivery, readDelivery } from './delivery.js';
-import { applyAgain, type Outcome } from './process.js';
+import { applyAgain, type Outcome } from './receiver/apply-deliveries.js';
+import { type Delivery, readDelivery } from './receiver/delivery.js';
 
 export interface ReplayResult {
   applied: number;

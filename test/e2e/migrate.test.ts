@@ -105,7 +105,7 @@ describe('migrate --dry-run', () => {
     const { code, stdout } = await calendlySync(['migrate', '--dry-run'], settings);
     expect(code).toBe(0);
     expect(await schemaOf(sql)).toEqual(before);
-    const { splitStatements } = await import('../../src/database/migrations/statements.js');
+    const { splitStatements } = await import('../../src/migrations/statements.js');
     const client = postgres(url, { max: 1, onnotice: () => {} });
     for (const { text } of splitStatements(stdout)) await client.unsafe(text);
     await client.end();

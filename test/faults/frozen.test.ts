@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
-import { migrate } from '../../src/database/migrations/migrate.js';
+import { migrate } from '../../src/migrations/migrate.js';
 import { freePort } from '../support/free-port.js';
 import { startPostgres } from '../support/postgres-server.js';
 import { start } from '../support/program.js';

@@ -144,7 +144,7 @@ describe('the health report', () => {
 describe('without all migrations', () => {
   test('the report tells what it can, and names migration 022', async () => {
     const { sql, database, report } = await opened();
-    const { rollback } = await import('../../src/database/migrations/rollback.js');
+    const { rollback } = await import('../../src/migrations/rollback.js');
     await rollback(database, { backupFile: null });
     await sql.unsafe(`
       insert into users (email) values ('dana@example.com');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { UserState } from '../../src/database/health.js';
+import type { UserState } from '../../src/database/tables/health-queries.js';
 import { type AssessOptions, assessUser } from '../../src/health/status.js';
 
 const now = new Date('2026-06-01T12:00:00Z');

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { MeetingView } from '../../src/sandbox/agenda.js';
+import type { MeetingView } from '../../src/sandbox/bookings.js';
 import { eventIdOf, eventNumberOf } from '../../src/sandbox/identifiers.js';
-import { formatInstant, parseInstant } from '../../src/sandbox/instant.js';
-import { createWorld, type WorldOptions } from '../../src/sandbox/world.js';
+import { formatInstant, parseInstant } from '../../src/sandbox/microseconds.js';
+import { createWorld, type WorldOptions } from '../../src/sandbox/state.js';
 
 const NOW = new Date('2026-03-10T12:00:00Z');
 

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { MeetingView } from '../../src/sandbox/agenda.js';
-import { createAgenda } from '../../src/sandbox/agenda.js';
+import type { MeetingView } from '../../src/sandbox/bookings.js';
+import { createAgenda } from '../../src/sandbox/bookings.js';
 import { createControl } from '../../src/sandbox/control.js';
 import { createDeliveries } from '../../src/sandbox/deliveries.js';
-import { parseInstant } from '../../src/sandbox/instant.js';
 import { type EventFilter, fetchEvents } from '../../src/sandbox/listing.js';
+import { parseInstant } from '../../src/sandbox/microseconds.js';
 import { pageOf } from '../../src/sandbox/paging.js';
 import { createRequestLog } from '../../src/sandbox/request-log.js';
 import type { Collection, EventResource } from '../../src/sandbox/resources.js';
-import { createWorld } from '../../src/sandbox/world.js';
+import { createWorld } from '../../src/sandbox/state.js';
 
 const NOW = new Date('2026-03-10T12:00:00Z');
 

@@ -1,10 +1,10 @@
 /** A Calendly account of a sandbox that is connected to a user of a database. */
 import type postgres from 'postgres';
 import { onTestFinished } from 'vitest';
+import { identify } from '../../src/accounts/resolve.js';
 import { createCalendlyClient } from '../../src/calendly/client.js';
 import { openServer } from '../../src/database/connection.js';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
-import { identify } from '../../src/sync/identity.js';
 import { testDatabase } from './database.js';
 import { testSandbox } from './sandbox.js';
 

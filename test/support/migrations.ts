@@ -1,6 +1,6 @@
 /** Migrations made up for a test, and the tool's own with changes. */
-import { checksum } from '../../src/database/migrations/checksum.js';
-import { firstLineSays, type Migration, readMigrations } from '../../src/database/migrations/files.js';
+import { checksum } from '../../src/migrations/checksum.js';
+import { firstLineSays, type Migration, readMigrations } from '../../src/migrations/files.js';
 
 /** A migration with this text; its down file does nothing unless it is given. */
 export function migrationOf(version: string, up: string, down = '-- nothing'): Migration {

@@ -5,7 +5,7 @@
  */
 import { register } from 'node:module';
 import { serve } from '@hono/node-server';
-import { WEBHOOK_PATH } from '../../src/webhook/handler.js';
+import { WEBHOOK_PATH } from '../../src/webhook/receiver/handler.js';
 
 const [file = ''] = process.argv.slice(2);
 const port = Number(process.env.PORT);

@@ -2,8 +2,8 @@
 import { onTestFinished } from 'vitest';
 import { signatureHeader } from '../../src/calendly/signature.js';
 import { type Database, openServer } from '../../src/database/connection.js';
-import type { ReceiverEvent } from '../../src/webhook/events.js';
-import { createWebhookHandler, type WebhookHandlerOptions } from '../../src/webhook/handler.js';
+import { createWebhookHandler, type WebhookHandlerOptions } from '../../src/webhook/receiver/handler.js';
+import type { ReceiverEvent } from '../../src/webhook/receiver/log-lines.js';
 
 export const KEY = 'test-signing-key';
 export const URL_OF_RECEIVER = 'http://receiver.test/api/calendly/webhook';

@@ -1,7 +1,7 @@
 /** A `meetings` that somebody else made: its columns have types of their own, and the sync finds its own words in them again. */
 import { describe, expect, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
-import { migrate } from '../../src/database/migrations/migrate.js';
+import { migrate } from '../../src/migrations/migrate.js';
 import { testDatabase } from '../support/database.js';
 import { hostRows, ID_TYPES, makeHost } from '../support/hosts.js';
 import { testSandbox } from '../support/sandbox.js';

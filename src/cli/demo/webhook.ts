@@ -1,8 +1,8 @@
 /** The demo's chapter on webhooks: a booking that is in the database before anybody has asked for it. */
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { newSigningKey } from '../../webhook/subscriptions.js';
-import type { Stage } from './stage.js';
+import { newSigningKey } from '../../webhook/subscriptions/subscribe.js';
+import type { Stage } from './environment.js';
 
 export interface BookedByWebhook {
   what: 'booked';

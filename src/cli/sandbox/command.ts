@@ -1,0 +1,120 @@
+/** `sandbox`: a local Calendly to try against, until it is stopped. */
+import { InvalidArgumentError } from '@commander-js/extra-typings';
+import { CalendlySyncError } from '../../errors.js';
+import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.js';
+import {
+  type CommandContext,
+  type CommandResult,
+  type DefineCommand,
+  runCommand,
+  withSharedOptions,
+} from '../command.js';
+import { SANDBOX_HELP } from './help.js';
+
+const DEFAULT_PORT = 8788;
+
+export const sandbox: DefineCommand = {
+  name: 'sandbox',
+  define(program, session) {
+    withSharedOptions(program.command('sandbox'))
+      .description('run a local Calendly to try things against')
+      .option('--port <n>', 'port to listen on; 0 takes a free one', wholeNumber(0, 65_535), DEFAULT_PORT)
+      .option('--host <address>', 'address to listen on', '127.0.0.1')
+      .option('--events <n>', 'meetings of each host', wholeNumber(0, 5_000_000), 250)
+      .option('--hosts <n>', 'users of the organization', wholeNumber(1, 500), 3)
+      .option('--seed <n>', 'another number, other meetings', wholeNumber(0, 0xffffffff), 1)
+      .option('--latency <ms>', 'wait so long before each answer', wholeNumber(0, 600_000), 0)
+      .option('--rate-limit <n>', 'requests per minute and user', wholeNumber(1, 100_000_000), 500)
+      .addHelpText('after', SANDBOX_HELP)
+      .action((options) =>
+        runCommand(session, 'sandbox', options, (context) => run(context, options), { heedsSettings: false }),
+      );
+  },
+};
+
+interface SandboxFlags extends SandboxOptions {
+  verbose?: true | undefined;
+  port: number;
+  host: string;
+}
+
+async function run(context: CommandContext, flags: SandboxFlags): Promise<CommandResult> {
+  const { output, signal } = context;
+  const { startSandbox } = await import('../../sandbox/sandbox.js');
+  const running = await startSandbox({
+    ...flags,
+    onAnswer: ({ method, path, query, status, fault }) => {
+      const what = `${method} ${path}${query && `?${query}`}`;
+      output.detail(`${status ?? '---'} ${what}${fault === null ? '' : ` (fault: ${fault})`}`);
+    },
+  }).catch((thrown: NodeJS.ErrnoException) => {
+    throw listenError(thrown, flags);
+  });
+  try {
+    introduce(context, running, flags);
+    await stopped(signal);
+  } finally {
+    await running.close();
+  }
+  output.note('The local Calendly has stopped.');
+  return { document: null };
+}
+
+function introduce(
+  { output }: CommandContext,
+  sandbox: Sandbox,
+  { events, hosts, seed }: SandboxFlags,
+): void {
+  // Pasted into .env they count as secrets, and would be hidden when the sandbox starts again.
+  output.reveal(sandbox.hosts.map(({ token }) => token));
+  output.document({
+    command: 'sandbox',
+    ok: true,
+    url: sandbox.url,
+    control_url: sandbox.controlUrl,
+    auth_url: sandbox.url,
+    ...sandbox.client,
+    organization: sandbox.organization,
+    tokens: sandbox.hosts,
+  });
+  const amount = `${events} meetings for each of ${hosts} hosts, seed ${seed}`;
+  output.note(`The local Calendly listens on ${sandbox.url}: ${amount}.`, 'good');
+  output.note('Paste these into .env or your shell:');
+  output.result(`CALENDLY_API_URL=${sandbox.url}`);
+  for (const [index, { token, name, email, role }] of sandbox.hosts.entries()) {
+    output.result(`# ${name} <${email}>, ${role === 'user' ? 'member' : role}`, 'dim');
+    output.result(`${index === 0 ? '' : '# '}CALENDLY_TOKEN=${token}`);
+  }
+  output.note(`Control: ${sandbox.controlUrl}/… (see: calendly-sync sandbox --help)`);
+  output.note('Stop it with Ctrl+C.');
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function listenError(thrown: NodeJS.ErrnoException, { host, port }: SandboxFlags): CalendlySyncError {
+  const problems: Record<string, [string, string]> = {
+    EADDRINUSE: [
+      `Port ${port} on ${host} is in use.`,
+      'Take another with --port N; --port 0 takes a free one.',
+    ],
+    EACCES: [`Port ${port} on ${host} is not allowed to this user.`, 'Take one above 1023 with --port N.'],
+    EADDRNOTAVAIL: [`${host} is no address of this machine.`, 'Leave --host out to listen on 127.0.0.1.'],
+    ENOTFOUND: [`The host name ${host} is not known.`, 'Leave --host out to listen on 127.0.0.1.'],
+  };
+  const [message, hint] = problems[thrown.code ?? ''] ?? [thrown.message, null];
+  return new CalendlySyncError('failed', message, { hint, cause: thrown });
+}
+
+/** A parser for whole numbers within bounds. */
+function wholeNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d{1,10}$/.test(text) && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
+  };
+}

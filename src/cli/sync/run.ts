@@ -1,0 +1,63 @@
+/** What `sync` and `force-full` do between their flags and their answer. Loaded when one of them runs. */
+import type { Config } from '../../config.js';
+import { readOneMeeting } from '../../sync/one-meeting.js';
+import { markForFull, sync } from '../../sync/sync.js';
+import { repairFor, replayFor } from '../../webhook/subscriptions/maintain.js';
+import type { CommandResult } from '../command.js';
+import { withDatabase } from '../database.js';
+import type { Output } from '../terminal/output.js';
+import { keepHeapSmall } from './heap.js';
+import { showSync, syncAnswer } from './output.js';
+
+export interface RunSyncOptions {
+  config: Config;
+  output: Output;
+  signal: AbortSignal;
+  users: string[];
+  dryRun?: boolean | undefined;
+  concurrency?: number | undefined;
+  since?: number | undefined;
+  until?: number | undefined;
+  /** URI of the one meeting to read again. */
+  event?: string | undefined;
+  /** Makes the sync a full one, whatever was done before. */
+  full?: boolean | undefined;
+  /** Makes a disabled webhook subscription of ours anew. */
+  repair?: boolean | undefined;
+}
+
+/** Opens the database, syncs, shows it. */
+export async function runSync(options: RunSyncOptions): Promise<CommandResult> {
+  const { config, output, signal, users, dryRun = false, event } = options;
+  keepHeapSmall();
+  return withDatabase({ config, output, signal }, async (database) => {
+    const looksAfter = !dryRun && event === undefined;
+    const repair = looksAfter && options.repair !== false ? await repairFor(options, database) : null;
+    const shown = await showSync(output);
+    const common = { config, database, signal, onEvent: shown.onEvent, users, dryRun };
+    const { concurrency, since, until, full } = options;
+    try {
+      const result = event
+        ? await readOneMeeting({ ...common, event })
+        : await sync({ ...common, concurrency, since, until, full });
+      shown.close();
+      if (dryRun) output.note('Nothing was written (--dry-run).');
+      if (looksAfter) await replayFor(options, database);
+      const answer = syncAnswer(output, result);
+      return repair === null ? answer : { ...answer, document: { ...answer.document, webhook: repair } };
+    } finally {
+      shown.close();
+    }
+  });
+}
+
+/** Sets the mark of `force-full --mark-only`. */
+export async function runMarkOnly({ config, output, signal, users }: RunSyncOptions): Promise<CommandResult> {
+  return withDatabase({ config, output, signal }, async (database) => {
+    const marked = await markForFull({ config, database, signal, users, onEvent: () => {} });
+    for (const { user_id: id, email } of marked) {
+      output.result(`The next sync of ${email ?? id} will be a full one.`);
+    }
+    return { document: { marked } };
+  });
+}

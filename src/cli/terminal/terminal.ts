@@ -1,0 +1,22 @@
+/** What a command line runs against: streams, environment, folder. Tests and the demo bring their own. */
+import type { Environment } from '../../config.js';
+
+/** The part of a writable stream that output needs. */
+export interface OutputStream {
+  write(text: string): unknown;
+  isTTY?: boolean;
+  columns?: number;
+}
+
+/** The part of standard input that a question needs. */
+export interface InputStream extends NodeJS.ReadableStream {
+  isTTY?: boolean;
+}
+
+export interface Terminal {
+  stdout: OutputStream;
+  stderr: OutputStream;
+  stdin: InputStream;
+  environment: Environment;
+  cwd: string;
+}

@@ -1,0 +1,47 @@
+/** What `webhook replay` does. Loaded when it runs. */
+import { requireSchema } from '../../database/schema.js';
+import { CalendlySyncError, EXIT } from '../../errors.js';
+import { logLines } from '../../webhook/receiver/log-lines.js';
+import { replayWebhookEvents } from '../../webhook/replay.js';
+import type { CommandContext, CommandResult } from '../command.js';
+import { withDatabase } from '../database.js';
+import { oneLine } from '../terminal/sanitize.js';
+
+/** Applies what waits, and says what still does. */
+export async function replay(context: CommandContext): Promise<CommandResult> {
+  const { output, signal } = context;
+  const result = await withDatabase(
+    context,
+    async (database) => {
+      // Asked once and not again: a database that is away is told at once, not after all tries of the replay.
+      const { optimization } = await database.transaction(requireSchema, { readOnly: true });
+      if (!optimization) {
+        throw new CalendlySyncError(
+          'schema_not_ready',
+          'Migration 022 is not applied: there are no webhook events.',
+          {
+            hint: 'Run: calendly-sync migrate',
+          },
+        );
+      }
+      return replayWebhookEvents({
+        database,
+        signal,
+        onApplied(outcome) {
+          for (const { text } of logLines({ type: 'received', outcome })) output.result(oneLine(text));
+        },
+      });
+    },
+    { create: false },
+  );
+  const { applied, unclaimed, failed } = result;
+  if (signal.aborted) {
+    throw new CalendlySyncError('stopped', `Stopped after ${applied} webhook events were applied.`, {
+      hint: 'Run the same command again to go on.',
+    });
+  }
+  for (const { event_id: id, error } of failed) output.warn(`✖ ${oneLine(id)}: ${oneLine(error)}`);
+  output.result(`${applied} applied, ${failed.length} could not be, ${unclaimed} wait for their host.`);
+  if (unclaimed > 0) output.note('A host who is connected by a sync gets them with it.', 'dim');
+  return { document: result, exitCode: failed.length > 0 ? EXIT.failed : EXIT.ok };
+}

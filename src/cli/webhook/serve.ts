@@ -1,0 +1,118 @@
+/** What `webhook serve` does between its flags and its end. Loaded when it runs. */
+import type { Database } from '../../database/connection.js';
+import { requireWebhookSchema } from '../../database/schema.js';
+import { toCalendlySyncError } from '../../errors.js';
+import { sync } from '../../sync/sync.js';
+import { cleanWebhookEvents } from '../../webhook/clean.js';
+import { createWebhookHandler, WEBHOOK_PATH } from '../../webhook/receiver/handler.js';
+import { logLines } from '../../webhook/receiver/log-lines.js';
+import { type Chore, runWebhookService } from '../../webhook/receiver/service.js';
+import { repairFor, replayFor } from '../../webhook/subscriptions/maintain.js';
+import type { CommandContext, CommandResult } from '../command.js';
+import { withDatabase } from '../database.js';
+import { showSync, syncAnswer } from '../sync/output.js';
+import { oneLine } from '../terminal/sanitize.js';
+
+export interface ServeFlags {
+  host: string;
+  port: number;
+  publicUrl?: string | undefined;
+  syncEvery?: number | undefined;
+  cleanEvery?: number | undefined;
+}
+
+const EVENTS_OLDER_THAN_MS = 30 * 86_400_000;
+
+/** Serves until a signal ends it. */
+export async function serve(context: CommandContext, flags: ServeFlags): Promise<CommandResult> {
+  const { config, output, signal } = context;
+  const counts = { received: 0, failed: 0 };
+  return withDatabase(
+    context,
+    async (database) => {
+      const handler = createWebhookHandler({
+        database,
+        signingKeys: config.webhookSigningKeys,
+        toleranceMs: config.webhookToleranceMs,
+        publicUrl: flags.publicUrl ?? null,
+        onEvent(event) {
+          if (event.type === 'received') counts.received++;
+          if (event.type === 'failed') counts.failed++;
+          for (const { text, bad } of logLines(event)) {
+            if (bad) output.warn(oneLine(text));
+            else output.result(oneLine(text));
+          }
+        },
+      });
+      await checkSchema(context, database);
+      await runWebhookService({
+        handler,
+        host: flags.host,
+        port: flags.port,
+        signal,
+        chores: chores(context, database, flags),
+        onListening(url) {
+          output.note(`Listening on ${url}${WEBHOOK_PATH}`);
+          if (flags.publicUrl === undefined)
+            output.note(`What Calendly must be told: curl -s ${url}${WEBHOOK_PATH}/test`, 'dim');
+        },
+      });
+      output.note(`Stopped; deliveries answered: ${counts.received}; nothing is in hand.`);
+      return { document: { ...counts } };
+    },
+    { service: true },
+  );
+}
+
+/** A schema that lacks tables ends the command; a database that is away does not: deliveries are answered 503 until it is back. */
+async function checkSchema({ output }: CommandContext, database: Database): Promise<void> {
+  try {
+    await database.transaction(requireWebhookSchema, { readOnly: true });
+  } catch (thrown) {
+    const error = toCalendlySyncError(thrown);
+    if (error.code !== 'database_unreachable') throw error;
+    output.warn(`${error.message} Deliveries are answered 503 until it does; Calendly sends them again.`);
+  }
+}
+
+function chores(context: CommandContext, database: Database, flags: ServeFlags): Chore[] {
+  const { config, output } = context;
+  const list: Chore[] = [];
+  const guarded = (everyMs: number, run: Chore['run']): Chore => ({
+    everyMs,
+    async run(signal) {
+      try {
+        await run(signal);
+      } catch (thrown) {
+        if (!signal.aborted) output.error(toCalendlySyncError(thrown).toReport());
+      }
+    },
+  });
+  if (flags.syncEvery !== undefined) {
+    list.push(
+      guarded(flags.syncEvery, async (signal) => {
+        await repairFor(context, database);
+        const shown = await showSync(output);
+        try {
+          syncAnswer(output, await sync({ config, database, signal, onEvent: shown.onEvent }));
+          await replayFor(context, database);
+        } finally {
+          shown.close();
+        }
+      }),
+    );
+  }
+  if (flags.cleanEvery !== undefined) {
+    list.push(
+      guarded(flags.cleanEvery, async (signal) => {
+        const { deleted } = await cleanWebhookEvents({
+          database,
+          olderThanMs: EVENTS_OLDER_THAN_MS,
+          signal,
+        });
+        output.result(`Deleted ${deleted} webhook events older than 30 days.`);
+      }),
+    );
+  }
+  return list;
+}

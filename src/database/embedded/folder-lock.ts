@@ -1,0 +1,118 @@
+/**
+ * One process at a time on a folder. Announce, then look: each contender first writes a claim of its own, then reads the
+ * others'; whoever sees a living one steps back. So two can never both hold, at no moment is a living claim touched by
+ * another, and what a crash leaves is a claim of a dead process, which anybody may delete. Knows no database.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isRunning, ownIdentity, type ProcessIdentity, parseIdentity } from '../../process-identity.js';
+
+/** Who holds a lock, as far as its claim can be read. */
+export interface Holder {
+  /** Null when the claim cannot be read. */
+  process: ProcessIdentity | null;
+  /** When it took the lock. */
+  since: Date;
+}
+
+/** A lock that was got, or who has it. */
+export type LockAttempt = { release(): void } | { heldBy: Holder };
+
+// A claim whose process cannot be seen from here (another container or machine) counts for as long as it is renewed.
+const RENEW_MS = 20_000;
+const UNSEEN_DIES_AFTER_MS = 120_000;
+// A claim is empty for the moment between its creation and its text.
+const UNREADABLE_DIES_AFTER_MS = 10_000;
+const TRY_FOR_MS = 1_000;
+
+/**
+ * Takes the lock, or says who has it after trying for a second (others that only try step back within it).
+ * @param folder where the claims are written; made when absent, kept afterwards
+ */
+export async function lockFolder(folder: string): Promise<LockAttempt> {
+  const deadline = Date.now() + TRY_FOR_MS;
+  for (;;) {
+    const path = writeClaim(folder);
+    const other = livingOther(folder, path);
+    if (other === null) return hold(path);
+    rmSync(path, { force: true });
+    if (Date.now() > deadline) return { heldBy: other };
+    await sleep(10 + Math.random() * 90);
+  }
+}
+
+function writeClaim(folder: string): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, `${randomUUID()}.json`);
+  const claim = { ...ownIdentity(), since: new Date().toISOString() };
+  writeFileSync(path, `${JSON.stringify(claim)}\n`, { flag: 'wx', mode: 0o600 });
+  return path;
+}
+
+function hold(path: string) {
+  const renewal = setInterval(() => {
+    const now = new Date();
+    try {
+      utimesSync(path, now, now);
+    } catch {
+      // Somebody deleted the folder; there is nothing left to protect.
+      clearInterval(renewal);
+    }
+  }, RENEW_MS);
+  renewal.unref();
+  return {
+    release() {
+      clearInterval(renewal);
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+/** The first living claim besides our own; dead ones are deleted on the way. */
+function livingOther(folder: string, own: string): Holder | null {
+  const now = statSync(own).mtimeMs;
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (path === own || !name.endsWith('.json')) continue;
+    const claim = readClaim(path);
+    if (claim === null) continue;
+    if (isAlive(claim, now)) return { process: claim.process, since: claim.since };
+    rmSync(path, { force: true });
+  }
+  return null;
+}
+
+interface Claim extends Holder {
+  renewedAt: number;
+}
+
+/** A claim file; null when it is gone by now. */
+function readClaim(path: string): Claim | null {
+  try {
+    const { mtimeMs, birthtime } = statSync(path);
+    const text = readFileSync(path, 'utf8');
+    let value: unknown = null;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      return { process: null, since: birthtime, renewedAt: mtimeMs };
+    }
+    const since = new Date(String((value as { since?: unknown } | null)?.since));
+    return {
+      process: parseIdentity(value),
+      since: Number.isNaN(since.getTime()) ? birthtime : since,
+      renewedAt: mtimeMs,
+    };
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw thrown;
+  }
+}
+
+/** @param now the clock of the folder's own file system, which alone can be compared with `renewedAt` */
+function isAlive(claim: Claim, now: number): boolean {
+  if (claim.process === null) return now - claim.renewedAt < UNREADABLE_DIES_AFTER_MS;
+  return isRunning(claim.process) ?? now - claim.renewedAt < UNSEEN_DIES_AFTER_MS;
+}

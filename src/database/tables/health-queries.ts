@@ -1,0 +1,134 @@
+/**
+ * What `health` reads: the state of each connected user and of the webhook events. Only SELECTs, and counted from the tables
+ * themselves, so that it works without migration 022 and without its view. Judges nothing.
+ */
+import type { Sql } from '../connection.js';
+
+/** One user, as the database knows it. Times are the database's. */
+export interface UserState {
+  user_id: string;
+  email: string | null;
+  /** Null: not linked to a Calendly account. */
+  account_id: string | null;
+  /** From `users` where 022 is applied, else the end of the last complete run. */
+  last_calendly_sync: Date | null;
+  /** Null without 022. */
+  calendly_initial_sync_complete: boolean | null;
+  calendly_webhook_enabled: boolean | null;
+  active_calendly_meetings: number;
+  deleted_calendly_meetings: number;
+  webhook_synced_meetings: number;
+  last_meeting_sync: Date | null;
+  webhook_events_received: number;
+  lease_owner: string | null;
+  lease_expires_at: Date | null;
+  last_full_listing_at: Date | null;
+  /** The newest run, ended or not; null when there was none. */
+  last_run: LastRun | null;
+  /** Meetings that could not be read or written, and wait for the next run. */
+  pending_failed: number;
+  pending_error: string | null;
+}
+
+export interface LastRun {
+  status: string;
+  mode: string;
+  started_at: Date;
+  finished_at: Date | null;
+  error_code: string | null;
+  error: string | null;
+}
+
+/** Webhook events of one kind. */
+export interface WebhookEventCount {
+  event_type: string;
+  count: number;
+  last_received: Date | null;
+}
+
+/** The database's clock: only its own times can be compared with it. */
+export async function databaseNow(sql: Sql): Promise<Date> {
+  const [row] = await sql<{ now: Date }[]>`select clock_timestamp() as now`;
+  return row?.now ?? new Date();
+}
+
+/**
+ * The users that are linked to a Calendly account and, when `named` is not empty, of all users only those with that id or
+ * e-mail (any case), linked or not.
+ * @param optimization 022 is applied
+ */
+export async function readUserStates(sql: Sql, named: string[], optimization: boolean): Promise<UserState[]> {
+  const email = (await hasEmail(sql)) ? sql`coalesce(u.email::text, a.email)` : sql`a.email`;
+  const wanted = named.map((name) => name.toLowerCase());
+  const chosen =
+    named.length > 0
+      ? sql`u.id::text = any(${named}) or lower(${email}) = any(${wanted})`
+      : sql`a.id is not null`;
+  const flags = optimization
+    ? sql`u.last_calendly_sync, u.calendly_initial_sync_complete, u.calendly_webhook_enabled`
+    : sql`(
+        select max(finished_at) from calendly_sync_runs where account_id = a.id and status = 'complete'
+      ) as last_calendly_sync, null::boolean as calendly_initial_sync_complete, null::boolean as calendly_webhook_enabled`;
+  const viaWebhook = optimization ? sql`count(*) filter (where synced_via_webhook)` : sql`0`;
+  const events = optimization
+    ? sql`(select count(*) from calendly_webhook_events e where e.user_id = u.id)`
+    : sql`0`;
+  return sql<UserState[]>`
+    select u.id::text as user_id, ${email} as email, a.id::text as account_id, ${flags},
+      m.active::float8 as active_calendly_meetings, m.deleted::float8 as deleted_calendly_meetings,
+      m.via_webhook::float8 as webhook_synced_meetings, m.last_sync as last_meeting_sync,
+      ${events}::float8 as webhook_events_received,
+      a.lease_owner, a.lease_expires_at, a.last_full_listing_at, ${lastRun(sql)} as last_run,
+      p.failed::integer as pending_failed, p.error as pending_error
+    from users u
+    left join calendly_accounts a on a.user_id = u.id
+    left join lateral (
+      select count(*) filter (where not is_deleted) as active, count(*) filter (where is_deleted) as deleted,
+        ${viaWebhook} as via_webhook, max(last_calendar_sync) as last_sync
+      from meetings where user_id = u.id and meeting_source = 'calendly'
+    ) m on true
+    left join lateral (
+      select count(*) as failed, min(error) as error
+      from calendly_pending_events where account_id = a.id and error is not null
+    ) p on true
+    where ${chosen}
+    order by lower(${email}), u.id`.then((rows) => rows.map(withDates));
+}
+
+/** How many rows of `users` are linked to no Calendly account. */
+export async function countUnconnected(sql: Sql): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::float8 as count from users u
+    where not exists (select from calendly_accounts a where a.user_id = u.id)`;
+  return row?.count ?? 0;
+}
+
+/** Webhook events by kind. Only where 022 is applied. */
+export async function readWebhookEventCounts(sql: Sql): Promise<WebhookEventCount[]> {
+  return sql<WebhookEventCount[]>`
+    select event_type, count(*)::float8 as count, max(created_at) as last_received
+    from calendly_webhook_events group by event_type order by event_type`;
+}
+
+function lastRun(sql: Sql) {
+  return sql`(
+    select jsonb_build_object('status', r.status, 'mode', r.mode, 'started_at', r.started_at,
+      'finished_at', r.finished_at, 'error_code', r.error_code, 'error', r.error)
+    from calendly_sync_runs r where r.account_id = a.id
+    order by r.started_at desc, r.id desc limit 1
+  )`;
+}
+
+function withDates(row: UserState): UserState {
+  const run = row.last_run;
+  if (run === null) return row;
+  const finished = run.finished_at === null ? null : new Date(run.finished_at);
+  return { ...row, last_run: { ...run, started_at: new Date(run.started_at), finished_at: finished } };
+}
+
+/** `users` usually belongs to another application, and need not have an e-mail. */
+async function hasEmail(sql: Sql): Promise<boolean> {
+  const rows = await sql`
+    select from pg_attribute where attrelid = to_regclass('users') and attname = 'email' and not attisdropped`;
+  return rows.length > 0;
+}

@@ -1,0 +1,231 @@
+/**
+ * SQL of `meetings`, only ever rows whose source is Calendly. Rows of other sources are neither read nor written.
+ * Timestamps travel as text with six digits: a JS Date would lose the microseconds.
+ */
+import type { MeetingRow } from '../../resources/meetings/rows.js';
+import type { Sql } from '../connection.js';
+
+/** A stored meeting: its synced columns, and what is known of its last reading. */
+export interface StoredMeeting extends Omit<MeetingRow, 'raw'> {
+  id: string;
+  raw: MeetingRow['raw'] | null;
+  /** Fingerprint of the event when its invitees were last read; null: they must be read. */
+  fingerprint: string | null;
+  /** When anything last wrote this meeting, as canonical text (database clock). */
+  written_at: string | null;
+  /** When no-show marks of its invitees were taken back, by invitee URI. */
+  no_shows_removed: Record<string, string> | null;
+}
+
+const UTC_TEXT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
+
+/** The columns in the order of `MeetingRow`, with their types for `jsonb_to_recordset`. */
+const COLUMNS = {
+  external_id: 'text',
+  calendly_uri: 'text',
+  title: 'text',
+  status: 'text',
+  start_time: 'timestamptz',
+  end_time: 'timestamptz',
+  event_type_uri: 'text',
+  location_type: 'text',
+  location: 'jsonb',
+  join_url: 'text',
+  invitees_total: 'integer',
+  invitees_active: 'integer',
+  is_deleted: 'boolean',
+  deleted_at: 'timestamptz',
+  deleted_reason: 'text',
+  canceled_by: 'text',
+  cancel_reason: 'text',
+  canceled_at: 'timestamptz',
+  calendly_created_at: 'timestamptz',
+  calendly_updated_at: 'timestamptz',
+  raw: 'jsonb',
+} as const satisfies Record<keyof MeetingRow, string>;
+
+const NAMES = Object.keys(COLUMNS) as (keyof MeetingRow)[];
+/** The names of the columns, and the same with their types, as SQL. */
+export const MEETING_NAMES = NAMES.join(', ');
+export const MEETING_RECORD = Object.entries(COLUMNS)
+  .map(([name, type]) => `${name} ${type}`)
+  .join(', ');
+
+/** A select list that gives timestamps as canonical text, and numbers as numbers whatever type a host's column has. */
+function selectList(alias: string): string {
+  return NAMES.map((name) => {
+    if (COLUMNS[name] === 'timestamptz') {
+      return `to_char(${alias}.${name} at time zone 'utc', '${UTC_TEXT}') as ${name}`;
+    }
+    return COLUMNS[name] === 'integer' ? `${alias}.${name}::integer as ${name}` : `${alias}.${name}`;
+  }).join(', ');
+}
+
+/** JSON as it was written; a host's `location` may be a text column, and then hold JSON as text. */
+function asJson<T>(value: T): T {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value) as T;
+  } catch {
+    // Somebody else's words: they differ from every location of Calendly's, so that the next writing replaces them.
+    return value;
+  }
+}
+
+// One index lookup for each id, whatever the planner believes of a table without statistics: it cannot turn a subquery with an
+// OFFSET into another join. Left to itself it may read all meetings of the user.
+const OF_CALENDLY = "select * from meetings where meeting_source = 'calendly'";
+
+/**
+ * Locks stored meetings until the transaction ends, in the order of their external ids, so that two writers never deadlock.
+ * @returns the external ids that are stored
+ */
+export async function lockMeetings(sql: Sql, userId: string, externalIds: string[]): Promise<string[]> {
+  const rows = await sql<{ external_id: string }[]>`
+    select external_id from unnest(${[...externalIds].sort()}::text[]) as wanted (id)
+    cross join lateral (
+      ${sql.unsafe(OF_CALENDLY)} and user_id = ${userId} and external_id = wanted.id
+      for update
+    ) as locked`;
+  return rows.map((row) => row.external_id);
+}
+
+/**
+ * The same for meetings of Calendly users, before it is known who they are here: it travels with the statement that asks.
+ * @returns the external ids that are stored, by user
+ */
+export async function lockMeetingsOfHosts(
+  sql: Sql,
+  wanted: { host: string; externalId: string }[],
+): Promise<Map<string, string[]>> {
+  const rows = await sql<{ user_id: string; external_ids: string[] }[]>`
+    select locked.user_id::text as user_id, array_agg(locked.external_id) as external_ids
+    from (
+      select a.user_id, wanted.id
+      from unnest(${wanted.map(({ host }) => host)}::text[], ${wanted.map(({ externalId }) => externalId)}::text[]) as wanted (host, id)
+      join calendly_accounts a on a.calendly_uri = wanted.host
+      order by a.user_id, wanted.id
+      offset 0
+    ) as wanted
+    cross join lateral (
+      ${sql.unsafe(OF_CALENDLY)} and user_id = wanted.user_id and external_id = wanted.id
+      for update
+    ) as locked
+    group by 1`;
+  return new Map(rows.map((row) => [row.user_id, row.external_ids]));
+}
+
+/** The stored meetings among these external ids, as they are now. */
+export async function findMeetings(
+  sql: Sql,
+  userId: string,
+  externalIds: string[],
+): Promise<Map<string, StoredMeeting>> {
+  const rows = await sql<StoredMeeting[]>`
+    select m.id::text as id, ${sql.unsafe(selectList('m'))}, r.fingerprint, r.no_shows_removed,
+      to_char(r.written_at at time zone 'utc', ${UTC_TEXT}) as written_at
+    from unnest(${externalIds}::text[]) as wanted (id)
+    cross join lateral (
+      ${sql.unsafe(OF_CALENDLY)} and user_id = ${userId} and external_id = wanted.id
+      offset 0
+    ) as m
+    left join lateral (select * from calendly_event_reads where meeting_id = m.id offset 0) as r on true`;
+  return new Map(
+    rows.map((row) => [row.external_id, { ...row, location: asJson(row.location), raw: asJson(row.raw) }]),
+  );
+}
+
+/** Writes these columns of stored meetings, which the caller has locked and found to differ. */
+export async function updateMeetings(
+  sql: Sql,
+  rows: (MeetingRow & { id: string })[],
+  viaWebhook: boolean,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const assignments = NAMES.filter((name) => name !== 'external_id').map((name) => `${name} = x.${name}`);
+  await sql`
+    update meetings m
+    set ${sql.unsafe(assignments.join(', '))}, ${viaWebhook ? sql`synced_via_webhook = true,` : sql``}
+      last_calendar_sync = now()
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(id text, ${sql.unsafe(MEETING_RECORD)})
+    where m.id::text = x.id and m.id = any(${rows.map(({ id }) => id)})`;
+}
+
+/**
+ * Marks a meeting as deleted because Calendly does not have it, or not for us, any more.
+ * @returns true when it was active before
+ */
+export async function markDeleted(
+  sql: Sql,
+  userId: string,
+  externalId: string,
+  reason: 'gone' | 'access_lost',
+): Promise<'deleted' | 'updated' | 'unchanged'> {
+  const [before] = await sql<{ is_deleted: boolean; deleted_reason: string | null }[]>`
+    select is_deleted, deleted_reason from meetings
+    where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}
+    for update`;
+  if (!before || before.deleted_reason === reason) return 'unchanged';
+  await sql`
+    update meetings
+    set is_deleted = true, deleted_reason = ${reason}, last_calendar_sync = now(),
+      deleted_at = case when is_deleted then coalesce(deleted_at, now()) else now() end
+    where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}`;
+  return before.is_deleted ? 'updated' : 'deleted';
+}
+
+/**
+ * URIs of stored meetings that start in [from, to) and are not among the listed ones: a complete listing of that stretch did
+ * not show them. What is known to be gone or lost is not asked about again.
+ */
+export async function findUnlisted(
+  sql: Sql,
+  userId: string,
+  from: string,
+  to: string,
+  listedIds: string[],
+): Promise<string[]> {
+  const rows = await sql<{ calendly_uri: string }[]>`
+    select coalesce(calendly_uri, 'https://api.calendly.com/scheduled_events/' || external_id) as calendly_uri
+    from meetings
+    where user_id = ${userId} and meeting_source = 'calendly'
+      and start_time >= ${from}::text::timestamptz and start_time < ${to}::text::timestamptz
+      and not (is_deleted and coalesce(deleted_reason, '') in ('gone', 'access_lost'))
+      and external_id <> all(${listedIds})`;
+  return rows.map((row) => row.calendly_uri);
+}
+
+/**
+ * URIs of active meetings that ended over 24 h ago and whose invitees were last read before those 24 h were over: a no-show
+ * is marked after the meeting, and nothing else tells of it.
+ */
+export async function findDueForNoShows(sql: Sql, userId: string): Promise<string[]> {
+  const rows = await sql<{ calendly_uri: string }[]>`
+    select m.calendly_uri
+    from meetings m
+    join calendly_event_reads r on r.meeting_id = m.id
+    where m.user_id = ${userId} and m.meeting_source = 'calendly' and not m.is_deleted
+      and m.calendly_uri is not null and m.invitees_total is distinct from 0
+      and m.end_time < now() - interval '24 hours'
+      and r.read_at < m.end_time + interval '24 hours'`;
+  return rows.map((row) => row.calendly_uri);
+}
+
+/** When a stored meeting starts, as canonical text; null when it is not stored or has no start. */
+export async function findStart(sql: Sql, userId: string, externalId: string): Promise<string | null> {
+  const [row] = await sql<{ start_time: string | null }[]>`
+    select to_char(start_time at time zone 'utc', ${UTC_TEXT}) as start_time from meetings
+    where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}`;
+  return row?.start_time ?? null;
+}
+
+/** The users under whom meetings are stored, by external id: whose a delivery is that does not name its host. */
+export async function findOwners(sql: Sql, externalIds: string[]): Promise<Map<string, string[]>> {
+  const rows = await sql<{ external_id: string; user_ids: string[] }[]>`
+    select external_id, array_agg(m.user_id::text order by m.user_id) as user_ids
+    from meetings m
+    where m.meeting_source = 'calendly' and m.external_id = any(${externalIds})
+      and m.user_id in (select user_id from calendly_accounts)
+    group by external_id`;
+  return new Map(rows.map((row) => [row.external_id, row.user_ids]));
+}

@@ -1,0 +1,30 @@
+/** SQL of `calendly_webhook_rejections`: refused deliveries, counted per hour and reason; a row per pair, however many came. */
+import type { Sql } from '../connection.js';
+
+/** How long counts are kept. */
+const KEPT_DAYS = 31;
+
+/** Adds counts to this hour's, and forgets old hours. */
+export async function addRejections(sql: Sql, counts: { reason: string; count: number }[]): Promise<void> {
+  if (counts.length === 0) return;
+  await sql`
+    insert into calendly_webhook_rejections as r (hour, reason, count, last_at)
+    select date_trunc('hour', now()), x.reason, x.count, now()
+    from jsonb_to_recordset(${JSON.stringify(counts)}::text::jsonb) as x(reason text, count bigint)
+    order by x.reason
+    on conflict (hour, reason) do update set count = r.count + excluded.count, last_at = now()`;
+  await sql`
+    delete from calendly_webhook_rejections where hour < now() - make_interval(days => ${KEPT_DAYS})`;
+}
+
+/** Refused deliveries of the last so many hours, by reason. */
+export async function readRejections(
+  sql: Sql,
+  hours: number,
+): Promise<{ reason: string; count: number; last_at: Date }[]> {
+  return sql<{ reason: string; count: number; last_at: Date }[]>`
+    select reason, sum(count)::float8 as count, max(last_at) as last_at
+    from calendly_webhook_rejections
+    where hour > now() - make_interval(hours => ${hours})
+    group by reason order by reason`;
+}

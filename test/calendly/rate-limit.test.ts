@@ -1,0 +1,192 @@
+/** Pacing against a model of Calendly's window: the whole allowance less the reserve is used, and no 429 is of our own making. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  afterAnswer,
+  afterRefusal,
+  decide,
+  readRateHeaders,
+  readRetryAfter,
+  reserveOf,
+  unknownAllowance,
+} from '../../src/calendly/rate-limit.js';
+import { createGate } from '../../src/calendly/throttle.js';
+import { createFakeClock } from '../support/clock.js';
+
+interface Model {
+  limit: number;
+  /** How Reset is written: whole seconds, rounded up, down or to the nearest. */
+  rounding: 'ceil' | 'floor' | 'round';
+  latency: number;
+  /** Where in its window the server's clock stands at the start, in ms. */
+  offset: number;
+  /** Requests that other programs use up in every window. */
+  others: number;
+}
+
+/** Sends so many requests through a gate to the model; answers how long it took and how many were refused. */
+async function simulate(model: Model, requests: number) {
+  const clock = createFakeClock();
+  const gate = createGate({ clock, random: () => 0.5 });
+  const windowOf = () => Math.floor((clock.now() + model.offset) / 60_000);
+  let window = windowOf();
+  let used = model.others;
+  let refused = 0;
+  let least = model.limit;
+  const answer = () => {
+    if (windowOf() !== window) {
+      window = windowOf();
+      used = model.others;
+    }
+    const ok = used < model.limit;
+    if (ok) used++;
+    else refused++;
+    const left = 60 - ((clock.now() + model.offset) % 60_000) / 1_000;
+    const headers = new Headers({
+      'X-RateLimit-Limit': String(model.limit),
+      'X-RateLimit-Remaining': String(model.limit - used),
+      'X-RateLimit-Reset': String(Math[model.rounding](left)),
+    });
+    least = Math.min(least, model.limit - used);
+    return { status: ok ? 200 : 429, headers };
+  };
+  const one = async () => {
+    for (;;) {
+      await gate.enter();
+      const sentAt = clock.now();
+      await clock.sleep(model.latency / 2);
+      const response = answer();
+      await clock.sleep(model.latency / 2);
+      gate.leave(response, clock.now() - sentAt);
+      if (response.status === 200) return;
+    }
+  };
+  const started = clock.now();
+  await clock.run(Promise.all(Array.from({ length: requests }, one)));
+  return { ms: clock.now() - started, refused, least };
+}
+
+describe('the gate', () => {
+  it('never causes a 429, leaves the reserve, and is within 5 % of the allowance', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          limit: fc.constantFrom(50, 500),
+          rounding: fc.constantFrom('ceil' as const, 'floor' as const, 'round' as const),
+          latency: fc.integer({ min: 20, max: 1_500 }),
+          offset: fc.integer({ min: 0, max: 59_999 }),
+          others: fc.constant(0),
+        }),
+        async (model) => {
+          const requests = model.limit * 5;
+          const { ms, refused, least } = await simulate(model, requests);
+          expect(refused).toBe(0);
+          const usable = model.limit - reserveOf(model.limit, 0.05);
+          // The first window may have begun long before us, so one window more or less is the server's doing.
+          const windows = Math.ceil(requests / usable);
+          expect(ms).toBeLessThanOrEqual(windows * 60_000 * 1.05 + 2 * model.latency);
+          // Probes at the end of a window, which is known to the second only, may take one of the reserve.
+          expect(least).toBeGreaterThanOrEqual(reserveOf(model.limit, 0.05) - 1);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('makes room for others who use the same allowance', async () => {
+    const model = { limit: 50, rounding: 'ceil' as const, latency: 100, offset: 10_000, others: 30 };
+    const { refused, ms } = await simulate(model, 60);
+    expect(refused).toBe(0);
+    expect(ms).toBeGreaterThan(3 * 60_000 - 15_000);
+  });
+
+  it('pauses everybody after a 429 without headers and loses no request', async () => {
+    const clock = createFakeClock();
+    const gate = createGate({ clock, random: () => 0 });
+    let refusals = 2;
+    const sent: number[] = [];
+    const one = async () => {
+      for (;;) {
+        await gate.enter();
+        sent.push(clock.now());
+        await clock.sleep(10);
+        const status = refusals-- > 0 ? 429 : 200;
+        gate.leave({ status, headers: new Headers() }, 10);
+        if (status === 200) return;
+      }
+    };
+    await clock.run(Promise.all([one(), one(), one()]));
+    // One goes ahead each time: 1 s after the first refusal, 2 s after the second.
+    expect(sent.map((at) => Math.round(at / 1_000))).toEqual([0, 1, 3, 3, 3]);
+    expect(gate.waitedMs()).toBeGreaterThanOrEqual(3_000);
+  });
+
+  it('lets an aborted waiter go and serves the others', async () => {
+    const clock = createFakeClock();
+    const gate = createGate({ clock, concurrency: 1 });
+    await gate.enter();
+    const abort = new AbortController();
+    const waiting = gate.enter(abort.signal);
+    const other = gate.enter();
+    abort.abort(new Error('no longer'));
+    await expect(waiting).rejects.toThrow('no longer');
+    gate.leave({ status: 200, headers: new Headers() }, 1);
+    await other;
+  });
+});
+
+describe('the arithmetic', () => {
+  it('holds nothing back where no headers are sent', () => {
+    expect(decide(afterAnswer(unknownAllowance, null, 0), 100, 0)).toEqual({ send: true });
+  });
+
+  it('sends one request at a time before the first answer', () => {
+    expect(decide(unknownAllowance, 0, 0)).toEqual({ send: true });
+    expect(decide(unknownAllowance, 1, 0)).toEqual({ send: false, until: 'answer' });
+  });
+
+  it('pauses until the reset when the window is used up, and shortly when it is not', () => {
+    const spent = afterRefusal(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 40 }, null, 0, 0);
+    expect(spent.pausedUntil).toBe(40_000);
+    const odd = afterRefusal(unknownAllowance, { limit: 50, remaining: 30, resetSeconds: 40 }, null, 0, 0);
+    expect(odd.pausedUntil).toBe(1_000);
+    const known = afterAnswer(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 30 }, 0);
+    expect(afterRefusal(known, null, null, 10_000, 0).pausedUntil).toBe(30_000);
+    let state = unknownAllowance;
+    const paused = Array.from({ length: 8 }, () => {
+      const before = state.pausedUntil;
+      state = afterRefusal(state, null, null, before, 0);
+      return (state.pausedUntil - before) / 1_000;
+    });
+    expect(paused).toEqual([1, 2, 5, 10, 20, 40, 60, 60]);
+  });
+
+  it('honours Retry-After over Reset', () => {
+    const paused = afterRefusal(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 5 }, 30, 1_000, 0);
+    expect(paused.pausedUntil).toBe(31_000);
+  });
+
+  it('believes the least Remaining of one window, whatever the order of answers', () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray([10, 20, 30, 40], { minLength: 4 }), (order) => {
+        const last = order.reduce(
+          (state, remaining) => afterAnswer(state, { limit: 50, remaining, resetSeconds: 30 }, 1_000),
+          unknownAllowance,
+        );
+        expect(last.remaining).toBe(10);
+      }),
+    );
+  });
+
+  it('reads headers as they come, and nothing where they are no numbers', () => {
+    const headers = (reset: string) =>
+      new Headers({ 'x-ratelimit-limit': '50', 'x-ratelimit-remaining': '3', 'x-ratelimit-reset': reset });
+    expect(readRateHeaders(headers('12'))).toEqual({ limit: 50, remaining: 3, resetSeconds: 12 });
+    expect(readRateHeaders(headers('soon'))).toBeNull();
+    expect(readRateHeaders(new Headers())).toBeNull();
+    expect(readRateHeaders(headers('1795330000'))?.resetSeconds).toBe(60);
+    expect(readRetryAfter(new Headers({ 'retry-after': '7' }), 0)).toBe(7);
+    expect(readRetryAfter(new Headers({ 'retry-after': new Date(9_000).toUTCString() }), 4_000)).toBe(5);
+    expect(readRetryAfter(new Headers({ 'retry-after': 'later' }), 0)).toBeNull();
+  });
+});

@@ -1,0 +1,76 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { run } from '../../../src/cli/run.js';
+import { testDatabase } from '../../support/database.js';
+
+/** Runs `health` against a terminal of so many columns (null: no terminal). */
+async function shown(url: string, columns: number | null, words: string[] = []) {
+  const written = { stdout: '', stderr: '' };
+  const stream = (name: 'stdout' | 'stderr') => ({
+    write: (text: string) => {
+      written[name] += text;
+    },
+    ...(columns === null ? {} : { isTTY: true, columns }),
+  });
+  const terminal = {
+    stdout: stream('stdout'),
+    stderr: stream('stderr'),
+    stdin: process.stdin,
+    environment: { DATABASE_URL: url, NO_COLOR: '1' },
+    cwd: '/',
+  };
+  const code = await run(['health', ...words], terminal, new AbortController().signal);
+  return { code, lines: written.stdout.trimEnd().split('\n'), ...written };
+}
+
+describe('health on a screen', () => {
+  let url: string;
+
+  beforeAll(async () => {
+    const database = await testDatabase();
+    url = database.url;
+    await database.sql.unsafe(`
+      insert into users (email) select 'person' || n || '@a-rather-long-domain.example.com' from generate_series(1, 30) n;
+      insert into calendly_accounts (user_id, calendly_uri, last_full_listing_at)
+        select id, 'u' || id, now() from users where id <= 25;
+      update users set calendly_initial_sync_complete = true, last_calendly_sync = now() - case
+        when id > 12 then interval '4 minutes' else interval '50 hours' end;
+      insert into calendly_sync_runs (account_id, user_id, mode, status, finished_at, error_code, error)
+        select id, user_id, 'full', 'failed', now(), 'calendly_unreachable',
+          E'Calendly at https://api.calendly.com does not answer\\nto any of the requests that were sent \\u001b[31mto it'
+        from calendly_accounts where user_id = 1;
+      insert into calendly_webhook_events (event_id, event_type, payload)
+        select n::text, 'invitee.' || n % 3, '{}' from generate_series(1, 20) n;`);
+  });
+
+  test.each([80, 140])('of %i columns fits into it, and into one screen', async (columns) => {
+    const { code, lines } = await shown(url, columns);
+    expect(code).toBe(4);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+    expect(lines.length).toBeLessThanOrEqual(45);
+    const text = lines.join('\n');
+    expect(text).toContain('✖ 13 problems, checked ');
+    expect(text).toContain('… and 4 more users with problems (--json shows all)');
+    expect(text).toContain('… and 13 users without a problem (--json shows all)');
+    expect(text).toContain('… and 5 more problems (--json shows all)');
+    expect(text).toContain('→ calendly-sync sync --user person1@a-rather-long-domain.example.com');
+    expect(text).toContain('Rows in users without a Calendly account: 5');
+    expect(text).not.toContain('\u001b');
+  });
+
+  test('without a terminal has one line per fact, each complete in itself', async () => {
+    const { lines } = await shown(url, null);
+    const problems = lines.filter((line) => line.startsWith('✖ person'));
+    expect(problems).toHaveLength(8);
+    for (const line of problems)
+      expect(line).toMatch(/^✖ person\d+@.*: .+ → calendly-sync sync --user person/);
+    expect(lines.filter((line) => line.split('\t').length === 6)).toHaveLength(9);
+  });
+
+  test('with nothing wrong is short, and says so first', async () => {
+    const { code, lines, stderr } = await shown(url, 80, ['--user', '20']);
+    expect(code).toBe(0);
+    expect(lines[0]).toMatch(/^✔ Healthy, checked \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
+    expect(lines.length).toBeLessThanOrEqual(10);
+    expect(stderr).toBe('');
+  });
+});

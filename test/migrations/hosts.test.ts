@@ -1,0 +1,196 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Database, openServer } from '../../src/database/connection.js';
+import { requireSchema } from '../../src/database/schema.js';
+import { migrate } from '../../src/migrations/migrate.js';
+import { rollback } from '../../src/migrations/rollback.js';
+import { migrationStatus } from '../../src/migrations/status.js';
+import { testDatabase } from '../support/database.js';
+import { hostRows, ID_TYPES, makeHost } from '../support/hosts.js';
+import { schemaOf } from '../support/schema.js';
+
+const open: Database[] = [];
+afterAll(() => Promise.all(open.map((database) => database.close())));
+
+async function host(schema: string | null = null) {
+  const { url, sql } = await testDatabase('empty');
+  const database = openServer(url, { schema });
+  open.push(database);
+  return { url, sql, database };
+}
+
+describe.each(ID_TYPES)('a database whose keys are %s', (idType) => {
+  test('gets all migrations, keeps every row, and is as before after rollback --to 0', async () => {
+    const { sql, database } = await host();
+    await makeHost(sql, idType);
+    const schema = await schemaOf(sql);
+    const rows = await hostRows(sql);
+    const files = () =>
+      sql`select pg_relation_filenode('users') as users, pg_relation_filenode('meetings') as meetings`;
+    const storage = await files();
+
+    expect((await migrate(database)).pending).toEqual([]);
+    expect(await migrationStatus(database)).toMatchObject({ pending: [], files: [], drift: [] });
+    expect(await database.transaction(requireSchema)).toEqual({ optimization: true });
+    expect(await hostRows(sql)).toEqual(rows);
+    const types = await sql`
+      select attrelid::regclass::text as table, attname as column, format_type(atttypid, atttypmod) as type from pg_attribute
+      where attname in ('user_id', 'meeting_id') and attrelid::regclass::text ~ '^(calendly_|meeting)'
+        and attrelid in (select oid from pg_class where relkind = 'r')`;
+    expect(types.length).toBe(6);
+    expect(new Set(types.map(({ type }) => type))).toEqual(new Set([idType]));
+    expect(await sql`select 1 from pg_constraint where not convalidated`).toEqual([]);
+
+    await rollback(database, { to: '0', backupFile: null });
+    expect(await schemaOf(sql)).toEqual(schema);
+    expect(await hostRows(sql)).toEqual(rows);
+    // Neither up nor down has rewritten a table: that would stop everybody for as long as it is big.
+    expect(await files()).toEqual(storage);
+  });
+
+  test('with only a users table gets a meetings of our own, which goes again', async () => {
+    const { sql, database } = await host();
+    await makeHost(sql, idType);
+    await sql.unsafe('drop view "My Meetings"; drop table meetings');
+    const schema = await schemaOf(sql);
+    await migrate(database);
+    const [user] = await sql`select id from users limit 1`;
+    await sql`insert into meetings (user_id, external_id) values (${user?.id}, 'a')`;
+    const [health] = await sql`select * from calendly_sync_health where user_id = ${user?.id}`;
+    expect(health).toMatchObject({ active_calendly_meetings: '1' });
+    await rollback(database, { to: '0', backupFile: null });
+    expect(await schemaOf(sql)).toEqual(schema);
+  });
+
+  test('can keep our tables in a schema of their own, and the host stays where it is', async () => {
+    const { sql, database } = await host('My "own" Schema');
+    await makeHost(sql, idType, 'The App');
+    const schema = await schemaOf(sql);
+    await migrate(database);
+    const tables = await sql`
+      select distinct nspname from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+      where relkind in ('r', 'v') and (relname like 'calendly%' or relname = 'meeting_invitees')`;
+    expect(tables).toEqual([{ nspname: 'My "own" Schema' }]);
+    expect(await migrationStatus(database)).toMatchObject({ pending: [], drift: [] });
+    expect(await database.transaction(requireSchema)).toEqual({ optimization: true });
+    const [cleaned] = await database.transaction((tx) => tx`select clean_old_webhook_events() as gone`);
+    expect(cleaned).toEqual({ gone: 0 });
+    expect(await database.transaction((tx) => tx`select * from calendly_sync_health`)).toHaveLength(2);
+    expect((await migrate(database)).applied).toEqual([]);
+    await rollback(database, { to: '0', backupFile: null });
+    expect(await schemaOf(sql)).toEqual(schema);
+  });
+});
+
+test('a meetings that lacks nearly everything gets it: columns, a checked foreign key, both indexes', async () => {
+  const { sql, database } = await host();
+  await sql.unsafe(`
+    create table users (id uuid primary key default gen_random_uuid());
+    create table meetings (id text primary key default gen_random_uuid()::text, subject text);
+    insert into meetings (subject) select 'row ' || n from generate_series(1, 50) as n;
+    insert into users default values;`);
+  const schema = await schemaOf(sql);
+  await migrate(database);
+  expect((await migrationStatus(database)).drift).toEqual([]);
+  expect(
+    await sql`select convalidated, confdeltype from pg_constraint where conrelid = 'meetings'::regclass and contype = 'f'`,
+  ).toEqual([{ convalidated: true, confdeltype: 'c' }]);
+  const names = await sql<{ relname: string }[]>`
+    select relname from pg_class join pg_index on indexrelid = pg_class.oid where indrelid = 'meetings'::regclass and indisvalid order by 1`;
+  expect(names.map(({ relname }) => relname)).toEqual([
+    'calendly_meetings_key',
+    'calendly_meetings_start_idx',
+    'meetings_pkey',
+  ]);
+  // The rows of others are no Calendly meetings, and count as none.
+  expect(await sql`select count(*) from meetings where meeting_source is not null or is_deleted`).toEqual([
+    { count: '0' },
+  ]);
+  expect(await sql`select email, active_calendly_meetings from calendly_sync_health`).toEqual([
+    { email: null, active_calendly_meetings: '0' },
+  ]);
+  await rollback(database, { to: '0', backupFile: null });
+  expect(await schemaOf(sql)).toEqual(schema);
+});
+
+test('a unique index of the host that does the same is enough', async () => {
+  const { sql, database } = await host();
+  await makeHost(sql, 'integer');
+  await sql.unsafe('create unique index "Their Key" on meetings (external_id, user_id, meeting_source)');
+  const schema = await schemaOf(sql);
+  await migrate(database);
+  expect(await sql`select to_regclass('calendly_meetings_key') as ours`).toEqual([{ ours: null }]);
+  expect((await migrationStatus(database)).drift).toEqual([]);
+  await rollback(database, { to: '0', backupFile: null });
+  expect(await schemaOf(sql)).toEqual(schema);
+});
+
+test('what an older integration left of 022 is taken over, with its rows, and left behind again', async () => {
+  const { sql, database } = await host();
+  await makeHost(sql, 'integer');
+  await sql.unsafe(`
+    alter table users add column last_calendly_sync timestamptz, add column calendly_initial_sync_complete boolean default false;
+    create table calendly_webhook_events (
+      id uuid primary key default gen_random_uuid(), event_id text unique not null, event_type text not null, payload jsonb not null,
+      user_id integer references users (id), processed_at timestamptz default now(), created_at timestamptz default now());
+    insert into calendly_webhook_events (event_id, event_type, payload, user_id) values ('e1', 'invitee.created', '{}', 1);
+    create function clean_old_webhook_events() returns void language sql as 'select';
+    create view calendly_sync_health as select id as user_id, email from users;`);
+  await migrate(database);
+  const [health] = await sql`select * from calendly_sync_health where user_id = 1`;
+  expect(health).toMatchObject({ webhook_events_received: '1', calendly_webhook_enabled: false });
+  expect(await sql`select attempts, error from calendly_webhook_events`).toEqual([
+    { attempts: 0, error: null },
+  ]);
+  await rollback(database, { to: '0', backupFile: null });
+  expect(await sql`select event_id from calendly_webhook_events`).toEqual([{ event_id: 'e1' }]);
+  const columns = await sql<{ attname: string }[]>`
+    select attname from pg_attribute where attrelid = 'users'::regclass and attname like '%calendly%' and not attisdropped order by 1`;
+  expect(columns.map(({ attname }) => attname)).toEqual([
+    'calendly_initial_sync_complete',
+    'last_calendly_sync',
+  ]);
+});
+
+test('a search_path that is not public takes everything into its first schema', async () => {
+  const { url, sql } = await testDatabase('empty');
+  await sql.unsafe(`create schema "App Data"`);
+  await sql.unsafe(
+    `do $$ begin execute format('alter database %I set search_path = "App Data"', current_database()); end $$`,
+  );
+  const database = openServer(url);
+  open.push(database);
+  await migrate(database);
+  expect(await sql`select count(*) from pg_class where relnamespace = 'public'::regnamespace`).toEqual([
+    { count: '0' },
+  ]);
+  expect(await database.transaction(requireSchema)).toEqual({ optimization: true });
+});
+
+test('whoever forgets --schema is told, and gets no second set of tables', async () => {
+  const { url, sql, database } = await host('calendly');
+  await makeHost(sql, 'integer');
+  await migrate(database);
+  const without = openServer(url);
+  open.push(without);
+  await expect(migrate(without)).rejects.toMatchObject({
+    code: 'preflight',
+    message: expect.stringContaining(
+      'calendly-sync keeps its tables for these users in schema calendly already, not in public.',
+    ),
+    hint: 'Add --schema calendly, or set CALENDLY_SYNC_SCHEMA=calendly.',
+  });
+  await expect(without.transaction(requireSchema)).rejects.toMatchObject({
+    code: 'schema_not_ready',
+    hint: 'Its tables are in schema calendly: name it with --schema or CALENDLY_SYNC_SCHEMA.',
+  });
+});
+
+test('two schemas with a users each: --schema asks which one is meant', async () => {
+  const { sql, database } = await host('calendly');
+  await makeHost(sql, 'integer', 'one');
+  await makeHost(sql, 'integer', 'two');
+  await expect(migrate(database)).rejects.toMatchObject({
+    code: 'settings',
+    message: 'Several schemas have a table users: one, two.',
+  });
+});

@@ -1,0 +1,160 @@
+/** What becomes of deliveries that are not just a booking of a known host. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openServer } from '../../../src/database/connection.js';
+import { logLines } from '../../../src/webhook/receiver/log-lines.js';
+import { replayWebhookEvents } from '../../../src/webhook/replay.js';
+import { testDatabase } from '../../support/database.js';
+import { booking, delivery, event, HOST, invitee, receiving } from '../../support/webhooks.js';
+
+const OTHER = 'https://api.calendly.com/users/OTHER001';
+
+/** A database in which `HOST` is connected. */
+async function connected() {
+  const { url, sql } = await testDatabase();
+  const connect = (uri: string, email: string) => sql`
+    with u as (insert into users (email) values (${email}) returning id)
+    insert into calendly_accounts (user_id, calendly_uri) select id, ${uri} from u`;
+  await connect(HOST, 'host@example.com');
+  const replay = async () => {
+    const database = openServer(url);
+    onTestFinished(() => database.close());
+    return replayWebhookEvents({ database });
+  };
+  const ledger = () => sql`
+    select event_type, user_id is not null as owned, processed_at is not null as done, error
+    from calendly_webhook_events order by created_at, event_id`;
+  return { sql, connect, replay, ledger, ...receiving(url) };
+}
+
+const status = async (response: Response) => ((await response.json()) as { status: string }).status;
+
+test('another kind is kept, acknowledged and counted, once', async () => {
+  const { post, ledger } = await connected();
+  const body = {
+    event: 'routing_form_submission.created',
+    created_at: '2026-02-01T00:00:00Z',
+    payload: { uri: 'r1', created_at: '2026-02-01T00:00:00Z' },
+  };
+  expect(await status(await post(body))).toBe('kept');
+  expect(await status(await post(body))).toBe('duplicate');
+  expect(await status(await post({ event: 'something.new', payload: { any: 'thing' } }))).toBe('kept');
+  expect(await ledger()).toMatchObject([
+    { event_type: 'routing_form_submission.created', done: true, error: null },
+    { event_type: 'something.new', done: true, error: null },
+  ]);
+});
+
+test('a copy from another subscription is the same change', async () => {
+  const { post, ledger } = await connected();
+  expect(await status(await post(booking('COPY')))).toBe('applied');
+  const copy = { ...booking('COPY'), created_by: OTHER, created_at: '2026-02-01T08:00:09.000000Z' };
+  expect(await status(await post(copy))).toBe('duplicate');
+  expect(await ledger()).toHaveLength(1);
+});
+
+describe('a host whom nobody here knows', () => {
+  test('has deliveries kept, and applied when the account is connected', async () => {
+    const { sql, post, connect, replay, ledger } = await connected();
+    expect(await status(await post(booking('THEIRS', { event_memberships: [{ user: OTHER }] })))).toBe(
+      'unclaimed',
+    );
+    expect(await ledger()).toMatchObject([{ owned: false, done: false, error: null }]);
+    expect(await replay()).toEqual({ applied: 0, unclaimed: 1, failed: [] });
+    await connect(OTHER, 'other@example.com');
+    expect(await replay()).toEqual({ applied: 1, unclaimed: 0, failed: [] });
+    expect(await ledger()).toMatchObject([{ owned: true, done: true, error: null }]);
+    const rows = await sql`select u.email from meetings m join users u on u.id = m.user_id`;
+    expect(rows).toEqual([{ email: 'other@example.com' }]);
+  });
+});
+
+test('a meeting of two hosts here is stored for both', async () => {
+  const { sql, post, connect } = await connected();
+  await connect(OTHER, 'other@example.com');
+  expect(
+    await status(await post(booking('BOTH', { event_memberships: [{ user: HOST }, { user: OTHER }] }))),
+  ).toBe('applied');
+  const rows = await sql`
+    select u.email, count(i.id)::int as guests from meetings m
+    join users u on u.id = m.user_id left join meeting_invitees i on i.meeting_id = m.id group by 1 order by 1`;
+  expect(rows).toEqual([
+    { email: 'host@example.com', guests: 1 },
+    { email: 'other@example.com', guests: 1 },
+  ]);
+});
+
+describe('an old payload without its event', () => {
+  test('changes the invitee of a stored meeting', async () => {
+    const { sql, post, ledger } = await connected();
+    await post(booking('OLD'));
+    const late = { status: 'canceled', updated_at: '2026-02-02T00:00:00Z' };
+    const body = delivery('invitee.canceled', invitee(event('OLD').uri, 'GOLD', late), null);
+    expect(await status(await post(body))).toBe('applied');
+    expect(await sql`select status from meeting_invitees`).toEqual([{ status: 'canceled' }]);
+    expect(await ledger()).toMatchObject([{ done: true }, { owned: true, done: true, error: null }]);
+  });
+
+  test('waits with its reason for one that is not, and is applied once it is', async () => {
+    const { sql, post, replay, ledger, events } = await connected();
+    const body = delivery('invitee.created', invitee(event('LATER').uri, 'FIRST'), null);
+    expect(await status(await post(body))).toBe('unapplied');
+    expect((await ledger())[0]).toMatchObject({
+      done: false,
+      error: expect.stringContaining('is not stored'),
+    });
+    const lines = events.flatMap(logLines).map(({ text }) => text);
+    expect(lines[0]).toMatch(/^❌ Error processing Calendly webhook: /);
+    await post(booking('LATER'));
+    expect(await replay()).toMatchObject({ applied: 1, failed: [] });
+    expect(await sql`select from meeting_invitees`).toHaveLength(2);
+  });
+});
+
+describe('what cannot be applied', () => {
+  test('is kept with the reason and answered 2xx, the others of its group are applied, and replay mends it', async () => {
+    const { sql, post, replay, ledger } = await connected();
+    await sql`alter table meetings add constraint no_bad check (title <> 'Bad')`;
+    const bodies = [booking('A'), booking('BAD', { name: 'Bad' }), booking('C')];
+    const answers = await Promise.all(bodies.map((body) => post(body)));
+    expect(await Promise.all(answers.map(status))).toEqual(['applied', 'unapplied', 'applied']);
+    expect((await ledger()).filter(({ done }) => !done)).toMatchObject([
+      { error: expect.stringContaining('no_bad') },
+    ]);
+    expect(await replay()).toMatchObject({
+      applied: 0,
+      failed: [{ error: expect.stringContaining('no_bad') }],
+    });
+    await sql`alter table meetings drop constraint no_bad`;
+    expect(await replay()).toEqual({ applied: 1, unclaimed: 0, failed: [] });
+    expect(await sql`select from meetings`).toHaveLength(3);
+  });
+
+  test('is kept as text when Postgres takes it in no other form', async () => {
+    const { post, sql, events } = await connected();
+    const deep = `${'['.repeat(9_000)}${']'.repeat(9_000)}`;
+    const body = JSON.stringify(booking('DEEP')).replace(
+      '"questions_and_answers":[]',
+      `"questions_and_answers":${deep}`,
+    );
+    const answer = await post(body);
+    expect([answer.status, await status(answer)], JSON.stringify(events)).toEqual([200, 'unapplied']);
+    const [row] = await sql`select jsonb_typeof(payload) as type, error from calendly_webhook_events`;
+    expect(row?.type).toBe('string');
+  });
+
+  test('names no invitee: kept, not applied', async () => {
+    const { post, ledger } = await connected();
+    expect(await status(await post({ event: 'invitee.created', payload: {} }))).toBe('unapplied');
+    expect(await ledger()).toMatchObject([{ error: 'the delivery names no invitee' }]);
+  });
+});
+
+test('the lines that operators look for', async () => {
+  const { post, events } = await connected();
+  await post(booking('LINE', { name: 'Kick-off' }));
+  const [uri] = [event('LINE').uri];
+  expect(events.flatMap(logLines).map(({ text }) => text)).toEqual([
+    `✅ New meeting scheduled via webhook: ${uri}`,
+    '✅ Meeting created from webhook: Kick-off',
+  ]);
+});

@@ -1,0 +1,157 @@
+/** Who is let in, what the other paths say, and that an answer is 2xx only after the commit. */
+import { describe, expect, test } from 'vitest';
+import { type Database, openServer } from '../../../src/database/connection.js';
+import { createWebhookHandler } from '../../../src/webhook/receiver/handler.js';
+import { testDatabase } from '../../support/database.js';
+import { booking, HOST, KEY, receiving, signedRequest, URL_OF_RECEIVER } from '../../support/webhooks.js';
+
+const { url, sql } = await testDatabase();
+await sql`insert into users (email) values ('host@example.com')`;
+await sql`insert into calendly_accounts (user_id, calendly_uri) select id, ${HOST} from users`;
+
+const count = async () => {
+  const [row] = await sql`
+    select (select count(*) from calendly_webhook_events)::int + (select count(*) from meetings)::int as n`;
+  return row?.n as number;
+};
+const origin = new URL(URL_OF_RECEIVER).origin;
+
+describe('a request is refused', () => {
+  const body = JSON.stringify(booking('REFUSED'));
+  const cases: [string, number, () => Request][] = [
+    ['for its method', 405, () => new Request(URL_OF_RECEIVER, { method: 'PUT', body })],
+    [
+      'without a signature',
+      401,
+      () =>
+        new Request(URL_OF_RECEIVER, {
+          method: 'POST',
+          body,
+          headers: { 'content-type': 'application/json' },
+        }),
+    ],
+    ['with a wrong key', 401, () => signedRequest(body, { key: 'other' })],
+    [
+      'with an old signature',
+      401,
+      () => signedRequest(body, { time: Math.floor(Date.now() / 1_000) - 90_000 }),
+    ],
+    ['for its type', 415, () => signedRequest(body, { headers: { 'content-type': 'text/plain' } })],
+    ['for its size', 413, () => signedRequest(`"${'x'.repeat(1_048_577)}"`)],
+    [
+      'for a size that it lies about',
+      413,
+      () => signedRequest(body, { headers: { 'content-length': '9999999' } }),
+    ],
+    ['for JSON that is none', 400, () => signedRequest('{"event":')],
+    ['for JSON that is no object', 400, () => signedRequest('[1]')],
+    ['for an empty body', 400, () => signedRequest('', {})],
+  ];
+  for (const [why, status, request] of cases) {
+    test(`${why}: ${status}`, async () => {
+      const { handler } = receiving(url);
+      const before = await count();
+      const response = await handler(request());
+      expect(response.status).toBe(status);
+      if (status === 401) expect(await response.json()).toEqual({ error: 'unauthorized' });
+      if (status === 405) expect(response.headers.get('allow')).toBe('POST');
+      expect(await count()).toBe(before);
+    });
+  }
+
+  test('and counted by reason and hour, in a row each, however many came', async () => {
+    const { handler } = receiving(url);
+    for (let time = 0; time < 50; time++) await handler(signedRequest(body, { key: 'other' }));
+    await handler(signedRequest('{', {}));
+    await sql`truncate calendly_webhook_rejections`;
+    await handler.close();
+    const rows =
+      await sql`select reason, count::int as count from calendly_webhook_rejections order by reason`;
+    expect(rows).toEqual([
+      { reason: 'no_json', count: 1 },
+      { reason: 'wrong_signature', count: 50 },
+    ]);
+  });
+});
+
+test('without a key there is no receiver', () => {
+  const database = openServer(url);
+  for (const signingKeys of [[], ['']]) {
+    expect(() => createWebhookHandler({ database, signingKeys })).toThrow('CALENDLY_WEBHOOK_SIGNING_KEY');
+  }
+});
+
+test('the test page names the URL and what is missing, and no secret', async () => {
+  const { handler } = receiving(url);
+  const response = await handler(new Request(`${URL_OF_RECEIVER}/test`));
+  const text = await response.text();
+  expect(JSON.parse(text)).toMatchObject({
+    webhook_url: URL_OF_RECEIVER,
+    ready: false,
+    configured: { signing_keys: 1, database: 'ready' },
+  });
+  expect(text).not.toContain(KEY);
+  const known = receiving(url, { publicUrl: 'https://hooks.example.com' });
+  const ready = await (await known.handler(new Request(`${URL_OF_RECEIVER}/test`))).json();
+  expect(ready).toMatchObject({
+    webhook_url: 'https://hooks.example.com/api/calendly/webhook',
+    ready: true,
+    missing: [],
+  });
+});
+
+test('healthz says whether the database is reached', async () => {
+  const { handler } = receiving(url);
+  expect((await handler(new Request(`${origin}/healthz`))).status).toBe(200);
+  const dead = receiving('', {
+    database: openServer('postgres://nobody@127.0.0.1:9/none', { connect_timeout: 1 }),
+  });
+  expect((await dead.handler(new Request(`${origin}/healthz`))).status).toBe(503);
+});
+
+test('metrics count deliveries, refusals and failures', async () => {
+  const { handler, post } = receiving(url);
+  await post(booking('METRIC'));
+  await post(booking('METRIC'), 'other');
+  const text = await (await handler(new Request(`${origin}/metrics`))).text();
+  expect(text).toContain(
+    'calendly_sync_webhook_deliveries_total{event_type="invitee.created",status="applied"} 1',
+  );
+  expect(text).toContain('calendly_sync_webhook_rejections_total{reason="wrong_signature"} 1');
+  expect(text).toContain('calendly_sync_webhook_duration_seconds_bucket{le="+Inf"} 1');
+  expect(text.endsWith('\n')).toBe(true);
+});
+
+test('a dead database is answered 503, and nothing is lost when the delivery comes again', async () => {
+  const dead = receiving('', {
+    database: openServer('postgres://nobody@127.0.0.1:9/none', { connect_timeout: 1 }),
+  });
+  expect((await dead.post(booking('AGAIN'))).status).toBe(503);
+  expect(dead.events).toMatchObject([{ type: 'failed' }]);
+  const { post } = receiving(url);
+  expect(await (await post(booking('AGAIN'))).json()).toMatchObject({ status: 'applied' });
+});
+
+test('no answer before the commit: a commit that does not come is answered 503', async () => {
+  const real = openServer(url);
+  let release: () => void = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slow: Database = {
+    ...real,
+    transaction: (work, options) =>
+      real.transaction(async (tx) => {
+        const result = await work(tx);
+        await held;
+        return result;
+      }, options),
+  };
+  const { post, handler } = receiving('', { database: slow, commitTimeoutMs: 300 });
+  const response = await post(booking('FROZEN'));
+  expect(response.status).toBe(503);
+  expect(await sql`select from calendly_webhook_events where invitee_uri like '%GFROZEN'`).toHaveLength(0);
+  release();
+  await handler.close();
+  expect(await sql`select from calendly_webhook_events where invitee_uri like '%GFROZEN'`).toHaveLength(1);
+});

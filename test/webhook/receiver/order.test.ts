@@ -1,0 +1,251 @@
+/** Deliveries in any order, any number of times, make the rows of the truth. The truth is told by the sandbox. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { compareEvents, joinEvent, joinInvitee } from '../../../src/resources/meetings/merge.js';
+import type { Sandbox } from '../../../src/sandbox/sandbox.js';
+import { testDatabase } from '../../support/database.js';
+import { randomOf, shuffled } from '../../support/random.js';
+import { ask, testSandbox } from '../../support/sandbox.js';
+import { syncing } from '../../support/sync.js';
+import { expectTold } from '../../support/told.js';
+import { expectTruth } from '../../support/truth.js';
+import {
+  booking,
+  cancellation,
+  delivery,
+  event,
+  invitee,
+  type Loose,
+  receiving,
+} from '../../support/webhooks.js';
+
+describe('two states of an event', () => {
+  const state = fc.record({
+    updated_at: fc.constantFrom('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'),
+    status: fc.constantFrom('active', 'canceled'),
+    invitees_counter: fc.record({
+      total: fc.integer({ min: 1, max: 3 }),
+      active: fc.integer({ min: 0, max: 3 }),
+    }),
+  });
+
+  test('come to the same, whichever comes first', () => {
+    fc.assert(
+      fc.property(state, state, (a, b) => {
+        expect(Math.sign(compareEvents(a, b))).toBe(-Math.sign(compareEvents(b, a)) || 0);
+        expect(joinEvent(joinEvent(null, a), b)).toEqual(joinEvent(joinEvent(null, b), a));
+      }),
+    );
+  });
+
+  test('lose nothing that only one of them says', () => {
+    const full = {
+      updated_at: '2026-01-01T00:00:00Z',
+      status: 'active',
+      name: 'A',
+      calendar_event: { kind: 'google' },
+    };
+    const later = { updated_at: '2026-01-02T00:00:00Z', status: 'active', name: 'B' };
+    const both = { ...later, calendar_event: { kind: 'google' } };
+    expect(joinEvent(full, later)).toEqual(both);
+    expect(joinEvent(later, full)).toEqual(both);
+  });
+
+  test('a cancellation goes with its status', () => {
+    const canceled = {
+      updated_at: '2026-01-01T00:00:00Z',
+      status: 'canceled',
+      cancellation: { reason: 'x' },
+    };
+    const later = { updated_at: '2026-01-02T00:00:00Z', status: 'active' };
+    expect(joinEvent(canceled, later)).toEqual(later);
+    expect(joinEvent(later, canceled)).toEqual(later);
+  });
+});
+
+describe('an invitee', () => {
+  const at = (day: number) => `2026-01-0${day}T00:00:00.000000Z`;
+  const mark = (day: number) => ({
+    uri: `https://api.calendly.com/invitee_no_shows/${day}`,
+    created_at: at(day),
+  });
+  const base = { uri: 'u', status: 'active', updated_at: at(1) };
+  const changes: { raw: Loose; removedAt: string | null }[] = [
+    { raw: { ...base, no_show: null }, removedAt: null },
+    { raw: { ...base, no_show: mark(2) }, removedAt: null },
+    { raw: { ...base, no_show: null }, removedAt: at(3) },
+    { raw: { ...base, no_show: mark(4) }, removedAt: null },
+  ];
+
+  test('has the mark that was made last and not taken back, in any order, each any number of times', () => {
+    const last = fc.integer({ min: 0, max: changes.length - 1 });
+    fc.assert(
+      fc.property(
+        last,
+        fc.infiniteStream(fc.nat()),
+        fc.integer({ min: 1, max: 3 }),
+        (newest, random, copies) => {
+          const told = changes.slice(0, newest + 1);
+          const shuffled = Array.from({ length: copies }, () => told)
+            .flat()
+            .map((one) => ({ one, key: random.next().value as number }))
+            .sort((a, b) => a.key - b.key);
+          let state: ReturnType<typeof joinInvitee> = { raw: null, noShowRemovedAt: null };
+          for (const { one } of shuffled) state = joinInvitee(state, one.raw, one.removedAt);
+          expect(state.raw?.no_show).toEqual(told.at(-1)?.raw.no_show);
+        },
+      ),
+    );
+  });
+
+  test('once canceled is never active again', () => {
+    const canceled = { ...base, status: 'canceled', updated_at: at(2) };
+    for (const updated_at of [at(1), at(2), at(3)]) {
+      const late = { ...base, updated_at };
+      expect(joinInvitee({ raw: canceled, noShowRemovedAt: null }, late, null).raw?.status).toBe('canceled');
+      expect(joinInvitee({ raw: late, noShowRemovedAt: null }, canceled, null).raw?.status).toBe('canceled');
+    }
+  });
+});
+
+/** Books, cancels, moves, joins, leaves, marks and, if wanted, marks again; answers the bodies that webhooks carry. */
+async function busyDay(sandbox: Sandbox, { again = true } = {}): Promise<Loose[]> {
+  const collected = await collecting(sandbox);
+  const { control } = sandbox;
+  const group = { host: 0, limit: 10, invitees: 2 } as const;
+  for (let index = 0; index < 12; index++) {
+    const one = control.book(index % 3 === 0 ? group : { host: 0 });
+    const { uri } = one.event;
+    if (index % 3 === 0) {
+      control.join({ event: uri, touch: index % 2 === 0 });
+      control.leave({ event: uri, touch: index % 2 === 1 });
+    }
+    if (index % 4 === 1) control.cancel({ event: uri });
+    if (index % 4 === 2) control.reschedule({ event: uri, start: '+3d' });
+    if (index % 4 === 3) control.noShow({ event: uri });
+    if (index === 7 || index === 11) control.noShow({ event: uri, marked: false });
+    if (index === 11 && again) control.noShow({ event: uri });
+  }
+  return collected();
+}
+
+/** Subscribes with an address where nobody listens: the bodies are taken from the sandbox's own list. */
+async function collecting(sandbox: Sandbox) {
+  const made = await ask(sandbox, '/webhook_subscriptions', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      url: 'http://127.0.0.1:9/',
+      events: ['invitee.created', 'invitee.canceled', 'invitee_no_show.created', 'invitee_no_show.deleted'],
+      organization: sandbox.organization,
+      scope: 'user',
+      user: sandbox.hosts[0]?.uri,
+    }),
+  });
+  if (made.status !== 201) throw new Error(JSON.stringify(made.body));
+  return () => sandbox.control.deliveries().map(({ body }) => JSON.parse(body) as Loose);
+}
+
+describe('a busy day', () => {
+  for (const seed of [1, 2, 3]) {
+    test(`shuffled and doubled (${seed}) ends in the truth without any poll`, async () => {
+      const { url, sql } = await testDatabase();
+      const sandbox = await testSandbox({ events: 0 });
+      await syncing(sandbox, url)();
+      const bodies = await busyDay(sandbox);
+      const { post } = receiving(url);
+      for (const body of shuffled([...bodies, ...bodies], randomOf(seed)))
+        expect((await post(body)).status).toBe(200);
+      await expectTold(sql, sandbox.control.state());
+      const [brought] = await sql`select bool_and(synced_via_webhook) as all from meetings`;
+      expect(brought?.all).toBe(true);
+      const [ledger] =
+        await sql`select count(*)::int as n, count(processed_at)::int as done from calendly_webhook_events`;
+      expect(ledger).toEqual({ n: bodies.length, done: bodies.length });
+    });
+
+    test(`interleaved with polls (${seed}) ends in the truth`, async () => {
+      const { url, sql } = await testDatabase();
+      const sandbox = await testSandbox({ events: 0 });
+      const sync = syncing(sandbox, url);
+      await sync();
+      const bodies = shuffled(await busyDay(sandbox), randomOf(seed));
+      const { post } = receiving(url);
+      const polls: Promise<unknown>[] = [];
+      for (const [index, body] of bodies.entries()) {
+        if (index === Math.floor(bodies.length / 3)) polls.push(sync());
+        expect((await post(body)).status).toBe(200);
+      }
+      await Promise.all(polls);
+      await expectTold(sql, sandbox.control.state());
+      await sync();
+      await expectTruth(sql, sandbox);
+    });
+  }
+});
+
+const toTheSecond = <T>(value: T): T => JSON.parse(JSON.stringify(value).replaceAll(/\.\d{6}Z/g, 'Z')) as T;
+
+describe('a busy day whose times have whole seconds only, so that states of one meeting have the same', () => {
+  for (const seed of [1, 2, 3]) {
+    test(`ends in the truth in any order (${seed})`, async () => {
+      const { url, sql } = await testDatabase();
+      const sandbox = await testSandbox({ events: 0 });
+      await syncing(sandbox, url)();
+      // Marked, unmarked and marked again within one second is what no order could be read from.
+      const bodies = toTheSecond(await busyDay(sandbox, { again: false }));
+      const { post } = receiving(url);
+      for (const body of shuffled([...bodies, ...bodies], randomOf(seed)))
+        expect((await post(body)).status).toBe(200);
+      await expectTold(sql, toTheSecond(sandbox.control.state()));
+    });
+  }
+});
+
+describe('what a delivery must not do', () => {
+  test('erase what the poll knows and it does not carry; bring back what Calendly called gone', async () => {
+    const { url, sql } = await testDatabase();
+    const sandbox = await testSandbox({ events: 0 });
+    const sync = syncing(sandbox, url);
+    const { event: real, invitees } = sandbox.control.book({ host: 0 });
+    await sync();
+    await expectTruth(sql, sandbox);
+    const { post } = receiving(url);
+    const { calendar_event: _calendar, ...abridged } = real;
+    const late = delivery('invitee.created', invitees[0] as Loose, abridged);
+    expect((await post(late)).status).toBe(200);
+    await expectTruth(sql, sandbox);
+    const [row] = await sql`select synced_via_webhook from meetings`;
+    expect(row?.synced_via_webhook).toBe(false);
+    sandbox.control.delete({ event: real.uri });
+    await sync();
+    await post({ ...late, payload: { ...late.payload, updated_at: '2099-01-01T00:00:00Z' } });
+    const [after] = await sql`select is_deleted, deleted_reason from meetings`;
+    expect(after).toEqual({ is_deleted: true, deleted_reason: 'gone' });
+  });
+});
+
+describe('one meeting in one group', () => {
+  test('two invitees, a cancel and a booking at once are all taken', async () => {
+    const { url, sql } = await testDatabase();
+    const [user] = await sql`insert into users (email) values ('h@example.com') returning id`;
+    await sql`insert into calendly_accounts (user_id, calendly_uri) values (${user?.id}, 'https://api.calendly.com/users/HOST0001')`;
+    const { post } = receiving(url);
+    const both = event('GROUP', { invitees_counter: { total: 2, active: 2, limit: 5 } });
+    const second = delivery('invitee.created', invitee(both.uri, 'SECOND'), both);
+    const bodies = [
+      booking('GROUP'),
+      second,
+      cancellation('GROUP'),
+      booking('GROUP'),
+      second,
+      booking('OTHER'),
+    ];
+    const answers = await Promise.all(bodies.map((body) => post(body)));
+    expect(answers.map(({ status }) => status)).toEqual(bodies.map(() => 200));
+    const guests = await sql`select calendly_uri, status from meeting_invitees order by calendly_uri`;
+    expect(guests.map(({ status }) => status)).toEqual(['canceled', 'active', 'active']);
+    const [ledger] = await sql`select count(*)::int as n from calendly_webhook_events`;
+    expect(ledger?.n).toBe(4);
+  });
+});
