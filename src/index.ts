@@ -20,7 +20,7 @@ export { openDatabase } from './open-database.js';
 export { readOneMeeting } from './sync/one-meeting.js';
 export type { Counts, OnSyncEvent, SyncEvent, UserResult } from './sync/report.js';
 export type { SyncOptions, SyncResult } from './sync/sync.js';
-export { markForFull, sync } from './sync/sync.js';
+export { requestFullSync, sync } from './sync/sync.js';
 export type { CleanOptions, CleanResult } from './webhook/clean.js';
 export { cleanWebhookEvents } from './webhook/clean.js';
 export type { WebhookHandler, WebhookHandlerOptions } from './webhook/receiver/handler.js';

@@ -18,7 +18,7 @@ import { findUsers, insertUser, type User } from '../database/tables/users.js';
 import { CalendlySyncError } from '../errors.js';
 
 /** Which account a token stands for. Without `account`, nothing of it is stored yet (a dry run). */
-export interface Identified {
+export interface ResolvedAccount {
   account: Account | null;
   calendlyUri: string;
   userId: string | null;
@@ -36,13 +36,13 @@ export function fingerprintOf(token: string): string {
  * @param write false changes nothing: the answer may then lack account and user
  * @throws CalendlySyncError `user_unknown` when no `users` row fits and none can be made
  */
-export async function identify(
+export async function resolveAccount(
   database: Database,
   client: CalendlyClient,
   token: string,
   named: string[],
   write: boolean,
-): Promise<Identified> {
+): Promise<ResolvedAccount> {
   const tokenFingerprint = fingerprintOf(token);
   const known = await database.transaction((sql) => findAccountByToken(sql, tokenFingerprint), {
     readOnly: true,

@@ -4,17 +4,17 @@
  */
 import { type Clock, systemClock } from '../clock.js';
 import { CalendlySyncError } from '../errors.js';
-import { calendlyFailure, InvalidAnswerError, isAccessLost, isGone, isStalePage } from './errors.js';
+import { InvalidResponseError, isAccessLost, isGone, isStalePage, toCalendlyError } from './errors.js';
 import { type Attempt, createHttp } from './http.js';
 import {
   type CalendlyEvent,
   type CalendlyInvitee,
   type CalendlyUser,
+  type Parsed,
   pageSchema,
-  type Read,
-  readEvent,
-  readInvitee,
-  readUser,
+  parseEvent,
+  parseInvitee,
+  parseUser,
   resourceSchema,
 } from './schemas.js';
 import { createSubscriptionsApi, type SubscriptionsApi } from './subscriptions.js';
@@ -38,7 +38,7 @@ export interface ClientOptions {
 
 /** One page of the event listing, in order of start. */
 export interface EventPage {
-  events: Read<CalendlyEvent>[];
+  events: Parsed<CalendlyEvent>[];
   /** Rows without a URI: they cannot be stored. */
   unreadable: number;
   /** The listing is complete with this page. */
@@ -52,11 +52,11 @@ export interface Window {
 }
 
 /** What asking for one event again brought. */
-export type EventAnswer = { found: Read<CalendlyEvent> } | { gone: true } | { accessLost: true };
+export type EventAnswer = { found: Parsed<CalendlyEvent> } | { gone: true } | { accessLost: true };
 
 export interface CalendlyClient {
   /** Whose token this is. */
-  me(): Promise<Read<CalendlyUser>>;
+  me(): Promise<Parsed<CalendlyUser>>;
   /**
    * All events of a user in a window, both statuses in one listing, sorted by start, pages back to back. Begins anew when a
    * page token goes stale, so that rows may come twice; never leaves one out. Ends normally only when it was complete.
@@ -65,7 +65,7 @@ export interface CalendlyClient {
   /** One event; only Calendly's own 404 and 403 count as gone and access lost. */
   event(uri: string): Promise<EventAnswer>;
   /** All invitees of an event, every page. */
-  invitees(eventUri: string): Promise<{ invitees: Read<CalendlyInvitee>[]; unreadable: number }>;
+  invitees(eventUri: string): Promise<{ invitees: Parsed<CalendlyInvitee>[]; unreadable: number }>;
   /** The webhook subscriptions. */
   subscriptions: SubscriptionsApi;
   /** Requests and retries so far, and the time spent waiting for the rate limit in ms. */
@@ -101,16 +101,16 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
     try {
       return await work;
     } catch (thrown) {
-      throw calendlyFailure(thrown, baseUrl);
+      throw toCalendlyError(thrown, baseUrl);
     }
   };
   const at = (path: string) => new URL(baseUrl + path);
   const getPage = (url: URL) => http.send('GET', url, understandPage(url));
-  const getResource = <T>(path: string, read: (raw: unknown) => Read<T> | null) =>
+  const getResource = <T>(path: string, read: (raw: unknown) => Parsed<T> | null) =>
     http.send('GET', at(path), (json) => {
       const resource = resourceSchema.safeParse(json).data?.resource;
       const value = resource === undefined ? null : read(resource);
-      if (value === null) throw new InvalidAnswerError(`GET ${path} answered JSON of another shape.`);
+      if (value === null) throw new InvalidResponseError(`GET ${path} answered JSON of another shape.`);
       return value;
     });
 
@@ -124,13 +124,15 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
       const asked = new Set<string>();
       try {
         while (next !== null) {
-          if (asked.has(next.href)) throw new InvalidAnswerError('The listing of events goes in a circle.');
+          if (asked.has(next.href)) throw new InvalidResponseError('The listing of events goes in a circle.');
           asked.add(next.href);
           const page: Page = await getPage(next);
-          const { rows, unreadable } = readRows(page.rows, readEvent);
+          const { rows, unreadable } = readRows(page.rows, parseEvent);
           emptyPages = rows.length > 0 ? 0 : emptyPages + 1;
           if (emptyPages > MOST_EMPTY_PAGES) {
-            throw new InvalidAnswerError(`The listing of events brought ${emptyPages} empty pages in a row.`);
+            throw new InvalidResponseError(
+              `The listing of events brought ${emptyPages} empty pages in a row.`,
+            );
           }
           const reached = Math.max(...rows.map(({ value }) => Date.parse(value.start_time ?? '') || 0));
           if (reached > furthest) {
@@ -143,7 +145,7 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
         return;
       } catch (thrown) {
         if (!isStalePage(thrown) || ++restarts > MOST_FRUITLESS_RESTARTS)
-          throw calendlyFailure(thrown, baseUrl);
+          throw toCalendlyError(thrown, baseUrl);
         // On from a second before the last start seen: right whether the bound is inclusive or exclusive.
         if (Number.isFinite(furthest)) from = Math.max(window.from, furthest - 1_000);
       }
@@ -162,7 +164,7 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
 
   async function allInvitees(eventUri: string) {
     for (let restarts = 0; ; restarts++) {
-      const byUri = new Map<string, Read<CalendlyInvitee>>();
+      const byUri = new Map<string, Parsed<CalendlyInvitee>>();
       let unreadable = 0;
       let next: URL | null = at(`${resourcePath(eventUri)}/invitees`);
       next.searchParams.set('sort', 'created_at:asc');
@@ -170,10 +172,11 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
       const asked = new Set<string>();
       try {
         while (next !== null) {
-          if (asked.has(next.href)) throw new InvalidAnswerError('The listing of invitees goes in a circle.');
+          if (asked.has(next.href))
+            throw new InvalidResponseError('The listing of invitees goes in a circle.');
           asked.add(next.href);
           const page: Page = await getPage(next);
-          const read = readRows(page.rows, readInvitee);
+          const read = readRows(page.rows, parseInvitee);
           for (const row of read.rows) byUri.set(row.value.uri, row);
           unreadable += read.unreadable;
           next = page.next;
@@ -186,15 +189,15 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
   }
 
   return {
-    me: () => translated(getResource('/users/me', readUser)),
+    me: () => translated(getResource('/users/me', parseUser)),
     listEvents,
     async event(uri) {
       try {
-        return { found: await getResource(resourcePath(uri), readEvent) };
+        return { found: await getResource(resourcePath(uri), parseEvent) };
       } catch (thrown) {
         if (isGone(thrown)) return { gone: true };
         if (isAccessLost(thrown)) return { accessLost: true };
-        throw calendlyFailure(thrown, baseUrl);
+        throw toCalendlyError(thrown, baseUrl);
       }
     },
     invitees: (eventUri) => translated(allInvitees(eventUri)),
@@ -230,25 +233,26 @@ interface Page {
 function understandPage(asked: URL) {
   return (json: unknown): Page => {
     const read = pageSchema.safeParse(json);
-    if (!read.success) throw new InvalidAnswerError(`GET ${asked.pathname} answered JSON of another shape.`);
+    if (!read.success)
+      throw new InvalidResponseError(`GET ${asked.pathname} answered JSON of another shape.`);
     const link = read.data.pagination.next_page;
     if (!link) return { rows: read.data.collection, next: null };
     if (!URL.canParse(link))
-      throw new InvalidAnswerError(`GET ${asked.pathname} named a next page that is no URL.`);
+      throw new InvalidResponseError(`GET ${asked.pathname} named a next page that is no URL.`);
     const next = new URL(link);
     // Followed as given, but only at home: a token must never travel to another host.
     if (next.origin !== asked.origin) {
-      throw new InvalidAnswerError(
+      throw new InvalidResponseError(
         `GET ${asked.pathname} named a next page on another host (${next.origin}); not followed.`,
       );
     }
     if (next.href === asked.href)
-      throw new InvalidAnswerError(`GET ${asked.pathname} named itself as the next page.`);
+      throw new InvalidResponseError(`GET ${asked.pathname} named itself as the next page.`);
     return { rows: read.data.collection, next };
   };
 }
 
-function readRows<T>(rows: unknown[], read: (raw: unknown) => Read<T> | null) {
-  const good = rows.map(read).filter((row): row is Read<T> => row !== null);
+function readRows<T>(rows: unknown[], read: (raw: unknown) => Parsed<T> | null) {
+  const good = rows.map(read).filter((row): row is Parsed<T> => row !== null);
   return { rows: good, unreadable: rows.length - good.length };
 }

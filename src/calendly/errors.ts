@@ -19,8 +19,8 @@ const errorBodySchema = z.looseObject({
 export type ErrorBody = z.infer<typeof errorBodySchema>;
 
 /** Calendly said no, in its own words. Internal to the library: `cause` of what leaves it. */
-export class RefusedError extends Error {
-  override readonly name = 'RefusedError';
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
   constructor(
     readonly status: number,
     readonly body: ErrorBody,
@@ -31,18 +31,18 @@ export class RefusedError extends Error {
 }
 
 /** An answer that is none: HTML, nothing, half of it, another shape, a redirect. Asking again may help. */
-export class InvalidAnswerError extends Error {
-  override readonly name = 'InvalidAnswerError';
+export class InvalidResponseError extends Error {
+  override readonly name = 'InvalidResponseError';
 }
 
 /** No answer at all: refused, reset, timed out. Asking again may help. */
-export class UnansweredError extends Error {
-  override readonly name = 'UnansweredError';
+export class NetworkError extends Error {
+  override readonly name = 'NetworkError';
 }
 
 /** A 5xx. Asking again may help. */
-export class ServerTroubleError extends Error {
-  override readonly name = 'ServerTroubleError';
+export class ServerError extends Error {
+  override readonly name = 'ServerError';
   constructor(
     readonly status: number,
     request: string,
@@ -59,7 +59,7 @@ export function readErrorBody(json: unknown): ErrorBody | null {
 
 /** A 400 for a page token that has gone stale or belongs to another query: list again from the start. */
 export function isStalePage(thrown: unknown): boolean {
-  if (!(thrown instanceof RefusedError) || thrown.status !== 400) return false;
+  if (!(thrown instanceof ApiError) || thrown.status !== 400) return false;
   const { message, details } = thrown.body;
   return (
     /page_?token/i.test(message ?? '') || (details ?? []).some(({ parameter }) => parameter === 'page_token')
@@ -68,12 +68,12 @@ export function isStalePage(thrown: unknown): boolean {
 
 /** 404 in Calendly's own words: the resource is gone. */
 export function isGone(thrown: unknown): boolean {
-  return thrown instanceof RefusedError && thrown.status === 404;
+  return thrown instanceof ApiError && thrown.status === 404;
 }
 
 /** 403 on one resource because of who asks, not because the token lacks a scope. */
 export function isAccessLost(thrown: unknown): boolean {
-  return thrown instanceof RefusedError && thrown.status === 403 && !lacksScope(thrown.body);
+  return thrown instanceof ApiError && thrown.status === 403 && !lacksScope(thrown.body);
 }
 
 function lacksScope(body: ErrorBody): boolean {
@@ -81,16 +81,16 @@ function lacksScope(body: ErrorBody): boolean {
 }
 
 /** Any failure of a request as what leaves the library. What is already that, or an abort, passes through. */
-export function calendlyFailure(thrown: unknown, baseUrl: string): unknown {
+export function toCalendlyError(thrown: unknown, baseUrl: string): unknown {
   if (thrown instanceof CalendlySyncError) return thrown;
-  if (thrown instanceof RefusedError) return refusal(thrown);
-  if (thrown instanceof InvalidAnswerError) {
+  if (thrown instanceof ApiError) return refusal(thrown);
+  if (thrown instanceof InvalidResponseError) {
     return new CalendlySyncError('calendly_invalid_response', thrown.message, {
       hint: `Is CALENDLY_API_URL right? It is ${baseUrl}. A proxy or a maintenance page in between may also answer like this.`,
       cause: thrown,
     });
   }
-  if (thrown instanceof ServerTroubleError) {
+  if (thrown instanceof ServerError) {
     return new CalendlySyncError(
       'calendly_unreachable',
       `Calendly is in trouble: ${thrown.message}, after all retries.`,
@@ -100,7 +100,7 @@ export function calendlyFailure(thrown: unknown, baseUrl: string): unknown {
       },
     );
   }
-  if (thrown instanceof UnansweredError) {
+  if (thrown instanceof NetworkError) {
     const host = new URL(baseUrl).host;
     return new CalendlySyncError(
       'calendly_unreachable',
@@ -123,7 +123,7 @@ export function reasonOf(thrown: Error): string {
   return typeof code === 'string' ? code : (message ?? thrown.message);
 }
 
-function refusal(thrown: RefusedError): CalendlySyncError {
+function refusal(thrown: ApiError): CalendlySyncError {
   const { status, body, request } = thrown;
   const said = [body.title, body.message].filter(Boolean).join(': ');
   if (status === 401) {

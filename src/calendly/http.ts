@@ -7,12 +7,12 @@ import pRetry, { AbortError } from 'p-retry';
 import type { Clock } from '../clock.js';
 import { version } from '../version.js';
 import {
-  InvalidAnswerError,
-  RefusedError,
+  ApiError,
+  InvalidResponseError,
+  NetworkError,
   readErrorBody,
   reasonOf,
-  ServerTroubleError,
-  UnansweredError,
+  ServerError,
 } from './errors.js';
 import { parseJson } from './json.js';
 import type { Gate } from './throttle.js';
@@ -101,7 +101,7 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
       if (signal?.aborted) throw signal.reason;
       const reason = thrown instanceof Error ? reasonOf(thrown) : String(thrown);
       report(reason);
-      throw new UnansweredError(reason, { cause: thrown });
+      throw new NetworkError(reason, { cause: thrown });
     } finally {
       gate.leave(answer, clock.now() - started);
     }
@@ -140,7 +140,7 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
 
   const send: Send = async (method, url, understand, body) => {
     if (url.origin !== origin) {
-      throw new InvalidAnswerError(
+      throw new InvalidResponseError(
         `Calendly named a page on another host (${url.origin}); the token stays home.`,
       );
     }
@@ -158,7 +158,7 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
             return understood;
           }
           if (++refusals >= MOST_REFUSALS) {
-            throw new AbortError(new RefusedError(429, {}, request));
+            throw new AbortError(new ApiError(429, {}, request));
           }
         }
       },
@@ -169,8 +169,8 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
         randomize: true,
         ...(signal ? { signal } : {}),
         shouldRetry: ({ error, retriesConsumed }) =>
-          !(error instanceof RefusedError) &&
-          (answeredOnce || error instanceof ServerTroubleError || retriesConsumed < FIRST_RETRIES),
+          !(error instanceof ApiError) &&
+          (answeredOnce || error instanceof ServerError || retriesConsumed < FIRST_RETRIES),
       },
     );
   };
@@ -187,23 +187,23 @@ function understandAnswer<T>(answer: Answer, request: string, understand: (json:
   const { status, text } = answer;
   if (status >= 300 && status < 400) {
     const target = answer.headers.get('location') ?? 'nowhere';
-    throw new InvalidAnswerError(
+    throw new InvalidResponseError(
       `${request} was redirected (${status}) to ${target}; redirects are not followed.`,
     );
   }
-  if (status >= 500 || status === 408 || status === 425) throw new ServerTroubleError(status, request);
+  if (status >= 500 || status === 408 || status === 425) throw new ServerError(status, request);
   const json = status === 204 ? null : parseAnswer(answer, request);
   if (status < 300) return understand(json);
   const body = readErrorBody(json);
-  if (body === null) throw new InvalidAnswerError(`${request} got status ${status} ${preview(text)}.`);
-  throw new RefusedError(status, body, request);
+  if (body === null) throw new InvalidResponseError(`${request} got status ${status} ${preview(text)}.`);
+  throw new ApiError(status, body, request);
 }
 
 function parseAnswer({ status, text }: Answer, request: string): unknown {
   try {
     return parseJson(text);
   } catch {
-    throw new InvalidAnswerError(`${request} got status ${status} ${preview(text)} where JSON was due.`);
+    throw new InvalidResponseError(`${request} got status ${status} ${preview(text)} where JSON was due.`);
   }
 }
 

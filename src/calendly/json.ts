@@ -1,4 +1,4 @@
-/** JSON from Calendly, made storable: Postgres takes neither the character U+0000 nor half a surrogate pair. Pure. */
+/** JSON from Calendly, made sanitizeForPostgres: Postgres takes neither the character U+0000 nor half a surrogate pair. Pure. */
 
 // What JSON.parse can make such characters of: an escape in the text, or (surrogates only) nothing else in valid UTF-8.
 const SUSPICIOUS = /\\u(0000|[dD][89a-fA-F])/;
@@ -9,14 +9,16 @@ const SUSPICIOUS = /\\u(0000|[dD][89a-fA-F])/;
  */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  return SUSPICIOUS.test(text) ? storable(value) : value;
+  return SUSPICIOUS.test(text) ? sanitizeForPostgres(value) : value;
 }
 
-function storable(value: unknown): unknown {
+function sanitizeForPostgres(value: unknown): unknown {
   if (typeof value === 'string') return value.toWellFormed().replaceAll('\u0000', '\ufffd');
-  if (Array.isArray(value)) return value.map(storable);
+  if (Array.isArray(value)) return value.map(sanitizeForPostgres);
   if (value !== null && typeof value === 'object') {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [storable(key), storable(inner)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [sanitizeForPostgres(key), sanitizeForPostgres(inner)]),
+    );
   }
   return value;
 }

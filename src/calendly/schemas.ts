@@ -82,19 +82,19 @@ export type CalendlyInvitee = z.infer<typeof inviteeSchema>;
 export type CalendlyUser = z.infer<typeof userSchema>;
 
 /** One resource as read: the checked fields, the whole as it came, and what was odd about it. */
-export interface Read<T> {
+export interface Parsed<T> {
   value: T;
   raw: Record<string, unknown>;
   /** `field: what is wrong with it`, one for each field that could not be used. */
-  oddities: string[];
+  issues: string[];
 }
 
 /** Reads an event; null when it has no URI and so cannot be told from others. */
-export const readEvent = reader(eventSchema, eventShape);
+export const parseEvent = reader(eventSchema, eventShape);
 /** Reads an invitee; null when it has no URI. */
-export const readInvitee = reader(inviteeSchema, inviteeShape);
+export const parseInvitee = reader(inviteeSchema, inviteeShape);
 /** Reads a user; null when it has no URI. */
-export const readUser = reader(userSchema, userShape);
+export const parseUser = reader(userSchema, userShape);
 
 function reader<T>(strict: z.ZodType<T>, shape: Record<string, z.ZodType>) {
   const lenient = z.looseObject(
@@ -102,12 +102,12 @@ function reader<T>(strict: z.ZodType<T>, shape: Record<string, z.ZodType>) {
       Object.entries(shape).map(([key, schema]) => [key, key === 'uri' ? schema : schema.catch(null)]),
     ),
   ) as unknown as z.ZodType<T>;
-  return (raw: unknown): Read<T> | null => {
+  return (raw: unknown): Parsed<T> | null => {
     const first = strict.safeParse(raw);
-    if (first.success) return { value: first.data, raw: raw as Record<string, unknown>, oddities: [] };
+    if (first.success) return { value: first.data, raw: raw as Record<string, unknown>, issues: [] };
     const second = lenient.safeParse(raw);
     if (!second.success) return null;
-    const oddities = first.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-    return { value: second.data, raw: raw as Record<string, unknown>, oddities };
+    const issues = first.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    return { value: second.data, raw: raw as Record<string, unknown>, issues };
   };
 }

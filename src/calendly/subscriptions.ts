@@ -3,7 +3,7 @@
  * and not which of them are ours.
  */
 import { z } from 'zod';
-import { InvalidAnswerError, isGone, RefusedError } from './errors.js';
+import { ApiError, InvalidResponseError, isGone } from './errors.js';
 import type { Send } from './http.js';
 import { resourceSchema } from './schemas.js';
 
@@ -63,7 +63,7 @@ export function createSubscriptionsApi(transport: Transport): SubscriptionsApi {
 
   const resource = (request: string) => (json: unknown) => {
     const found = subscriptionSchema.safeParse(resourceSchema.safeParse(json).data?.resource);
-    if (!found.success) throw new InvalidAnswerError(`${request} answered JSON of another shape.`);
+    if (!found.success) throw new InvalidResponseError(`${request} answered JSON of another shape.`);
     return found.data;
   };
 
@@ -82,7 +82,7 @@ export function createSubscriptionsApi(transport: Transport): SubscriptionsApi {
       );
       return { made };
     } catch (thrown) {
-      if (thrown instanceof RefusedError && thrown.status === 409) return { taken: true as const };
+      if (thrown instanceof ApiError && thrown.status === 409) return { taken: true as const };
       throw thrown;
     }
   }
@@ -97,7 +97,7 @@ export function createSubscriptionsApi(transport: Transport): SubscriptionsApi {
     const asked = new Set<string>();
     while (next !== null) {
       if (asked.has(next.href))
-        throw new InvalidAnswerError('The listing of subscriptions goes in a circle.');
+        throw new InvalidResponseError('The listing of subscriptions goes in a circle.');
       asked.add(next.href);
       const page: { rows: unknown[]; next: URL | null } = await getPage(next);
       for (const row of page.rows) {

@@ -56,14 +56,14 @@ export function withSharedOptions<A extends unknown[], O extends OptionValues, G
 
 /**
  * Runs a command's handler in the frame, and leaves its exit code in the session. Never throws.
- * @param heedsSettings false for a command that a broken setting must not stop
+ * @param needsConfig false for a command that a broken setting must not stop
  */
 export async function runCommand(
   session: Session,
   name: string,
   options: SharedOptions,
   handler: (context: CommandContext) => Promise<CommandResult>,
-  { heedsSettings = true }: { heedsSettings?: boolean } = {},
+  { needsConfig = true }: { needsConfig?: boolean } = {},
 ): Promise<void> {
   const { terminal, signal } = session;
   const output = createOutput(terminal, {
@@ -72,7 +72,7 @@ export async function runCommand(
     verbose: options.verbose === true,
   });
   try {
-    const config = heedsSettings
+    const config = needsConfig
       ? loadConfig(terminal.environment, options, terminal.cwd)
       : defaultConfig(terminal.cwd);
     output.hide(secretsOf(config));

@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
 import { arrayTypes } from './array-types.js';
-import { codeOf, databaseFailure, isConnectionLost } from './errors.js';
+import { errorCode, isConnectionLost, toDatabaseError } from './errors.js';
 import { searchPathOf } from './search-path.js';
 
 /** SQL inside one transaction. */
@@ -132,11 +132,11 @@ export function fromClient(
         return (await client.begin(`isolation level read committed${readOnly ? ' read only' : ''}`, (sql) => {
           // Not awaited: it travels together with the first statement of `work`.
           if (path !== undefined) sql.unsafe(path).catch(() => {});
-          const run = () => unlessLost(work(sql));
+          const run = () => ignoreErrorAfterConnectionLoss(work(sql));
           return surrounding ? surrounding.run(state, run) : run();
         })) as T;
       } catch (thrown) {
-        throw databaseFailure(thrown, label);
+        throw toDatabaseError(thrown, label);
       } finally {
         state.open = false;
       }
@@ -145,7 +145,7 @@ export function fromClient(
       try {
         return (await statement(text, options)) as Row[];
       } catch (thrown) {
-        throw databaseFailure(thrown, label);
+        throw toDatabaseError(thrown, label);
       }
     },
     close: () => client.end({ timeout: 5 }),
@@ -157,7 +157,7 @@ export function fromClient(
  * connection, whose write, a moment later, finds no socket and ends the process. It rejects the transaction by itself as soon as
  * the socket has closed.
  */
-async function unlessLost<T>(work: Promise<T>): Promise<T> {
+async function ignoreErrorAfterConnectionLoss<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (thrown) {
@@ -177,7 +177,7 @@ async function runStatement(
     return await cancellable((session ?? client).unsafe(text), signal);
   } catch (thrown) {
     // A pooler knows no startup parameter but its own; then the role's statement timeout stays in force.
-    if (!session || codeOf(thrown) !== '08P01') throw thrown;
+    if (!session || errorCode(thrown) !== '08P01') throw thrown;
     return await cancellable(client.unsafe(text), signal);
   } finally {
     await session?.end({ timeout: 1 });

@@ -18,7 +18,7 @@ const NETWORK = new Set([
 ]);
 
 /** The driver's code of an error: an SQLSTATE, an errno name, or postgres.js's own; null when it has none. */
-export function codeOf(thrown: unknown): string | null {
+export function errorCode(thrown: unknown): string | null {
   const code = (thrown as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : null;
 }
@@ -26,7 +26,7 @@ export function codeOf(thrown: unknown): string | null {
 /** True for a failure that passes: the server was away, restarting, or chose this transaction as a deadlock's victim. */
 export function isTransient(thrown: unknown): boolean {
   const root = thrown instanceof CalendlySyncError ? thrown.cause : thrown;
-  const code = codeOf(root) ?? '';
+  const code = errorCode(root) ?? '';
   return (
     NETWORK.has(code) ||
     code.startsWith('08') ||
@@ -37,13 +37,13 @@ export function isTransient(thrown: unknown): boolean {
 /** True when the connection that this came over is closed, or closes right after it. */
 export function isConnectionLost(thrown: unknown): boolean {
   const { severity } = (thrown ?? {}) as { severity?: unknown };
-  return severity === 'FATAL' || severity === 'PANIC' || NETWORK.has(codeOf(thrown) ?? '');
+  return severity === 'FATAL' || severity === 'PANIC' || NETWORK.has(errorCode(thrown) ?? '');
 }
 
 /** The driver's error in the operator's words. What is no database error passes through unchanged. */
-export function databaseFailure(thrown: unknown, label: string): unknown {
+export function toDatabaseError(thrown: unknown, label: string): unknown {
   if (thrown instanceof CalendlySyncError) return thrown;
-  const code = codeOf(thrown);
+  const code = errorCode(thrown);
   if (code === null || !(thrown instanceof Error)) return thrown;
   const message = thrown.message || code;
   const make = (

@@ -3,7 +3,7 @@
  * pooler in transaction mode does not keep prepared statements: the first time that shows, everything goes on without them.
  */
 import type { Database, Sql } from './connection.js';
-import { codeOf } from './errors.js';
+import { errorCode } from './errors.js';
 
 /** A server as it was opened, and how much is under way on it. */
 interface Opened {
@@ -135,7 +135,7 @@ function isOutdatedStatement(thrown: unknown): boolean {
 }
 
 function stateOf(thrown: unknown): string {
-  return codeOf(rootOf(thrown)) ?? '';
+  return errorCode(rootOf(thrown)) ?? '';
 }
 
 /** The driver's own error. */

@@ -5,7 +5,7 @@ import type { Sql } from './connection.js';
 /** What the schema offers beyond the tables that everything needs. */
 export interface SchemaState {
   /** Migration 022 is in place: sync state on `users`, webhook events, the health view. */
-  optimization: boolean;
+  hasSyncState: boolean;
 }
 
 /**
@@ -13,7 +13,7 @@ export interface SchemaState {
  * @throws CalendlySyncError `schema_not_ready`
  */
 export async function requireSchema(sql: Sql): Promise<SchemaState> {
-  const [found] = await sql<{ missing: string[]; optimization: boolean }[]>`
+  const [found] = await sql<{ missing: string[]; hasSyncState: boolean }[]>`
     select
       array(
         select needed from unnest(array['users', 'meetings', 'meeting_invitees', 'calendly_accounts',
@@ -39,7 +39,7 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
       ) and (
         select count(*) = 1 from pg_attribute
         where attrelid = to_regclass('meetings') and not attisdropped and attname = 'synced_via_webhook'
-      ) and to_regclass('calendly_webhook_events') is not null as optimization`;
+      ) and to_regclass('calendly_webhook_events') is not null as hasSyncState`;
   if (!found || found.missing.length > 0) {
     throw new CalendlySyncError(
       'schema_not_ready',
@@ -47,7 +47,7 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
       { hint: await hintFor(sql) },
     );
   }
-  return { optimization: found.optimization };
+  return { hasSyncState: found.hasSyncState };
 }
 
 /** Somebody who migrated with `--schema` and leaves it out now should not make everything a second time. */
@@ -66,8 +66,8 @@ async function hintFor(sql: Sql): Promise<string> {
  * @throws CalendlySyncError `schema_not_ready`
  */
 export async function requireWebhookSchema(sql: Sql): Promise<void> {
-  const { optimization } = await requireSchema(sql);
-  if (optimization) return;
+  const { hasSyncState } = await requireSchema(sql);
+  if (hasSyncState) return;
   throw new CalendlySyncError(
     'schema_not_ready',
     'Migration 022 is not applied: there is no table for webhook deliveries.',

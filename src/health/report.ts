@@ -72,12 +72,12 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
   const { database, users: named = [], maxAgeMs, subscriptions = [], webhookProblems = [] } = options;
   const read = await database.transaction(
     async (sql) => {
-      const { optimization } = await requireSchema(sql);
+      const { hasSyncState } = await requireSchema(sql);
       return {
         now: await databaseNow(sql),
-        states: await readUserStates(sql, named, optimization),
+        states: await readUserStates(sql, named, hasSyncState),
         unconnected: await countUnconnected(sql),
-        events: optimization ? await readWebhookEventCounts(sql) : [],
+        events: hasSyncState ? await readWebhookEventCounts(sql) : [],
       };
     },
     { readOnly: true },

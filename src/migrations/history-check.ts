@@ -39,12 +39,12 @@ export function requireAgreement(migrations: Migration[], history: HistoryRow[])
   const found = disagreements(migrations, history);
   if (found.length === 0) return;
   throw new CalendlySyncError('migration_drift', found.map(({ problem }) => problem).join('\n'), {
-    hint: waysOut(found, migrations),
+    hint: resolutionHint(found, migrations),
   });
 }
 
 /** What can be done about all of them together. */
-function waysOut(found: Disagreement[], migrations: Migration[]): string {
+function resolutionHint(found: Disagreement[], migrations: Migration[]): string {
   const edited = found.filter(({ kind }) => kind === 'edited');
   const [first] = edited;
   if (!first || edited.length === 1) return [...new Set(found.map(({ fix }) => fix))].join('\n');

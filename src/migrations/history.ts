@@ -1,6 +1,6 @@
 /** The table `calendly_migrations`: which files this database has seen, and in which wording. */
 import type { Database, Sql } from '../database/connection.js';
-import { codeOf } from '../database/errors.js';
+import { errorCode } from '../database/errors.js';
 import { quoteName, quoteText } from '../database/search-path.js';
 
 /** One applied migration. */
@@ -37,7 +37,7 @@ export async function peekHistory(database: Database): Promise<HistoryRow[]> {
   try {
     return await database.statement<HistoryRow>(selectHistory(database.schema));
   } catch (thrown) {
-    if (codeOf((thrown as Error).cause) === UNDEFINED_TABLE) return [];
+    if (errorCode((thrown as Error).cause) === UNDEFINED_TABLE) return [];
     throw thrown;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database, Sql } from '../database/connection.js';
-import { codeOf } from '../database/errors.js';
+import { errorCode } from '../database/errors.js';
 import { CalendlySyncError } from '../errors.js';
 import { describeHolder, type LockHolder, readLockHolders, readMigrator } from './lock-holders.js';
 
@@ -28,7 +28,7 @@ export interface Attempt {
 }
 
 /** Returned by `work`: somebody else is at it, let them go first. */
-export const YIELD: unique symbol = Symbol('yield');
+export const RETRY_LATER: unique symbol = Symbol('yield');
 
 export const DEFAULT_LOCK_TIMEOUT_MS = 1_000;
 export const DEFAULT_MAX_WAIT_MS = 60_000;
@@ -42,7 +42,7 @@ interface Work<T> {
   file: string;
   /** Whether its statements may take long. */
   slow: boolean;
-  run(sql: Sql): Promise<T | typeof YIELD>;
+  run(sql: Sql): Promise<T | typeof RETRY_LATER>;
 }
 
 /**
@@ -50,7 +50,7 @@ interface Work<T> {
  * back and starts it anew, after growing pauses.
  * @throws CalendlySyncError `locked` when the time is up; nothing of this work is changed then
  */
-export async function whenFree<T>(database: Database, options: Attempt, work: Work<T>): Promise<T> {
+export async function withMigrationLock<T>(database: Database, options: Attempt, work: Work<T>): Promise<T> {
   const { signal, onEvent, lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS } = options;
   const end = performance.now() + (options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS);
   let busy = 0;
@@ -104,13 +104,13 @@ async function once<T>(
           set_config('statement_timeout', ${work.slow ? '0' : `${STATEMENT_TIMEOUT_MS}ms`}, true),
           set_config('idle_in_transaction_session_timeout', ${work.slow ? '0' : `${STATEMENT_TIMEOUT_MS}ms`}, true),
           case when current_setting('server_version_num')::integer >= 170000 then set_config('transaction_timeout', '0', true) end`;
-      const value = row?.mine ? await work.run(sql) : YIELD;
-      return value === YIELD ? { blocked: null } : { value };
+      const value = row?.mine ? await work.run(sql) : RETRY_LATER;
+      return value === RETRY_LATER ? { blocked: null } : { value };
     });
   } catch (thrown) {
     let root = thrown;
     while (root instanceof CalendlySyncError && root.cause !== undefined) root = root.cause;
-    if (LOCK_CODES.has(codeOf(root) ?? '')) return { blocked: root };
+    if (LOCK_CODES.has(errorCode(root) ?? '')) return { blocked: root };
     throw thrown;
   }
 }

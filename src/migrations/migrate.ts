@@ -7,7 +7,7 @@ import { formatDuration } from '../duration.js';
 import { type Migration, readMigrations } from './files.js';
 import { createHistory, type HistoryRow, peekHistory, readHistory, record, recordEnd } from './history.js';
 import { requireAgreement } from './history-check.js';
-import { type Attempt, DEFAULT_MAX_WAIT_MS, whenFree, YIELD } from './lock.js';
+import { type Attempt, DEFAULT_MAX_WAIT_MS, RETRY_LATER, withMigrationLock } from './lock.js';
 import { explainingPermissions } from './permission-hint.js';
 import { idOf, type MigrationId, pendingOf, targetVersion } from './versions.js';
 
@@ -76,7 +76,7 @@ async function applyAll(database: Database, options: MigrateOptions): Promise<Mi
   try {
     for (const migration of due) {
       const place: Place = { first: applied.length === 0, last: migration === due.at(-1) };
-      const ms = await whenFree(database, options, {
+      const ms = await withMigrationLock(database, options, {
         file: basename(migration.up.path),
         slow: migration.slow || !migration.transactional,
         run: (sql) => apply(database, sql, migration, place, options),
@@ -121,10 +121,10 @@ async function apply(
   migration: Migration,
   { first, last }: Place,
   options: MigrateOptions,
-): Promise<number | null | typeof YIELD> {
+): Promise<number | null | typeof RETRY_LATER> {
   const history = await readHistory(sql, database.schema);
   if (history?.rows.some(({ version }) => Number(version) === Number(migration.version))) return null;
-  if (first && history?.underWay) return YIELD;
+  if (first && history?.underWay) return RETRY_LATER;
   const start = performance.now();
   if (migration.transactional) {
     if (!history) await createHistory(sql, database.schema);
@@ -138,7 +138,7 @@ async function apply(
       signal: options.signal,
       onEvent: options.onEvent,
     });
-    if (outcome === 'building') return YIELD;
+    if (outcome === 'building') return RETRY_LATER;
     if (!history) await createHistory(sql, database.schema);
   }
   const ms = Math.round(performance.now() - start);

@@ -1,7 +1,7 @@
 /** What a missing right (42501) means: who is asking, who owns what, and what to run. */
 
 import type { Database } from '../database/connection.js';
-import { codeOf } from '../database/errors.js';
+import { errorCode } from '../database/errors.js';
 import { quoteName, quoteText } from '../database/search-path.js';
 import { CalendlySyncError } from '../errors.js';
 
@@ -13,7 +13,7 @@ export async function explainingPermissions<T>(database: Database, work: () => P
     return await work();
   } catch (thrown) {
     const root = thrown instanceof CalendlySyncError ? thrown.cause : thrown;
-    if (codeOf(root) !== INSUFFICIENT_PRIVILEGE || !(thrown instanceof CalendlySyncError)) throw thrown;
+    if (errorCode(root) !== INSUFFICIENT_PRIVILEGE || !(thrown instanceof CalendlySyncError)) throw thrown;
     throw new CalendlySyncError(thrown.code, thrown.message, {
       hint: await hintFor(database),
       cause: thrown.cause,

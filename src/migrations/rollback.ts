@@ -11,7 +11,7 @@ import { beginSection, type SectionWriter } from './backup/file.js';
 import { countLosses, type LossLine, readLosses } from './backup/losses.js';
 import { compareVersions, firstLineSays, type Migration, readMigrations, type SqlFile } from './files.js';
 import { forget, type HistoryRow, peekHistory, readHistory } from './history.js';
-import { type Attempt, DEFAULT_MAX_WAIT_MS, whenFree, YIELD } from './lock.js';
+import { type Attempt, DEFAULT_MAX_WAIT_MS, RETRY_LATER, withMigrationLock } from './lock.js';
 import { explainingPermissions } from './permission-hint.js';
 import { runOutside } from './run-concurrently.js';
 import { runFile } from './run-file.js';
@@ -72,7 +72,7 @@ async function undoAll(database: Database, options: RollbackOptions): Promise<Ro
   const rolledBack: MigrationId[] = [];
   let saved = 0;
   for (const step of steps) {
-    const rows = await whenFree(database, options, {
+    const rows = await withMigrationLock(database, options, {
       file: basename(step.down.path),
       slow: true,
       run: (sql) => undo(database, sql, step, options),
@@ -111,7 +111,7 @@ async function undo(
   sql: Sql,
   step: Step,
   options: RollbackOptions,
-): Promise<number | null | typeof YIELD> {
+): Promise<number | null | typeof RETRY_LATER> {
   const history = await readHistory(sql, database.schema);
   if (history?.rows.at(-1)?.version !== step.version) return null;
   const section = await startBackup(database, sql, step, options.backupFile);
@@ -123,7 +123,7 @@ async function undo(
     if (firstLineSays(step.down.text, 'no-transaction')) {
       const { maxWaitMs = DEFAULT_MAX_WAIT_MS, signal, onEvent } = options;
       const outcome = await runOutside(database, sql, { file: step.down, maxWaitMs, signal, onEvent });
-      if (outcome === 'building') return YIELD;
+      if (outcome === 'building') return RETRY_LATER;
     } else {
       await runFile(sql, step.down);
     }

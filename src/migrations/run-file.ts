@@ -1,7 +1,7 @@
 /** Runs the statements of one file inside a transaction, and says where in the file a failing one stands. */
 import { basename } from 'node:path';
 import type { Sql } from '../database/connection.js';
-import { codeOf } from '../database/errors.js';
+import { errorCode } from '../database/errors.js';
 import { CalendlySyncError } from '../errors.js';
 import { canceling } from './cancel.js';
 import { placeOf } from './error-location.js';
@@ -9,7 +9,7 @@ import type { SqlFile } from './files.js';
 import { type Statement, splitStatements } from './statements.js';
 
 /** What Postgres tells about a failed statement, as far as it may be shown: `detail` can hold values of rows. */
-interface ServerError {
+interface PostgresFault {
   message?: string;
   code?: string;
   hint?: string;
@@ -33,7 +33,7 @@ export async function runFile(sql: Sql, file: SqlFile, signal?: AbortSignal): Pr
   outcomes.forEach((outcome, index) => {
     const statement = statements[index];
     // Those after the failing one fail for its sake.
-    if (outcome.status === 'fulfilled' || !statement || codeOf(outcome.reason) === IN_FAILED_TRANSACTION)
+    if (outcome.status === 'fulfilled' || !statement || errorCode(outcome.reason) === IN_FAILED_TRANSACTION)
       return;
     throw fileError(file, statement, outcome.reason);
   });
@@ -41,9 +41,9 @@ export async function runFile(sql: Sql, file: SqlFile, signal?: AbortSignal): Pr
 
 /** The error of a statement, with its place in the file. What no server said passes through unchanged. */
 export function fileError(file: SqlFile, statement: Statement, thrown: unknown): unknown {
-  const code = codeOf(thrown);
+  const code = errorCode(thrown);
   if (code === null || !/^[0-9A-Z]{5}$/.test(code)) return thrown;
-  const { message = code, hint, detail, position, where } = thrown as ServerError;
+  const { message = code, hint, detail, position, where } = thrown as PostgresFault;
   const { line, column, excerpt } = placeOf(file.text, statement, { position, where });
   const because = code === OTHERS_DEPEND_ON_IT && detail ? `\n${detail}` : '';
   return new CalendlySyncError(

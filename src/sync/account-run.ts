@@ -24,7 +24,7 @@ import { createWriter } from './batch-writer.js';
 import { createListing } from './listing.js';
 import type { Plan } from './plan.js';
 import { drainPending } from './process-pending.js';
-import { type Counts, countApplied, noCounts, type OnSyncEvent } from './report.js';
+import { type Counts, countApplied, type OnSyncEvent, zeroCounts } from './report.js';
 
 export interface AccountRunOptions {
   database: Database;
@@ -33,7 +33,7 @@ export interface AccountRunOptions {
   lease: Lease;
   plan: Plan;
   /** Migration 022 is applied: there is sync state on `users` to record. */
-  optimization: boolean;
+  hasSyncState: boolean;
   /** Aborted by the caller, by a lost lease, or by `halt`. */
   signal: AbortSignal;
   /** Aborted by the caller alone: the run counts as stopped, not as failed. */
@@ -53,7 +53,7 @@ const MOST_REMARKS = 20;
 
 export async function runAccount(options: AccountRunOptions): Promise<AccountRunResult> {
   const { database, account, lease, plan, client } = options;
-  const counts = noCounts();
+  const counts = zeroCounts();
   let error: CalendlySyncError | null = null;
   let runId: string | null = null;
   try {
@@ -119,7 +119,7 @@ async function listWindow(options: AccountRunOptions, runId: string, counts: Cou
     counts.fetched.canceled += found.canceled;
     counts.unchanged += found.unchanged.length;
     unreadable += page.unreadable;
-    for (const { uri, text } of found.oddities) remarks.add(`${uri} is odd: ${text}; stored as it is`);
+    for (const { uri, text } of found.issues) remarks.add(`${uri} is odd: ${text}; stored as it is`);
     const listed = counts.fetched.active + counts.fetched.canceled;
     onEvent({
       type: 'progress',
@@ -210,7 +210,7 @@ async function record(
   counts: Counts,
   error: CalendlySyncError | null,
 ) {
-  const { database, account, lease, plan, optimization } = options;
+  const { database, account, lease, plan, hasSyncState } = options;
   const { requests, retries, rate_limit_wait_ms: rateLimitWaitMs, ...rest } = counts;
   const status: RunEnd['status'] =
     error === null ? 'complete' : error.code === 'stopped' ? 'stopped' : 'failed';
@@ -234,7 +234,7 @@ async function record(
       await endRun(sql, runId, { status, counts: rest, requests, retries, rateLimitWaitMs, error });
     if (error === null && runId !== null && plan.counts) {
       if (plan.fullWindow) await recordFullListing(sql, account.id, runId);
-      if (optimization) await recordSync(sql, account.userId, plan.mode === 'full');
+      if (hasSyncState) await recordSync(sql, account.userId, plan.mode === 'full');
     }
   });
 }

@@ -3,7 +3,7 @@
  * pending rows. A batch that is refused for a row's sake is halved until that row stands alone and is reported; the others go in.
  */
 import type { Database } from '../database/connection.js';
-import { codeOf } from '../database/errors.js';
+import { errorCode } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
 import { markDeleted } from '../database/tables/meetings.js';
 import { dropPending, failPending } from '../database/tables/pending-events.js';
@@ -118,6 +118,6 @@ async function writeBatch(options: WriterOptions, batch: Result[]): Promise<void
 
 /** True for an error that one row can cause: odd data, a constraint or trigger of the table's owner, a row too large. */
 function isRefusedRow(thrown: unknown): boolean {
-  const code = codeOf(thrown instanceof CalendlySyncError ? thrown.cause : thrown) ?? '';
+  const code = errorCode(thrown instanceof CalendlySyncError ? thrown.cause : thrown) ?? '';
   return /^(22|23|44|54|P0)/.test(code);
 }

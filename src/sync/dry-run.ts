@@ -7,7 +7,7 @@ import { changeOf } from '../resources/meetings/changes.js';
 import { externalId } from '../resources/meetings/rows.js';
 import { createListing } from './listing.js';
 import type { Plan } from './plan.js';
-import { type Counts, noCounts, type OnSyncEvent } from './report.js';
+import { type Counts, type OnSyncEvent, zeroCounts } from './report.js';
 
 export interface DryRunOptions {
   database: Database;
@@ -24,7 +24,7 @@ export interface DryRunOptions {
 /** Counts as a real run would; `invitees.events_read` says how many events would have their invitees read. */
 export async function dryRun(options: DryRunOptions): Promise<Counts> {
   const { database, client, userId, calendlyUri, email, plan, signal, onEvent } = options;
-  const counts = noCounts();
+  const counts = zeroCounts();
   const seenAt = await database.transaction(databaseTime, { readOnly: true });
   const listing = createListing(userId, plan.window, seenAt);
   const unlisted = new Set<string>();

@@ -3,7 +3,7 @@
  * database, writes nothing; the caller does with the findings what the kind of run wants.
  */
 import type { EventPage, Window } from '../calendly/client.js';
-import type { CalendlyEvent, Read } from '../calendly/schemas.js';
+import type { CalendlyEvent, Parsed } from '../calendly/schemas.js';
 import { canonicalTimestamp } from '../calendly/timestamps.js';
 import type { Sql } from '../database/connection.js';
 import { databaseTime } from '../database/tables/event-reads.js';
@@ -23,7 +23,7 @@ export interface Findings {
   unchanged: string[];
   /** URIs of stored meetings that belong into the stretch that this page closes, and were not listed. */
   unlisted: string[];
-  oddities: { uri: string; text: string }[];
+  issues: { uri: string; text: string }[];
 }
 
 /** The listing of one window, page after page. Remembers only the last few pages. */
@@ -71,7 +71,7 @@ export function createListing(userId: string | null, window: Window, seenAt: str
     },
   };
 
-  async function compare(sql: Sql, events: Read<CalendlyEvent>[]) {
+  async function compare(sql: Sql, events: Parsed<CalendlyEvent>[]) {
     const ids = events.map(({ value }) => externalId(value.uri));
     const stored = userId === null ? new Map() : await findMeetings(sql, userId, ids);
     const found: Omit<Findings, 'unlisted'> = {
@@ -79,12 +79,12 @@ export function createListing(userId: string | null, window: Window, seenAt: str
       canceled: 0,
       news: [],
       unchanged: [],
-      oddities: [],
+      issues: [],
     };
-    for (const { value, raw, oddities } of events) {
+    for (const { value, raw, issues } of events) {
       if (value.status === 'canceled') found.canceled++;
       else found.active++;
-      for (const text of oddities) found.oddities.push({ uri: value.uri, text });
+      for (const text of issues) found.issues.push({ uri: value.uri, text });
       const known = stored.get(externalId(value.uri));
       const pending = { uri: value.uri, event: raw, seenAt: before };
       if (!known) {
@@ -134,8 +134,8 @@ function instant(ms: number): string {
 }
 
 /** Each event once: of two rows with one URI the newer, the later of two of one age. */
-function onceEach(events: Read<CalendlyEvent>[]): Read<CalendlyEvent>[] {
-  const byUri = new Map<string, Read<CalendlyEvent>>();
+function onceEach(events: Parsed<CalendlyEvent>[]): Parsed<CalendlyEvent>[] {
+  const byUri = new Map<string, Parsed<CalendlyEvent>>();
   for (const event of events) {
     const other = byUri.get(event.value.uri);
     if (!other || !isOlder(event.raw, other.raw)) byUri.set(event.value.uri, event);

@@ -1,6 +1,6 @@
 /** Reads one meeting again, with its invitees, and writes it through the same function as every other reading. */
 
-import { identify } from '../accounts/resolve.js';
+import { resolveAccount } from '../accounts/resolve.js';
 import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
 import { databaseTime } from '../database/tables/event-reads.js';
@@ -10,7 +10,7 @@ import { CalendlySyncError } from '../errors.js';
 import { applyReadings } from '../resources/meetings/apply.js';
 import { fingerprint } from '../resources/meetings/fingerprint.js';
 import { externalId } from '../resources/meetings/rows.js';
-import { countApplied, noCounts, sumCounts, type UserResult } from './report.js';
+import { countApplied, sumCounts, type UserResult, zeroCounts } from './report.js';
 import { clientOf, requireToken, type SyncOptions, type SyncResult } from './sync.js';
 
 /**
@@ -29,7 +29,7 @@ export async function readOneMeeting(options: SyncOptions & { event: string }): 
   const token = requireToken(options.config);
   await database.transaction(requireSchema, { readOnly: true });
   const client = clientOf(options, token);
-  const { userId, calendlyUri, email } = await identify(
+  const { userId, calendlyUri, email } = await resolveAccount(
     database,
     client,
     token,
@@ -40,7 +40,7 @@ export async function readOneMeeting(options: SyncOptions & { event: string }): 
     throw new CalendlySyncError('user_unknown', 'No user is linked to this token yet.', {
       hint: 'Run: calendly-sync sync',
     });
-  const counts = noCounts();
+  const counts = zeroCounts();
   const seenAt = await database.transaction(databaseTime, { readOnly: true });
   const answer = await client.event(uri);
   if ('found' in answer) {

@@ -4,7 +4,7 @@
  */
 import PQueue from 'p-queue';
 import type { CalendlyClient } from '../calendly/client.js';
-import { readEvent } from '../calendly/schemas.js';
+import { parseEvent } from '../calendly/schemas.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { findStart } from '../database/tables/meetings.js';
@@ -128,15 +128,15 @@ async function readInvitees(
   { uri, event, eventSeenAt }: { uri: string; event: Json | null; eventSeenAt: string },
   now: string,
 ): Promise<Result> {
-  const value = event ? (readEvent(event)?.value ?? null) : null;
+  const value = event ? (parseEvent(event)?.value ?? null) : null;
   const mark = value ? fingerprint(value) : null;
   const base = { uri, event, complete: true, fingerprint: mark, eventSeenAt, inviteesSeenAt: now };
   if (value && !hasInvitees(value)) return reading({ ...base, invitees: [] });
   try {
     const { invitees, unreadable } = await options.client.invitees(uri);
     options.onRead();
-    for (const { oddities, value: invitee } of invitees) {
-      for (const text of oddities) options.onOddity(invitee.uri, text);
+    for (const { issues, value: invitee } of invitees) {
+      for (const text of issues) options.onOddity(invitee.uri, text);
     }
     if (unreadable > 0) {
       throw new CalendlySyncError(

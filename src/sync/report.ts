@@ -60,7 +60,7 @@ export type SyncEvent =
 export type OnSyncEvent = (event: SyncEvent) => void;
 
 /** Counters at zero. */
-export function noCounts(): Counts {
+export function zeroCounts(): Counts {
   return {
     fetched: { active: 0, canceled: 0 },
     new: 0,
@@ -86,7 +86,7 @@ export function countApplied(counts: Counts, { outcome, invitees }: Applied): vo
 
 /** The counters of several accounts together. */
 export function sumCounts(all: Counts[]): Counts {
-  const sum = noCounts();
+  const sum = zeroCounts();
   for (const one of all) {
     sum.fetched.active += one.fetched.active;
     sum.fetched.canceled += one.fetched.canceled;

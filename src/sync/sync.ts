@@ -1,7 +1,7 @@
 /** The public functions: `sync` and `forceFull`. They find the accounts, hold their leases, run them, and answer a result each. */
 
 import { claimAccount } from '../accounts/lease.js';
-import { fingerprintOf, type Identified, identify } from '../accounts/resolve.js';
+import { fingerprintOf, type ResolvedAccount, resolveAccount } from '../accounts/resolve.js';
 import { type CalendlyClient, type ClientOptions, createCalendlyClient } from '../calendly/client.js';
 import { systemClock } from '../clock.js';
 import type { Config } from '../config.js';
@@ -15,7 +15,7 @@ import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { runAccount } from './account-run.js';
 import { dryRun } from './dry-run.js';
 import { type Plan, planRun } from './plan.js';
-import { type Counts, noCounts, type OnSyncEvent, sumCounts, type UserResult } from './report.js';
+import { type Counts, type OnSyncEvent, sumCounts, type UserResult, zeroCounts } from './report.js';
 
 export interface SyncOptions {
   config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'>;
@@ -52,18 +52,18 @@ export interface SyncResult {
  */
 export async function sync(options: SyncOptions): Promise<SyncResult> {
   const token = requireToken(options.config);
-  const { optimization } = await options.database.transaction(requireSchema, { readOnly: true });
-  const users = [await syncToken(options, token, optimization)];
+  const { hasSyncState } = await options.database.transaction(requireSchema, { readOnly: true });
+  const users = [await syncToken(options, token, hasSyncState)];
   return { users, totals: sumCounts(users) };
 }
 
 /** Makes the next sync of accounts a full one, without running it. Answers the users that it did so for. */
-export async function markForFull(
+export async function requestFullSync(
   options: SyncOptions,
 ): Promise<{ user_id: UserId; email: string | null }[]> {
   const token = requireToken(options.config);
-  const { optimization } = await options.database.transaction(requireSchema, { readOnly: true });
-  const { userId, email } = await identify(
+  const { hasSyncState } = await options.database.transaction(requireSchema, { readOnly: true });
+  const { userId, email } = await resolveAccount(
     options.database,
     clientOf(options, token),
     token,
@@ -71,7 +71,7 @@ export async function markForFull(
     true,
   );
   if (userId === null) return [];
-  if (!optimization) {
+  if (!hasSyncState) {
     throw new CalendlySyncError(
       'schema_not_ready',
       'Migration 022 is not applied: there is no mark to set, every sync is a full one.',
@@ -88,21 +88,21 @@ function markUsers(database: Database, userIds: string[]): Promise<void> {
   return persistentTransaction(database, (sql) => clearInitialSync(sql, userIds));
 }
 
-async function syncToken(options: SyncOptions, token: string, optimization: boolean): Promise<UserResult> {
+async function syncToken(options: SyncOptions, token: string, hasSyncState: boolean): Promise<UserResult> {
   const { now = systemClock.now, database, signal, onEvent } = options;
   const started = now();
   const halt = new AbortController();
   const runSignal = AbortSignal.any([signal, halt.signal]);
   const client = clientOf({ ...options, signal: runSignal }, token);
-  let identified: Identified | null = null;
+  let identified: ResolvedAccount | null = null;
   let plan: Plan | null = null;
-  let counts = noCounts();
+  let counts = zeroCounts();
   let error: CalendlySyncError | null = null;
   try {
-    identified = await identify(database, client, token, options.users ?? [], !options.dryRun);
+    identified = await resolveAccount(database, client, token, options.users ?? [], !options.dryRun);
     const { account, userId, email } = identified;
     if (options.dryRun || account === null) {
-      plan = await planFor(options, identified, optimization);
+      plan = await planFor(options, identified, hasSyncState);
       onEvent({ type: 'planned', email, plan });
       counts = await dryRun({
         database,
@@ -116,7 +116,7 @@ async function syncToken(options: SyncOptions, token: string, optimization: bool
       });
     } else {
       // Before the lease: when another run holds it, the mark stays and the next sync is a full one.
-      if (options.full && optimization) await markUsers(database, [account.userId]);
+      if (options.full && hasSyncState) await markUsers(database, [account.userId]);
       const lease = await claimAccount(database, account.id);
       try {
         // Read again under the lease: a run that ended just now may have changed what is to be done.
@@ -124,7 +124,7 @@ async function syncToken(options: SyncOptions, token: string, optimization: bool
           readOnly: true,
         });
         identified = { ...identified, account: fresh ?? account };
-        plan = await planFor(options, identified, optimization);
+        plan = await planFor(options, identified, hasSyncState);
         onEvent({ type: 'planned', email, plan });
         const signals = [runSignal, lease.lost];
         const result = await runAccount({
@@ -133,7 +133,7 @@ async function syncToken(options: SyncOptions, token: string, optimization: bool
           account: identified.account ?? account,
           lease,
           plan,
-          optimization,
+          hasSyncState,
           signal: AbortSignal.any(signals),
           stopSignal: signal,
           halt: (reason) => halt.abort(reason),
@@ -171,17 +171,17 @@ async function syncToken(options: SyncOptions, token: string, optimization: bool
 
 async function planFor(
   options: SyncOptions,
-  { account, userId }: Identified,
-  optimization: boolean,
+  { account, userId }: ResolvedAccount,
+  hasSyncState: boolean,
 ): Promise<Plan> {
   const { now = systemClock.now, database, since, until } = options;
   const flags =
-    optimization && userId !== null
+    hasSyncState && userId !== null
       ? await database.transaction((sql) => readFlags(sql, userId), { readOnly: true })
       : null;
   return planRun({
     now: now(),
-    initialComplete: optimization ? (flags?.initialComplete ?? false) : null,
+    initialComplete: hasSyncState ? (flags?.initialComplete ?? false) : null,
     lastFullListingAt: account?.lastFullListingAt?.getTime() ?? null,
     byHand: { since, until },
   });

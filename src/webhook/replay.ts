@@ -4,11 +4,11 @@
  */
 import { parseJson } from '../calendly/json.js';
 import type { Database, Sql } from '../database/connection.js';
-import { codeOf } from '../database/errors.js';
+import { errorCode } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
 import { lockWaitingEvents, settleEvents, type WaitingEvent } from '../database/tables/webhook-ledger.js';
 import { toCalendlySyncError } from '../errors.js';
-import { applyAgain, type Outcome } from './receiver/apply-deliveries.js';
+import { type Outcome, reapply } from './receiver/apply-deliveries.js';
 import { type Delivery, readDelivery } from './receiver/delivery.js';
 
 export interface ReplayResult {
@@ -67,10 +67,10 @@ async function replayOne(sql: Sql, { event_id: eventId, payload }: WaitingEvent)
   try {
     // Its own id stays, whatever a newer version of the tool would make of it.
     const delivery: Delivery = { ...readKept(payload), eventId };
-    const [outcome = null] = await sql.savepoint((inner) => applyAgain(inner, [delivery]));
+    const [outcome = null] = await sql.savepoint((inner) => reapply(inner, [delivery]));
     return { eventId, outcome, error: outcome?.status === 'unapplied' ? outcome.error : null };
   } catch (thrown) {
-    const code = codeOf(thrown);
+    const code = errorCode(thrown);
     if (code !== null && !/^(22|23|44|54|P0)/.test(code)) throw thrown;
     const error = toCalendlySyncError(thrown).message;
     await settleEvents(sql, [{ eventId, userId: null, processed: false, error }]);

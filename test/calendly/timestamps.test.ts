@@ -49,7 +49,7 @@ describe('resource URIs', () => {
 });
 
 describe('JSON', () => {
-  it('becomes storable in Postgres: no U+0000, no half surrogate', () => {
+  it('becomes sanitizeForPostgres in Postgres: no U+0000, no half surrogate', () => {
     expect(parseJson('{"a":"x\\u0000y","b":["\\ud800"],"c\\u0000":1}')).toEqual({
       a: 'x\ufffdy',
       b: ['\ufffd'],

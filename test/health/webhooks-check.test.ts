@@ -1,6 +1,6 @@
 /** Each thing that can be wrong with webhooks: what is said of it, and what to type. */
 import { expect, onTestFinished, test } from 'vitest';
-import { watchWebhooks } from '../../src/health/checks/webhooks.js';
+import { checkWebhooks } from '../../src/health/checks/webhooks.js';
 import { createWebhookHandler } from '../../src/webhook/receiver/handler.js';
 import { startWebhookServer } from '../../src/webhook/receiver/server.js';
 import { subscribe, unsubscribe } from '../../src/webhook/subscriptions/subscribe.js';
@@ -17,7 +17,7 @@ async function subscribed(url = RECEIVER, account?: Awaited<ReturnType<typeof co
   const connected = account ?? (await connectedAccount());
   const { subscription } = await subscribe(connected, { url, scope: 'user', signingKey: KEY });
   const watch = (over: { offline?: boolean; keys?: string[] } = {}) =>
-    watchWebhooks({
+    checkWebhooks({
       ...connected,
       ...(over.offline ? { client: null } : {}),
       signingKeys: over.keys ?? [KEY],

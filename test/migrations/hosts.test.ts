@@ -30,7 +30,7 @@ describe.each(ID_TYPES)('a database whose keys are %s', (idType) => {
 
     expect((await migrate(database)).pending).toEqual([]);
     expect(await migrationStatus(database)).toMatchObject({ pending: [], files: [], drift: [] });
-    expect(await database.transaction(requireSchema)).toEqual({ optimization: true });
+    expect(await database.transaction(requireSchema)).toEqual({ hasSyncState: true });
     expect(await hostRows(sql)).toEqual(rows);
     const types = await sql`
       select attrelid::regclass::text as table, attname as column, format_type(atttypid, atttypmod) as type from pg_attribute
@@ -71,7 +71,7 @@ describe.each(ID_TYPES)('a database whose keys are %s', (idType) => {
       where relkind in ('r', 'v') and (relname like 'calendly%' or relname = 'meeting_invitees')`;
     expect(tables).toEqual([{ nspname: 'My "own" Schema' }]);
     expect(await migrationStatus(database)).toMatchObject({ pending: [], drift: [] });
-    expect(await database.transaction(requireSchema)).toEqual({ optimization: true });
+    expect(await database.transaction(requireSchema)).toEqual({ hasSyncState: true });
     const [cleaned] = await database.transaction((tx) => tx`select clean_old_webhook_events() as gone`);
     expect(cleaned).toEqual({ gone: 0 });
     expect(await database.transaction((tx) => tx`select * from calendly_sync_health`)).toHaveLength(2);
@@ -163,7 +163,7 @@ test('a search_path that is not public takes everything into its first schema', 
   expect(await sql`select count(*) from pg_class where relnamespace = 'public'::regnamespace`).toEqual([
     { count: '0' },
   ]);
-  expect(await database.transaction(requireSchema)).toEqual({ optimization: true });
+  expect(await database.transaction(requireSchema)).toEqual({ hasSyncState: true });
 });
 
 test('whoever forgets --schema is told, and gets no second set of tables', async () => {

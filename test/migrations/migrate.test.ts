@@ -66,7 +66,7 @@ describe('an empty database', () => {
       'The database lacks a unique index on meetings (user_id, meeting_source, external_id).',
     );
     await migrate(database, { to: '007' });
-    expect(await database.transaction(requireSchema)).toEqual({ optimization: false });
+    expect(await database.transaction(requireSchema)).toEqual({ hasSyncState: false });
     await expect(migrate(database, { to: '23' })).rejects.toMatchObject({ code: 'usage' });
     expect((await migrate(database)).applied.map(({ version }) => version)).toEqual(['022']);
   });
@@ -79,7 +79,7 @@ describe('an empty database', () => {
       rolled_back: [{ version: '022', name: 'calendly_sync_optimization' }],
       backup: null,
     });
-    expect(await database.transaction(requireSchema)).toEqual({ optimization: false });
+    expect(await database.transaction(requireSchema)).toEqual({ hasSyncState: false });
     expect((await rollback(database, { to: '0', backupFile: null })).rolled_back).toHaveLength(7);
     expect(await schemaOf(sql)).toEqual(before);
     expect(await rollback(database, { backupFile: null })).toEqual({ rolled_back: [], backup: null });

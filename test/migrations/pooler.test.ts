@@ -63,7 +63,7 @@ describe.each(poolers)('through $name', ({ start }) => {
       expect(results.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
       const database = connect();
       expect(await migrationStatus(database)).toMatchObject({ pending: [], files: [], drift: [] });
-      expect(await database.transaction(requireSchema)).toEqual({ optimization: true });
+      expect(await database.transaction(requireSchema)).toEqual({ hasSyncState: true });
 
       await database.transaction(
         (tx) =>

@@ -1,7 +1,7 @@
 /** A Calendly account of a sandbox that is connected to a user of a database. */
 import type postgres from 'postgres';
 import { onTestFinished } from 'vitest';
-import { identify } from '../../src/accounts/resolve.js';
+import { resolveAccount } from '../../src/accounts/resolve.js';
 import { createCalendlyClient } from '../../src/calendly/client.js';
 import { openServer } from '../../src/database/connection.js';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
@@ -25,6 +25,6 @@ export async function connectedAccount(host = 0, beside?: Stage) {
   onTestFinished(() => database.close());
   const token = sandbox.hosts[host]?.token ?? '';
   const client = createCalendlyClient({ baseUrl: sandbox.url, token, retryPauseMs: 5 });
-  const { account } = await identify(database, client, token, [], true);
+  const { account } = await resolveAccount(database, client, token, [], true);
   return { url, sql, database, sandbox, token, client, accountId: account?.id ?? '' };
 }

@@ -20,8 +20,8 @@ export async function expectTruth(
     const start = Date.parse(event.start_time);
     if (!event.event_memberships.some(({ user }) => user === uri) || start < from || start > to) continue;
     expected.set(event.uri, {
-      meeting: meetingColumns(storable(event)),
-      invitees: new Map(invitees.map((one) => [one.uri, inviteeColumns(storable(one))])),
+      meeting: meetingColumns(sanitizeForPostgres(event)),
+      invitees: new Map(invitees.map((one) => [one.uri, inviteeColumns(sanitizeForPostgres(one))])),
     });
   }
   const meetings = await sql<Loose[]>`
@@ -150,6 +150,6 @@ function date(text: unknown): Date | null {
 }
 
 /** Postgres holds no U+0000; it is stored as U+FFFD. */
-function storable(value: object): Loose {
+function sanitizeForPostgres(value: object): Loose {
   return JSON.parse(JSON.stringify(value).replaceAll('\\u0000', '\ufffd')) as Loose;
 }

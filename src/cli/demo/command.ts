@@ -20,7 +20,7 @@ export const demo: DefineCommand = {
         '\nNeeds no settings and heeds none, asks nobody outside this machine, and leaves nothing behind.\n' +
           '\nExamples:\n  $ calendly-sync demo',
       )
-      .action((options) => runCommand(session, 'demo', options, run, { heedsSettings: false }));
+      .action((options) => runCommand(session, 'demo', options, run, { needsConfig: false }));
   },
 };
 

@@ -27,7 +27,7 @@ export const sandbox: DefineCommand = {
       .option('--rate-limit <n>', 'requests per minute and user', wholeNumber(1, 100_000_000), 500)
       .addHelpText('after', SANDBOX_HELP)
       .action((options) =>
-        runCommand(session, 'sandbox', options, (context) => run(context, options), { heedsSettings: false }),
+        runCommand(session, 'sandbox', options, (context) => run(context, options), { needsConfig: false }),
       );
   },
 };

@@ -5,6 +5,6 @@ import { setFlagsFromString } from 'node:v8';
  * Lets the heap grow by a fifth between two collections instead of V8's own guess, which on a machine with much memory lets it
  * pile up to several times of what is alive. A sync waits for the network most of its time: the collector's work is not felt.
  */
-export function keepHeapSmall(): void {
+export function limitHeapGrowth(): void {
   setFlagsFromString('--heap-growing-percent=20');
 }

@@ -1,12 +1,12 @@
 /** What `sync` and `force-full` do between their flags and their answer. Loaded when one of them runs. */
 import type { Config } from '../../config.js';
 import { readOneMeeting } from '../../sync/one-meeting.js';
-import { markForFull, sync } from '../../sync/sync.js';
+import { requestFullSync, sync } from '../../sync/sync.js';
 import { repairFor, replayFor } from '../../webhook/subscriptions/maintain.js';
 import type { CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
 import type { Output } from '../terminal/output.js';
-import { keepHeapSmall } from './heap.js';
+import { limitHeapGrowth } from './heap.js';
 import { showSync, syncAnswer } from './output.js';
 
 export interface RunSyncOptions {
@@ -29,7 +29,7 @@ export interface RunSyncOptions {
 /** Opens the database, syncs, shows it. */
 export async function runSync(options: RunSyncOptions): Promise<CommandResult> {
   const { config, output, signal, users, dryRun = false, event } = options;
-  keepHeapSmall();
+  limitHeapGrowth();
   return withDatabase({ config, output, signal }, async (database) => {
     const looksAfter = !dryRun && event === undefined;
     const repair = looksAfter && options.repair !== false ? await repairFor(options, database) : null;
@@ -54,7 +54,7 @@ export async function runSync(options: RunSyncOptions): Promise<CommandResult> {
 /** Sets the mark of `force-full --mark-only`. */
 export async function runMarkOnly({ config, output, signal, users }: RunSyncOptions): Promise<CommandResult> {
   return withDatabase({ config, output, signal }, async (database) => {
-    const marked = await markForFull({ config, database, signal, users, onEvent: () => {} });
+    const marked = await requestFullSync({ config, database, signal, users, onEvent: () => {} });
     for (const { user_id: id, email } of marked) {
       output.result(`The next sync of ${email ?? id} will be a full one.`);
     }

@@ -14,8 +14,8 @@ export async function replay(context: CommandContext): Promise<CommandResult> {
     context,
     async (database) => {
       // Asked once and not again: a database that is away is told at once, not after all tries of the replay.
-      const { optimization } = await database.transaction(requireSchema, { readOnly: true });
-      if (!optimization) {
+      const { hasSyncState } = await database.transaction(requireSchema, { readOnly: true });
+      if (!hasSyncState) {
         throw new CalendlySyncError(
           'schema_not_ready',
           'Migration 022 is not applied: there are no webhook events.',

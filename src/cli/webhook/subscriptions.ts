@@ -1,6 +1,6 @@
 /** What `webhook subscribe`, `list` and `unsubscribe` do between their flags and their answer. Loaded when one of them runs. */
 
-import { identify } from '../../accounts/resolve.js';
+import { resolveAccount } from '../../accounts/resolve.js';
 import { requireWebhookSchema } from '../../database/schema.js';
 import { CalendlySyncError } from '../../errors.js';
 import { requireToken } from '../../sync/sync.js';
@@ -95,7 +95,7 @@ function withAccount(
   return withDatabase(context, async (database) => {
     await database.transaction(requireWebhookSchema, { readOnly: true });
     const client = clientFor(context, token);
-    const { account } = await identify(database, client, token, [], true);
+    const { account } = await resolveAccount(database, client, token, [], true);
     if (account === null) throw new CalendlySyncError('failed', 'The account could not be stored.');
     return work({ database, client, accountId: account.id });
   });

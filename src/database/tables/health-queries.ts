@@ -55,22 +55,22 @@ export async function databaseNow(sql: Sql): Promise<Date> {
 /**
  * The users that are linked to a Calendly account and, when `named` is not empty, of all users only those with that id or
  * e-mail (any case), linked or not.
- * @param optimization 022 is applied
+ * @param hasSyncState 022 is applied
  */
-export async function readUserStates(sql: Sql, named: string[], optimization: boolean): Promise<UserState[]> {
+export async function readUserStates(sql: Sql, named: string[], hasSyncState: boolean): Promise<UserState[]> {
   const email = (await hasEmail(sql)) ? sql`coalesce(u.email::text, a.email)` : sql`a.email`;
   const wanted = named.map((name) => name.toLowerCase());
   const chosen =
     named.length > 0
       ? sql`u.id::text = any(${named}) or lower(${email}) = any(${wanted})`
       : sql`a.id is not null`;
-  const flags = optimization
+  const flags = hasSyncState
     ? sql`u.last_calendly_sync, u.calendly_initial_sync_complete, u.calendly_webhook_enabled`
     : sql`(
         select max(finished_at) from calendly_sync_runs where account_id = a.id and status = 'complete'
       ) as last_calendly_sync, null::boolean as calendly_initial_sync_complete, null::boolean as calendly_webhook_enabled`;
-  const viaWebhook = optimization ? sql`count(*) filter (where synced_via_webhook)` : sql`0`;
-  const events = optimization
+  const viaWebhook = hasSyncState ? sql`count(*) filter (where synced_via_webhook)` : sql`0`;
+  const events = hasSyncState
     ? sql`(select count(*) from calendly_webhook_events e where e.user_id = u.id)`
     : sql`0`;
   return sql<UserState[]>`

@@ -4,7 +4,7 @@
  */
 import { CalendlySyncError } from '../../errors.js';
 import type { Sql } from '../connection.js';
-import { codeOf } from '../errors.js';
+import { errorCode } from '../errors.js';
 
 /** A row of `users`. `id` is a JSON number where the column is an integer that one can hold, else text. */
 export interface User {
@@ -67,7 +67,7 @@ export async function insertUser(sql: Sql, email: string | null, name: string | 
 const hint = 'Make the row yourself and name it: calendly-sync sync --user ID-OR-EMAIL';
 
 function insertFailure(thrown: unknown, email: string | null): unknown {
-  const code = codeOf(thrown);
+  const code = errorCode(thrown);
   if (code === null || thrown instanceof CalendlySyncError) return thrown;
   const { column_name: column, constraint_name: constraint } = thrown as Record<string, string | undefined>;
   const reasons: Record<string, string> = {

@@ -107,6 +107,6 @@ export async function refreshWebhookEnabled(sql: Sql): Promise<void> {
 }
 
 /** Makes the next sync list the full window: something may have been missed anywhere in it. */
-export async function wantFullListing(sql: Sql, accountId: string): Promise<void> {
+export async function requestFullListing(sql: Sql, accountId: string): Promise<void> {
   await sql`update calendly_accounts set last_full_listing_at = null where id = ${accountId}`;
 }

@@ -32,7 +32,7 @@ export interface WatchOptions {
   signingKeys: readonly string[];
 }
 
-export interface WebhookWatch {
+export interface WebhookCheck {
   subscriptions: ListedSubscription[];
   problems: Problem[];
 }
@@ -41,11 +41,11 @@ const SIGNATURE_REASONS = new Set(['no_signature', 'malformed_signature', 'wrong
 const RENEW = 'calendly-sync webhook subscribe --url';
 
 /** Looks at everything that webhooks leave behind. Without migration 022 there is nothing to see. */
-export async function watchWebhooks(options: WatchOptions): Promise<WebhookWatch> {
+export async function checkWebhooks(options: WatchOptions): Promise<WebhookCheck> {
   const { database, client, token } = options;
   const seen = await database.transaction(
     async (sql) => {
-      if (!(await requireSchema(sql)).optimization) return null;
+      if (!(await requireSchema(sql)).hasSyncState) return null;
       return {
         accounts: await readWebhookAccounts(sql),
         own: token === null ? null : await findAccountByToken(sql, fingerprintOf(token)),

@@ -8,7 +8,7 @@ import { quoteName } from '../../database/search-path.js';
 import { CalendlySyncError } from '../../errors.js';
 import { compareVersions } from '../files.js';
 import { readHistory } from '../history.js';
-import { type Attempt, whenFree } from '../lock.js';
+import { type Attempt, withMigrationLock } from '../lock.js';
 import { useExactText } from './backup.js';
 import { readBackup, type SectionHead, type TableHead } from './file.js';
 import { readTarget, type Target } from './restore-target.js';
@@ -47,7 +47,7 @@ export async function restore(
   const oldestFirst = [...newest.values()].sort((a, b) => compareVersions(a.version, b.version));
   const result: RestoredTable[] = [];
   for (const section of oldestFirst) {
-    const tables = await whenFree(database, options, {
+    const tables = await withMigrationLock(database, options, {
       file: basename(path),
       slow: true,
       run: (sql) => restoreSection(database, sql, path, section),

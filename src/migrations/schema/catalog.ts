@@ -1,6 +1,6 @@
 /** What the database holds of all that migrations care about, in a few queries. Reads only; judges nothing. */
 import type { Sql } from '../../database/connection.js';
-import { FUNCTION, INDEXES, OWN_TABLES, STRANGERS, VIEW } from './expected.js';
+import { API_ROLES, FUNCTION, INDEXES, OWN_TABLES, VIEW } from './expected.js';
 import { type IndexState, readIndexStates } from './index-state.js';
 
 /** The beginning of the comment on everything that a migration of ours made. */
@@ -71,7 +71,7 @@ export async function readCatalog(sql: Sql, schema: string | null): Promise<Cata
     with
     home as (select coalesce(${schema}::text, current_schema()::text) as name),
     strangers as (
-      select rolname::text as name, oid from pg_roles where rolname in (select json_array_elements_text(${JSON.stringify(STRANGERS)}::text::json))
+      select rolname::text as name, oid from pg_roles where rolname in (select json_array_elements_text(${JSON.stringify(API_ROLES)}::text::json))
     ),
     found as (
       select wanted.name, coalesce(
@@ -189,7 +189,7 @@ async function readView(sql: Sql, schema: string | null): Promise<Catalog['view'
       'invoker', coalesce(reloptions::text like '%security_invoker=true%', false),
       'openTo', (
         select coalesce(json_agg(rolname), '[]') from pg_roles
-        where rolname in (select json_array_elements_text(${JSON.stringify(STRANGERS)}::text::json))
+        where rolname in (select json_array_elements_text(${JSON.stringify(API_ROLES)}::text::json))
           and has_any_column_privilege(pg_roles.oid, pg_class.oid, 'SELECT, INSERT, UPDATE')
       )
     ) as view

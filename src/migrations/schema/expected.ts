@@ -232,4 +232,4 @@ export const VIEW = { version: '022', name: 'calendly_sync_health' } as const;
 export const FUNCTION = { version: '022', name: 'clean_old_webhook_events' } as const;
 
 /** Roles through which hosted Postgres publishes a schema; whoever is not there cannot be let in. */
-export const STRANGERS = ['anon', 'authenticated'] as const;
+export const API_ROLES = ['anon', 'authenticated'] as const;

@@ -3,7 +3,7 @@
 import type { ReadMark } from '../../database/tables/event-reads.js';
 import type { StoredInvitee } from '../../database/tables/invitees.js';
 import type { StoredMeeting } from '../../database/tables/meetings.js';
-import { joinEvent, joinInvitee } from './merge.js';
+import { mergeEvent, mergeInvitee } from './merge.js';
 import {
   type InviteeRow,
   inviteeRow,
@@ -123,7 +123,7 @@ function written(known: StoredMeeting, row: MeetingRow): { row: MeetingRow | nul
 
 /** What a delivery makes of a stored meeting. One that Calendly itself called gone or lost is brought back by a listing only. */
 function deliveredRow(known: StoredMeeting, event: Json): MeetingRow {
-  const row = meetingRow(joinEvent(known.raw, event));
+  const row = meetingRow(mergeEvent(known.raw, event));
   const { is_deleted, deleted_at, deleted_reason } = known;
   const lost = deleted_reason === 'gone' || deleted_reason === 'access_lost';
   return lost ? { ...row, is_deleted, deleted_at, deleted_reason } : row;
@@ -176,7 +176,7 @@ function deliveredInvitees(
     const uri = String(raw.uri);
     const stored = known.get(uri);
     const before = { raw: stored?.raw ?? null, noShowRemovedAt: marksRemoved[uri] ?? null };
-    const after = joinInvitee(before, raw, delivery?.noShowRemovedAt ?? null);
+    const after = mergeInvitee(before, raw, delivery?.noShowRemovedAt ?? null);
     const row = inviteeRow(after.raw ?? raw);
     if (!stored) added++;
     if (!stored || !sameRow(row, stored)) rows.push(row);

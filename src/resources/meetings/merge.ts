@@ -24,7 +24,7 @@ function compareInvitees(next: Json, known: Json): number {
 }
 
 /** The event after a delivery. */
-export function joinEvent(known: Json | null, next: Json): Json {
+export function mergeEvent(known: Json | null, next: Json): Json {
   if (known === null) return next;
   return join(known, next, compareEvents(next, known));
 }
@@ -39,7 +39,7 @@ export interface InviteeState {
  * The invitee after a delivery. Its no-show mark has an order of its own, because a mark moves no `updated_at`: the newest mark
  * stands, unless it was taken back after it had been made.
  */
-export function joinInvitee(known: InviteeState, next: Json, removedAt: string | null): InviteeState {
+export function mergeInvitee(known: InviteeState, next: Json, removedAt: string | null): InviteeState {
   const noShowRemovedAt = latest(known.noShowRemovedAt, removedAt);
   const order = known.raw === null ? 1 : compareInvitees(next, known.raw);
   const joined = known.raw === null ? { ...next } : join(known.raw, next, order);

@@ -2,7 +2,12 @@
  * Calendly's resources as rows of our tables: how a newer reading joins what is known, and which columns come of it. Pure.
  * Every column is derived from the merged raw resource, so that raw and columns cannot disagree.
  */
-import { type CalendlyEvent, type CalendlyInvitee, readEvent, readInvitee } from '../../calendly/schemas.js';
+import {
+  type CalendlyEvent,
+  type CalendlyInvitee,
+  parseEvent,
+  parseInvitee,
+} from '../../calendly/schemas.js';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
 
 export type Json = Record<string, unknown>;
@@ -63,7 +68,7 @@ export function externalId(uri: string): string {
 
 /** The row of an event as it was read or merged. */
 export function meetingRow(raw: Json): MeetingRow {
-  const event = usable(readEvent(raw));
+  const event = usable(parseEvent(raw));
   const canceled = event.status === 'canceled';
   const cancellation = canceled ? event.cancellation : null;
   const canceledAt = canonicalTimestamp(cancellation?.created_at);
@@ -95,7 +100,7 @@ export function meetingRow(raw: Json): MeetingRow {
 
 /** The row of an invitee as it was read or merged. */
 export function inviteeRow(raw: Json): InviteeRow {
-  const invitee = usable(readInvitee(raw));
+  const invitee = usable(parseInvitee(raw));
   const cancellation = invitee.status === 'canceled' ? invitee.cancellation : null;
   return {
     calendly_uri: invitee.uri,

@@ -35,7 +35,7 @@ export interface Outcome {
 }
 
 /** Takes deliveries in, those of one change only once. Answers in the order given. */
-export async function takeIn(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
+export async function recordAndApply(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
   const first = new Map(deliveries.map((delivery) => [delivery.eventId, delivery]).reverse() as Entries);
   const entries = [...first.values()].map((delivery) => ledgerEntry(delivery));
   const [, added, known] = await Promise.all([
@@ -55,7 +55,7 @@ export async function takeIn(sql: Sql, deliveries: Delivery[]): Promise<Outcome[
 }
 
 /** Applies kept deliveries again, and notes what became of them. */
-export async function applyAgain(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
+export async function reapply(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
   const [, known] = await Promise.all([preferIndexes(sql), lookUp(sql, deliveries)]);
   const outcomes = await applyDeliveries(sql, deliveries, known);
   await settleEvents(
@@ -66,7 +66,7 @@ export async function applyAgain(sql: Sql, deliveries: Delivery[]): Promise<Outc
 }
 
 /** Keeps a delivery that the database refused to apply, with the reason. Its own transaction: nothing else is in it. */
-export async function keepUnapplied(
+export async function recordFailed(
   sql: Sql,
   delivery: Delivery,
   error: string,

@@ -3,9 +3,9 @@
  * A delivery that the database will not have is kept with the reason; one that cannot even be kept now is the sender's to repeat.
  */
 import type { Database } from '../../database/connection.js';
-import { codeOf, isTransient } from '../../database/errors.js';
+import { errorCode, isTransient } from '../../database/errors.js';
 import { CalendlySyncError, toCalendlySyncError } from '../../errors.js';
-import { keepUnapplied, type Outcome, takeIn } from './apply-deliveries.js';
+import { type Outcome, recordAndApply, recordFailed } from './apply-deliveries.js';
 import type { Delivery } from './delivery.js';
 import { createGroups } from './group-commit.js';
 
@@ -50,7 +50,7 @@ type Result = { outcome: Outcome } | { failure: CalendlySyncError };
 
 async function commit(database: Database, group: Delivery[]): Promise<Result[]> {
   try {
-    const outcomes = await persisting(() => database.transaction((sql) => takeIn(sql, group)));
+    const outcomes = await persisting(() => database.transaction((sql) => recordAndApply(sql, group)));
     return outcomes.map((outcome) => ({ outcome }));
   } catch (thrown) {
     const [only] = group;
@@ -68,7 +68,7 @@ async function keep(database: Database, delivery: Delivery, refusal: unknown): P
   for (const asText of [false, true]) {
     try {
       const outcome = await persisting(() =>
-        database.transaction((sql) => keepUnapplied(sql, delivery, error, asText)),
+        database.transaction((sql) => recordFailed(sql, delivery, error, asText)),
       );
       return { outcome };
     } catch (thrown) {
@@ -100,5 +100,5 @@ function isOneDeliverys(thrown: unknown): boolean {
 }
 
 function sqlState(thrown: unknown): string {
-  return codeOf(thrown instanceof CalendlySyncError ? thrown.cause : thrown) ?? '';
+  return errorCode(thrown instanceof CalendlySyncError ? thrown.cause : thrown) ?? '';
 }

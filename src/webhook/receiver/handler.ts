@@ -167,8 +167,8 @@ function createProbe(database: Database) {
   let asking: Promise<'ready' | 'not_migrated' | 'unreachable'> | null = null;
   const ask = async () => {
     try {
-      const { optimization } = await database.transaction(requireSchema, { readOnly: true });
-      return optimization ? ('ready' as const) : ('not_migrated' as const);
+      const { hasSyncState } = await database.transaction(requireSchema, { readOnly: true });
+      return hasSyncState ? ('ready' as const) : ('not_migrated' as const);
     } catch (thrown) {
       const { code } = toCalendlySyncError(thrown);
       return code === 'schema_not_ready' ? ('not_migrated' as const) : ('unreachable' as const);

@@ -5,7 +5,7 @@ import { oneLine } from '../../cli/terminal/sanitize.js';
 import type { Database } from '../../database/connection.js';
 import { requireSchema } from '../../database/schema.js';
 import { toCalendlySyncError } from '../../errors.js';
-import { type WebhookWatch, watchWebhooks } from '../../health/checks/webhooks.js';
+import { checkWebhooks, type WebhookCheck } from '../../health/checks/webhooks.js';
 import { replayWebhookEvents } from '../replay.js';
 import { type Repair, repairSubscription } from './repair.js';
 
@@ -15,10 +15,10 @@ type Context = Pick<CommandContext, 'config' | 'output' | 'signal'>;
 const LOOK_TIMEOUT_MS = 5_000;
 
 /** What is wrong with webhooks; Calendly is asked unless `offline`, and only where there is a subscription of ours. */
-export function watchFor(context: Context, database: Database, offline: boolean): Promise<WebhookWatch> {
+export function watchFor(context: Context, database: Database, offline: boolean): Promise<WebhookCheck> {
   const { calendlyToken: token, webhookSigningKeys: signingKeys } = context.config;
   const client = offline || token === null ? null : clientFor(context, token, LOOK_TIMEOUT_MS);
-  return watchWebhooks({ database, client, token, signingKeys });
+  return checkWebhooks({ database, client, token, signingKeys });
 }
 
 /**
@@ -61,8 +61,8 @@ export async function replayFor({ output, signal }: Context, database: Database)
 
 /** Without migration 022 a sync works, and there are no webhooks. */
 async function haveWebhooks(database: Database): Promise<boolean> {
-  const { optimization } = await database.transaction(requireSchema, { readOnly: true });
-  return optimization;
+  const { hasSyncState } = await database.transaction(requireSchema, { readOnly: true });
+  return hasSyncState;
 }
 
 /** A client whose requests --verbose shows. */

@@ -9,7 +9,7 @@ import { keyFingerprint } from '../../calendly/signature.js';
 import type { Database } from '../../database/connection.js';
 import { persistentTransaction } from '../../database/retry.js';
 import { findAccountByToken } from '../../database/tables/accounts.js';
-import { type WebhookAccount, wantFullListing } from '../../database/tables/webhook-accounts.js';
+import { requestFullListing, type WebhookAccount } from '../../database/tables/webhook-accounts.js';
 import { subscribe, webhookAccount } from './subscribe.js';
 
 export interface RepairOptions {
@@ -58,7 +58,7 @@ export async function repairSubscription(options: RepairOptions): Promise<Repair
     return { ...look, problem: options.signingKeys.length === 0 ? 'no_key' : 'other_key' };
   const scope = account.scope === 'organization' ? 'organization' : 'user';
   const { subscription } = await subscribe(subscriber, { url, scope, signingKey });
-  await persistentTransaction(database, (sql) => wantFullListing(sql, account.accountId));
+  await persistentTransaction(database, (sql) => requestFullListing(sql, account.accountId));
   return { ...look, renewed: subscription.uri };
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readEvent } from '../../../src/calendly/schemas.js';
+import { parseEvent } from '../../../src/calendly/schemas.js';
 import { fingerprint, hasInvitees } from '../../../src/resources/meetings/fingerprint.js';
 import {
   externalId,
@@ -62,12 +62,12 @@ describe('a row', () => {
   });
 
   it('reports what is odd', () => {
-    expect(readEvent(event({ name: 5, start_time: 'soon' }))?.oddities).toEqual([
+    expect(parseEvent(event({ name: 5, start_time: 'soon' }))?.issues).toEqual([
       expect.stringContaining('name'),
       expect.stringContaining('start_time'),
     ]);
-    expect(readEvent(event({ location: { type: 'hologram' }, name: null }))?.oddities).toEqual([]);
-    expect(readEvent({ name: 'no uri' })).toBeNull();
+    expect(parseEvent(event({ location: { type: 'hologram' }, name: null }))?.issues).toEqual([]);
+    expect(parseEvent({ name: 'no uri' })).toBeNull();
   });
 
   it('takes the time of a cancellation from the cancellation, else from the last change', () => {

@@ -1,7 +1,7 @@
 /** Deliveries in any order, any number of times, make the rows of the truth. The truth is told by the sandbox. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compareEvents, joinEvent, joinInvitee } from '../../../src/resources/meetings/merge.js';
+import { compareEvents, mergeEvent, mergeInvitee } from '../../../src/resources/meetings/merge.js';
 import type { Sandbox } from '../../../src/sandbox/sandbox.js';
 import { testDatabase } from '../../support/database.js';
 import { randomOf, shuffled } from '../../support/random.js';
@@ -33,7 +33,7 @@ describe('two states of an event', () => {
     fc.assert(
       fc.property(state, state, (a, b) => {
         expect(Math.sign(compareEvents(a, b))).toBe(-Math.sign(compareEvents(b, a)) || 0);
-        expect(joinEvent(joinEvent(null, a), b)).toEqual(joinEvent(joinEvent(null, b), a));
+        expect(mergeEvent(mergeEvent(null, a), b)).toEqual(mergeEvent(mergeEvent(null, b), a));
       }),
     );
   });
@@ -47,8 +47,8 @@ describe('two states of an event', () => {
     };
     const later = { updated_at: '2026-01-02T00:00:00Z', status: 'active', name: 'B' };
     const both = { ...later, calendar_event: { kind: 'google' } };
-    expect(joinEvent(full, later)).toEqual(both);
-    expect(joinEvent(later, full)).toEqual(both);
+    expect(mergeEvent(full, later)).toEqual(both);
+    expect(mergeEvent(later, full)).toEqual(both);
   });
 
   test('a cancellation goes with its status', () => {
@@ -58,8 +58,8 @@ describe('two states of an event', () => {
       cancellation: { reason: 'x' },
     };
     const later = { updated_at: '2026-01-02T00:00:00Z', status: 'active' };
-    expect(joinEvent(canceled, later)).toEqual(later);
-    expect(joinEvent(later, canceled)).toEqual(later);
+    expect(mergeEvent(canceled, later)).toEqual(later);
+    expect(mergeEvent(later, canceled)).toEqual(later);
   });
 });
 
@@ -90,8 +90,8 @@ describe('an invitee', () => {
             .flat()
             .map((one) => ({ one, key: random.next().value as number }))
             .sort((a, b) => a.key - b.key);
-          let state: ReturnType<typeof joinInvitee> = { raw: null, noShowRemovedAt: null };
-          for (const { one } of shuffled) state = joinInvitee(state, one.raw, one.removedAt);
+          let state: ReturnType<typeof mergeInvitee> = { raw: null, noShowRemovedAt: null };
+          for (const { one } of shuffled) state = mergeInvitee(state, one.raw, one.removedAt);
           expect(state.raw?.no_show).toEqual(told.at(-1)?.raw.no_show);
         },
       ),
@@ -102,8 +102,8 @@ describe('an invitee', () => {
     const canceled = { ...base, status: 'canceled', updated_at: at(2) };
     for (const updated_at of [at(1), at(2), at(3)]) {
       const late = { ...base, updated_at };
-      expect(joinInvitee({ raw: canceled, noShowRemovedAt: null }, late, null).raw?.status).toBe('canceled');
-      expect(joinInvitee({ raw: late, noShowRemovedAt: null }, canceled, null).raw?.status).toBe('canceled');
+      expect(mergeInvitee({ raw: canceled, noShowRemovedAt: null }, late, null).raw?.status).toBe('canceled');
+      expect(mergeInvitee({ raw: late, noShowRemovedAt: null }, canceled, null).raw?.status).toBe('canceled');
     }
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { watchWebhooks } from '../../../src/health/checks/webhooks.js';
+import { checkWebhooks } from '../../../src/health/checks/webhooks.js';
 import type { Sandbox } from '../../../src/sandbox/sandbox.js';
 import { repairSubscription } from '../../../src/webhook/subscriptions/repair.js';
 import { listSubscriptions, subscribe, unsubscribe } from '../../../src/webhook/subscriptions/subscribe.js';
@@ -134,7 +134,7 @@ test('an account without a subscription costs no request', async () => {
   const { sandbox, token, ...rest } = await connectedAccount();
   sandbox.resetLog();
   expect(await repairSubscription({ ...rest, token, signingKeys: ['key-one'] })).toBeNull();
-  expect(await watchWebhooks({ ...rest, token, signingKeys: [] })).toEqual({
+  expect(await checkWebhooks({ ...rest, token, signingKeys: [] })).toEqual({
     subscriptions: [],
     problems: [],
   });
