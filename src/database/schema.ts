@@ -39,7 +39,7 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
       ) and (
         select count(*) = 1 from pg_attribute
         where attrelid = to_regclass('meetings') and not attisdropped and attname = 'synced_via_webhook'
-      ) and to_regclass('calendly_webhook_events') is not null as hasSyncState`;
+      ) and to_regclass('calendly_webhook_events') is not null as "hasSyncState"`;
   if (!found || found.missing.length > 0) {
     throw new CalendlySyncError(
       'schema_not_ready',
