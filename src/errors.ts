@@ -1,75 +1,64 @@
 /**
- * The few error kinds of the tool. Each carries a stable code (API for `--json` readers), what happened in the operator's
- * words, the next thing to type, and the exit code that the command line answers with. Knows nothing of where it is shown.
+ * The error class of the library. Each error has a stable code (part of the `--json` output), a message for the operator, a
+ * hint with the next step, and the cause. Knows neither exit codes nor how errors are printed.
  */
 
-/** What a process of this tool exits with. `75` is sysexits' EX_TEMPFAIL: cron and systemd may simply try again. */
-export const EXIT = {
-  ok: 0,
-  failed: 1,
-  usage: 2,
-  partly: 3,
-  checkFailed: 4,
-  schemaNotReady: 5,
-  tryAgain: 75,
-} as const;
-
-/** Every error code that `error.code` may hold, with the exit code it stands for. */
-export const ERROR_CODES = {
-  /** Something that no other code names; a defect in the tool shows itself as this. */
-  failed: EXIT.failed,
-  /** Unknown flags, values that cannot be read, flags that exclude each other. */
-  usage: EXIT.usage,
-  /** A setting is missing or cannot be read: a URL, a token, an env file. */
-  settings: EXIT.usage,
-  /** No `users` row fits the token and none can be made; `--user` names one. */
-  user_unknown: EXIT.usage,
-  /** The database lacks tables or columns of ours; `migrate` makes them. */
-  schema_not_ready: EXIT.schemaNotReady,
-  /** The database does not answer, refuses the connection, or went away. */
-  database_unreachable: EXIT.tryAgain,
-  /** The server refuses the connection: wrong password, no such database or role. */
-  database_refused: EXIT.tryAgain,
-  /** A statement failed: a missing right, a full disk, a read-only server. */
-  database_failed: EXIT.failed,
-  /** A lock or lease is held elsewhere: another run, or a query of the application. */
-  locked: EXIT.tryAgain,
-  /** A migration cannot be applied as the database is; nothing was changed. */
-  preflight: EXIT.failed,
+/** Every value of `error.code`. */
+export const ERROR_CODES = [
+  /** Any failure without a code of its own, including defects in the tool. */
+  'failed',
+  /** Unknown flags, invalid values, flags that exclude each other. */
+  'usage',
+  /** A setting is missing or invalid: a URL, a token, an env file. */
+  'settings',
+  /** No `users` row matches the token and none can be created; `--user` names one. */
+  'user_unknown',
+  /** The database lacks tables or columns of ours; `migrate` creates them. */
+  'schema_not_ready',
+  /** The database does not answer, or the connection was lost. */
+  'database_unreachable',
+  /** The server rejects the connection: wrong password, no such database or role. */
+  'database_refused',
+  /** A statement failed: a missing privilege, a full disk, a read-only server. */
+  'database_failed',
+  /** A lock or lease is held by another run, or by a query of the application. */
+  'locked',
+  /** A migration cannot be applied to this database; nothing was changed. */
+  'preflight',
   /** A migration file failed; its transaction was rolled back. */
-  migration_failed: EXIT.failed,
+  'migration_failed',
   /** The history and the files disagree: edited, missing, or out of order. */
-  migration_drift: EXIT.failed,
-  /** Calendly cannot be reached, or answers 5xx or 429 to the end of all retries. */
-  calendly_unreachable: EXIT.tryAgain,
+  'migration_drift',
+  /** Calendly cannot be reached, or still answers 5xx or 429 after all retries. */
+  'calendly_unreachable',
   /** 401: the token is wrong, expired or revoked. */
-  calendly_unauthorized: EXIT.failed,
-  /** 403: a right is missing. */
-  calendly_forbidden: EXIT.failed,
-  /** 404 where the resource had to be there. */
-  calendly_not_found: EXIT.failed,
-  /** Calendly refused a request as malformed (400 and kin). */
-  calendly_rejected: EXIT.failed,
-  /** HTML, nothing, or JSON of another shape where Calendly's JSON was due; a redirect or page link to another host. */
-  calendly_invalid_response: EXIT.failed,
-  /** Some meetings could not be read or written; the others were, and the next run goes on from there. */
-  incomplete: EXIT.failed,
+  'calendly_unauthorized',
+  /** 403: a permission is missing. */
+  'calendly_forbidden',
+  /** 404 for a resource that should exist. */
+  'calendly_not_found',
+  /** Calendly rejected a request as malformed (400 and similar). */
+  'calendly_rejected',
+  /** HTML, an empty body or JSON of another shape; a redirect or a page link to another host. */
+  'calendly_invalid_response',
+  /** Some meetings could not be read or written; the others were, and the next run retries these. */
+  'incomplete',
   /** Some accounts failed, the others are done. */
-  partly: EXIT.partly,
-  /** A signal, or the caller's own abort, ended the work cleanly. */
-  stopped: EXIT.failed,
-} as const satisfies Record<string, number>;
+  'partly',
+  /** A signal, or the caller's own abort, stopped the work cleanly. */
+  'stopped',
+] as const;
 
-export type ErrorCode = keyof typeof ERROR_CODES;
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** What a user gets to see of an error, in `--json` and in the terminal. */
+/** The part of an error that users see, in `--json` and in the terminal. */
 export interface ErrorReport {
   code: ErrorCode;
   message: string;
   hint: string | null;
 }
 
-/** The one error class that leaves this library on purpose. `hint` is the next thing to type or look at. */
+/** The only error class that this library throws on purpose. `hint` is the next thing to type or to check. */
 export class CalendlySyncError extends Error {
   override readonly name = 'CalendlySyncError';
   readonly code: ErrorCode;
@@ -81,20 +70,15 @@ export class CalendlySyncError extends Error {
     this.hint = options.hint ?? null;
   }
 
-  /** The exit code that stands for this error's code. */
-  get exitCode(): number {
-    return ERROR_CODES[this.code];
-  }
-
   /** Code, message and hint as a plain object. */
   toReport(): ErrorReport {
     return { code: this.code, message: this.message, hint: this.hint };
   }
 }
 
-/** Any thrown value as a CalendlySyncError; what is already one passes through, the rest becomes `failed`. */
-export function toCalendlySyncError(thrown: unknown): CalendlySyncError {
-  if (thrown instanceof CalendlySyncError) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new CalendlySyncError('failed', message || 'unknown failure', { cause: thrown });
+/** Wraps any thrown value. A CalendlySyncError is returned unchanged; anything else becomes code `failed`. */
+export function toCalendlySyncError(error: unknown): CalendlySyncError {
+  if (error instanceof CalendlySyncError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new CalendlySyncError('failed', message || 'unknown error', { cause: error });
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { EXIT } from '../src/cli/exit-codes.js';
 import { createProgram } from '../src/cli/run.js';
 import { SETTINGS } from '../src/config.js';
-import { EXIT } from '../src/errors.js';
 import { packageRoot } from '../src/version.js';
 
 const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');

@@ -5,6 +5,7 @@
 import type { Command, OptionValues } from '@commander-js/extra-typings';
 import { type Config, defaultConfig, loadConfig, secretsOf } from '../config.js';
 import { toCalendlySyncError } from '../errors.js';
+import { exitCodeOf } from './exit-codes.js';
 import { createOutput, type Output } from './terminal/output.js';
 import type { Terminal } from './terminal/terminal.js';
 
@@ -81,7 +82,7 @@ export async function runCommand(
     if (document !== null) output.document({ command: name, ok: exitCode === 0, ...document });
   } catch (thrown) {
     const error = toCalendlySyncError(thrown);
-    session.exitCode = error.exitCode;
+    session.exitCode = exitCodeOf(error.code);
     output.error(error.toReport());
     if (options.verbose && error.code === 'failed') output.detail(error.stack ?? '');
     output.document({ command: name, ok: false, error: error.toReport() });

@@ -1,9 +1,9 @@
 /** The program as one function: words in, exit code out. The only place that knows all commands by name. */
 import { Command, CommanderError } from '@commander-js/extra-typings';
-import { EXIT } from '../errors.js';
 import { version } from '../version.js';
 import type { Session } from './command.js';
 import { commands } from './commands.js';
+import { EXIT } from './exit-codes.js';
 import { createOutput } from './terminal/output.js';
 import type { Terminal } from './terminal/terminal.js';
 

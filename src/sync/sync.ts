@@ -148,7 +148,7 @@ async function syncToken(options: SyncOptions, token: string, hasSyncState: bool
   } catch (thrown) {
     error = signal.aborted ? stoppedEarly(thrown) : toCalendlySyncError(thrown);
     // What stands for all accounts, and for the command itself, is not one account's failure.
-    if (error.exitCode === 2 || error.code.startsWith('database_')) throw error;
+    if (/^(usage|settings|user_unknown|database_.*)$/.test(error.code)) throw error;
   }
   const { requests, retries, rateLimitWaitMs } = client.counters();
   Object.assign(counts, { requests, retries, rate_limit_wait_ms: rateLimitWaitMs });

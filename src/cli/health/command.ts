@@ -1,6 +1,6 @@
 /** `health`: one screen that says whether the sync works, and an exit code that says it to a monitor. */
 import { parseDuration } from '../../duration.js';
-import { CalendlySyncError, EXIT } from '../../errors.js';
+import { CalendlySyncError } from '../../errors.js';
 import {
   type CommandContext,
   type CommandResult,
@@ -8,6 +8,7 @@ import {
   runCommand,
   withSharedOptions,
 } from '../command.js';
+import { EXIT } from '../exit-codes.js';
 import { collect } from '../sync/command.js';
 
 interface HealthFlags {

@@ -1,10 +1,10 @@
 /** How a sync looks: the lines that operators look for, the spinner, the exit code. The wording of the lines is fixed. */
 import { formatDuration } from '../../duration.js';
-import { CalendlySyncError, EXIT } from '../../errors.js';
 import type { Plan } from '../../sync/plan.js';
 import type { OnSyncEvent, SyncEvent, UserResult } from '../../sync/report.js';
 import type { SyncResult } from '../../sync/sync.js';
 import type { CommandResult } from '../command.js';
+import { EXIT, exitCodeOf } from '../exit-codes.js';
 import type { Output } from '../terminal/output.js';
 import type { Progress } from '../terminal/progress.js';
 import { oneLine } from '../terminal/sanitize.js';
@@ -126,6 +126,6 @@ export function syncAnswer(output: Output, { users, totals }: SyncResult): Comma
   const error = partly
     ? { code: 'partly', message: `${bad.length} of ${users.length} accounts failed.`, hint: first.hint }
     : first;
-  const exitCode = partly ? EXIT.partly : new CalendlySyncError(first.code, first.message).exitCode;
+  const exitCode = partly ? EXIT.partly : exitCodeOf(first.code);
   return { document: { users, totals, error }, exitCode };
 }

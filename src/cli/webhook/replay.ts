@@ -1,10 +1,11 @@
 /** What `webhook replay` does. Loaded when it runs. */
 import { requireSchema } from '../../database/schema.js';
-import { CalendlySyncError, EXIT } from '../../errors.js';
+import { CalendlySyncError } from '../../errors.js';
 import { logLines } from '../../webhook/receiver/log-lines.js';
 import { replayWebhookEvents } from '../../webhook/replay.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
+import { EXIT } from '../exit-codes.js';
 import { oneLine } from '../terminal/sanitize.js';
 
 /** Applies what waits, and says what still does. */
