@@ -7,12 +7,13 @@ import type { CalendlyClient } from '../calendly/client.js';
 import { parseEvent } from '../calendly/schemas.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
+import type { Json } from '../database/table.js';
 import { findStart } from '../database/tables/meetings.js';
 import { nextPending, type Pending } from '../database/tables/pending-events.js';
 import { CalendlySyncError } from '../errors.js';
 import type { Reading } from '../resources/meetings/changes.js';
 import { fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
-import { externalId, type Json } from '../resources/meetings/rows.js';
+import { externalId } from '../resources/meetings/rows.js';
 import type { Result, Writer } from './batch-writer.js';
 
 export interface DrainOptions {

@@ -6,7 +6,7 @@ import { parseJson } from '../calendly/json.js';
 import type { Database, Sql } from '../database/connection.js';
 import { errorCode } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
-import { lockWaitingEvents, settleEvents, type WaitingEvent } from '../database/tables/webhook-ledger.js';
+import { lockWaitingEvents, settleEvents, type WaitingEvent } from '../database/tables/webhook-events.js';
 import { toCalendlySyncError } from '../errors.js';
 import { type Outcome, reapply } from './receiver/apply-deliveries.js';
 import { type Delivery, readDelivery } from './receiver/delivery.js';

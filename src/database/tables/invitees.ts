@@ -1,22 +1,12 @@
-/** SQL of `meeting_invitees`. Writers have locked the meeting's row first, so that its invitees change under one hand at a time. */
-import type { InviteeRow } from '../../resources/meetings/rows.js';
+/**
+ * SQL of `meeting_invitees`. Writers lock the row of the meeting first, so that only one at a time changes its invitees.
+ */
 import type { Sql } from '../connection.js';
+import { columns, type RowOf, rowsAsX } from '../table.js';
 
-/** A stored invitee: its synced columns and whose it is. */
-export interface StoredInvitee extends Omit<InviteeRow, 'raw'> {
-  meeting_id: string;
-  raw: InviteeRow['raw'] | null;
-}
-
-/** An invitee to be written, under its meeting. */
-export interface InviteeOfMeeting extends InviteeRow {
-  meeting_id: string;
-}
-
-const UTC_TEXT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
-
-const COLUMNS = {
-  calendly_uri: 'text',
+/** The synced columns. */
+export const INVITEE = columns({
+  calendly_uri: 'text not null',
   email: 'text',
   name: 'text',
   first_name: 'text',
@@ -30,21 +20,23 @@ const COLUMNS = {
   canceled_by: 'text',
   cancel_reason: 'text',
   canceled_at: 'timestamptz',
-  questions_and_answers: 'jsonb',
-  tracking: 'jsonb',
-  payment: 'jsonb',
+  questions_and_answers: 'jsonb array',
+  tracking: 'jsonb object',
+  payment: 'jsonb object',
   calendly_created_at: 'timestamptz',
   calendly_updated_at: 'timestamptz',
-  raw: 'jsonb',
-} as const satisfies Record<keyof InviteeRow, string>;
+  raw: 'jsonb object not null',
+});
+const OF_MEETING = columns({ meeting_id: 'text not null', ...INVITEE.types });
+const KEY = columns({ meeting_id: 'text not null', calendly_uri: 'text not null' });
 
-const NAMES = Object.keys(COLUMNS) as (keyof InviteeRow)[];
-/** The names of the columns, and the same with their types, as SQL. */
-export const INVITEE_NAMES = NAMES.join(', ');
-export const INVITEE_RECORD = Object.entries(COLUMNS)
-  .map(([name, type]) => `${name} ${type}`)
-  .join(', ');
-const RECORD = `meeting_id text, ${INVITEE_RECORD}`;
+export type InviteeRow = RowOf<typeof INVITEE>;
+
+/** A stored invitee: its synced columns, and the meeting that it belongs to. */
+export interface StoredInvitee extends Omit<InviteeRow, 'raw'> {
+  meeting_id: string;
+  raw: InviteeRow['raw'] | null;
+}
 
 /** All stored invitees of these meetings, which the caller has locked. */
 export async function findInvitees(
@@ -52,13 +44,8 @@ export async function findInvitees(
   userId: string,
   externalIds: string[],
 ): Promise<StoredInvitee[]> {
-  const list = NAMES.map((name) =>
-    COLUMNS[name] === 'timestamptz'
-      ? `to_char(i.${name} at time zone 'utc', '${UTC_TEXT}') as ${name}`
-      : `i.${name}`,
-  ).join(', ');
   return sql<StoredInvitee[]>`
-    select i.meeting_id::text as meeting_id, ${sql.unsafe(list)}
+    select i.meeting_id::text as meeting_id, ${sql.unsafe(INVITEE.select('i'))}
     from unnest(${externalIds}::text[]) as wanted (id)
     cross join lateral (
       select id from meetings
@@ -68,29 +55,27 @@ export async function findInvitees(
     cross join lateral (select * from meeting_invitees where meeting_id = m.id offset 0) as i`;
 }
 
-/** Inserts invitees and overwrites those that are there; only what differs comes here. */
-export async function upsertInvitees(sql: Sql, rows: InviteeOfMeeting[]): Promise<void> {
+/** Inserts invitees, and overwrites those that are stored; the caller passes only rows that differ. */
+export async function upsertInvitees(sql: Sql, rows: RowOf<typeof OF_MEETING>[]): Promise<void> {
   if (rows.length === 0) return;
-  const assignments = NAMES.filter((name) => name !== 'calendly_uri').map(
-    (name) => `${name} = excluded.${name}`,
-  );
   await sql`
-    insert into meeting_invitees (meeting_id, ${sql.unsafe(INVITEE_NAMES)})
-    select m.id, ${sql.unsafe(NAMES.map((name) => `x.${name}`).join(', '))}
-    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(RECORD)})
-    join meetings m on m.id::text = x.meeting_id and m.id = any(${[...new Set(rows.map((row) => row.meeting_id))]})
-    on conflict (meeting_id, calendly_uri) do update set ${sql.unsafe(assignments.join(', '))}`;
+    insert into meeting_invitees (meeting_id, ${sql.unsafe(INVITEE.names)})
+    select m.id, ${sql.unsafe(INVITEE.from('x'))}
+    from ${rowsAsX(sql, OF_MEETING, rows)}
+    join meetings m on m.id::text = x.meeting_id and m.id = any(${meetingIds(rows)})
+    on conflict (meeting_id, calendly_uri) do update set ${sql.unsafe(INVITEE.assign('excluded', 'calendly_uri'))}`;
 }
 
-/** Removes invitees that a complete reading of their event did not show: Calendly deleted their data. */
-export async function deleteInvitees(
-  sql: Sql,
-  gone: { meeting_id: string; calendly_uri: string }[],
-): Promise<void> {
+/** Removes invitees that a complete reading of their event did not show: Calendly has deleted their data. */
+export async function deleteInvitees(sql: Sql, gone: RowOf<typeof KEY>[]): Promise<void> {
   if (gone.length === 0) return;
   await sql`
     delete from meeting_invitees i
-    using jsonb_to_recordset(${JSON.stringify(gone)}::text::jsonb) as x(meeting_id text, calendly_uri text)
-    where i.meeting_id = any(${[...new Set(gone.map((one) => one.meeting_id))]})
+    using ${rowsAsX(sql, KEY, gone)}
+    where i.meeting_id = any(${meetingIds(gone)})
       and i.meeting_id::text = x.meeting_id and i.calendly_uri = x.calendly_uri`;
+}
+
+function meetingIds(rows: { meeting_id: string }[]): string[] {
+  return [...new Set(rows.map((row) => row.meeting_id))];
 }

@@ -1,9 +1,40 @@
 /**
- * SQL of `meetings`, only ever rows whose source is Calendly. Rows of other sources are neither read nor written.
- * Timestamps travel as text with six digits: a JS Date would lose the microseconds.
+ * SQL of `meetings`, only ever of rows whose source is Calendly. Rows of other sources are neither read nor written.
  */
-import type { MeetingRow } from '../../resources/meetings/rows.js';
 import type { Sql } from '../connection.js';
+import { columns, type RowOf, rowsAsX, utcText } from '../table.js';
+import { READ_COLUMNS, READ_MARK, READ_VALUES, type ReadMark } from './event-reads.js';
+import { INVITEE, type InviteeRow } from './invitees.js';
+
+/** The synced columns. */
+export const MEETING = columns({
+  external_id: 'text not null',
+  calendly_uri: 'text not null',
+  title: 'text',
+  status: 'text',
+  start_time: 'timestamptz',
+  end_time: 'timestamptz',
+  event_type_uri: 'text',
+  location_type: 'text',
+  location: 'jsonb object',
+  join_url: 'text',
+  invitees_total: 'integer',
+  invitees_active: 'integer',
+  is_deleted: 'boolean not null',
+  deleted_at: 'timestamptz',
+  deleted_reason: 'text',
+  canceled_by: 'text',
+  cancel_reason: 'text',
+  canceled_at: 'timestamptz',
+  calendly_created_at: 'timestamptz',
+  calendly_updated_at: 'timestamptz',
+  raw: 'jsonb object not null',
+});
+const STORED = columns({ id: 'text not null', ...MEETING.types });
+const NEW_INVITEE = columns({ of: 'text not null', ...INVITEE.types });
+const NEW_MARK = columns({ of: 'text not null', ...READ_MARK.types });
+
+export type MeetingRow = RowOf<typeof MEETING>;
 
 /** A stored meeting: its synced columns, and what is known of its last reading. */
 export interface StoredMeeting extends Omit<MeetingRow, 'raw'> {
@@ -13,52 +44,15 @@ export interface StoredMeeting extends Omit<MeetingRow, 'raw'> {
   fingerprint: string | null;
   /** When anything last wrote this meeting, as canonical text (database clock). */
   written_at: string | null;
-  /** When no-show marks of its invitees were taken back, by invitee URI. */
+  /** When no-show marks of its invitees were removed, by invitee URI. */
   no_shows_removed: Record<string, string> | null;
 }
 
-const UTC_TEXT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
-
-/** The columns in the order of `MeetingRow`, with their types for `jsonb_to_recordset`. */
-const COLUMNS = {
-  external_id: 'text',
-  calendly_uri: 'text',
-  title: 'text',
-  status: 'text',
-  start_time: 'timestamptz',
-  end_time: 'timestamptz',
-  event_type_uri: 'text',
-  location_type: 'text',
-  location: 'jsonb',
-  join_url: 'text',
-  invitees_total: 'integer',
-  invitees_active: 'integer',
-  is_deleted: 'boolean',
-  deleted_at: 'timestamptz',
-  deleted_reason: 'text',
-  canceled_by: 'text',
-  cancel_reason: 'text',
-  canceled_at: 'timestamptz',
-  calendly_created_at: 'timestamptz',
-  calendly_updated_at: 'timestamptz',
-  raw: 'jsonb',
-} as const satisfies Record<keyof MeetingRow, string>;
-
-const NAMES = Object.keys(COLUMNS) as (keyof MeetingRow)[];
-/** The names of the columns, and the same with their types, as SQL. */
-export const MEETING_NAMES = NAMES.join(', ');
-export const MEETING_RECORD = Object.entries(COLUMNS)
-  .map(([name, type]) => `${name} ${type}`)
-  .join(', ');
-
-/** A select list that gives timestamps as canonical text, and numbers as numbers whatever type a host's column has. */
-function selectList(alias: string): string {
-  return NAMES.map((name) => {
-    if (COLUMNS[name] === 'timestamptz') {
-      return `to_char(${alias}.${name} at time zone 'utc', '${UTC_TEXT}') as ${name}`;
-    }
-    return COLUMNS[name] === 'integer' ? `${alias}.${name}::integer as ${name}` : `${alias}.${name}`;
-  }).join(', ');
+/** A meeting that is not stored yet. */
+export interface NewMeeting {
+  row: MeetingRow;
+  invitees: InviteeRow[];
+  mark: ReadMark | null;
 }
 
 /** JSON as it was written; a host's `location` may be a text column, and then hold JSON as text. */
@@ -122,8 +116,8 @@ export async function findMeetings(
   externalIds: string[],
 ): Promise<Map<string, StoredMeeting>> {
   const rows = await sql<StoredMeeting[]>`
-    select m.id::text as id, ${sql.unsafe(selectList('m'))}, r.fingerprint, r.no_shows_removed,
-      to_char(r.written_at at time zone 'utc', ${UTC_TEXT}) as written_at
+    select m.id::text as id, ${sql.unsafe(MEETING.select('m'))}, r.fingerprint, r.no_shows_removed,
+      ${sql.unsafe(utcText('r.written_at'))} as written_at
     from unnest(${externalIds}::text[]) as wanted (id)
     cross join lateral (
       ${sql.unsafe(OF_CALENDLY)} and user_id = ${userId} and external_id = wanted.id
@@ -135,19 +129,61 @@ export async function findMeetings(
   );
 }
 
-/** Writes these columns of stored meetings, which the caller has locked and found to differ. */
+/**
+ * Inserts meetings with their invitees and read marks, in one statement. A meeting that another transaction has inserted in the
+ * meantime is left alone and missing in the result: the caller looks again and finds it. Rows are inserted in the order of their
+ * ids, so that two writers of the same new meetings never deadlock.
+ * @returns id of each inserted row, by external id
+ */
+export async function insertMeetings(
+  sql: Sql,
+  userId: string,
+  meetings: NewMeeting[],
+  viaWebhook: boolean,
+): Promise<Map<string, string>> {
+  if (meetings.length === 0) return new Map();
+  const rows = meetings.map(({ row }) => row);
+  const invitees = meetings.flatMap(({ row, invitees: ofMeeting }) =>
+    ofMeeting.map((invitee) => ({ of: row.external_id, ...invitee })),
+  );
+  const marks = meetings.flatMap(({ row, mark }) => (mark ? { of: row.external_id, ...mark } : []));
+  // The column comes with migration 022, and so do webhooks.
+  const [column, value] = viaWebhook ? [sql`synced_via_webhook,`, sql`true,`] : [sql``, sql``];
+  const inserted = await sql<{ id: string; external_id: string }[]>`
+    with inserted as (
+      insert into meetings (user_id, meeting_source, last_calendar_sync, ${column} ${sql.unsafe(MEETING.names)})
+      select ${userId}, 'calendly', now(), ${value} ${sql.unsafe(MEETING.from('x'))}
+      from ${rowsAsX(sql, MEETING, rows)}
+      order by external_id
+      on conflict (user_id, meeting_source, external_id) do nothing
+      returning id, external_id
+    ), invitees as (
+      insert into meeting_invitees (meeting_id, ${sql.unsafe(INVITEE.names)})
+      select m.id, ${sql.unsafe(INVITEE.from('x'))}
+      from ${rowsAsX(sql, NEW_INVITEE, invitees)}
+      join inserted m on m.external_id = x."of"
+    ), marks as (
+      insert into calendly_event_reads (meeting_id, ${sql.unsafe(READ_COLUMNS)})
+      select m.id, ${sql.unsafe(READ_VALUES)}
+      from ${rowsAsX(sql, NEW_MARK, marks)}
+      join inserted m on m.external_id = x."of"
+    )
+    select id::text as id, external_id from inserted`;
+  return new Map(inserted.map(({ id, external_id }) => [external_id, id]));
+}
+
+/** Overwrites stored meetings, which the caller has locked and found to differ. */
 export async function updateMeetings(
   sql: Sql,
   rows: (MeetingRow & { id: string })[],
   viaWebhook: boolean,
 ): Promise<void> {
   if (rows.length === 0) return;
-  const assignments = NAMES.filter((name) => name !== 'external_id').map((name) => `${name} = x.${name}`);
   await sql`
     update meetings m
-    set ${sql.unsafe(assignments.join(', '))}, ${viaWebhook ? sql`synced_via_webhook = true,` : sql``}
+    set ${sql.unsafe(MEETING.assign('x', 'external_id'))}, ${viaWebhook ? sql`synced_via_webhook = true,` : sql``}
       last_calendar_sync = now()
-    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(id text, ${sql.unsafe(MEETING_RECORD)})
+    from ${rowsAsX(sql, STORED, rows)}
     where m.id::text = x.id and m.id = any(${rows.map(({ id }) => id)})`;
 }
 
@@ -214,7 +250,7 @@ export async function findDueForNoShows(sql: Sql, userId: string): Promise<strin
 /** When a stored meeting starts, as canonical text; null when it is not stored or has no start. */
 export async function findStart(sql: Sql, userId: string, externalId: string): Promise<string | null> {
   const [row] = await sql<{ start_time: string | null }[]>`
-    select to_char(start_time at time zone 'utc', ${UTC_TEXT}) as start_time from meetings
+    select ${sql.unsafe(utcText('start_time'))} as start_time from meetings
     where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}`;
   return row?.start_time ?? null;
 }

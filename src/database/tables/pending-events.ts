@@ -2,8 +2,8 @@
  * SQL of `calendly_pending_events`: what a run has found and not worked off yet. It keeps memory flat, lets pages be listed back
  * to back, and is what a crash leaves to the next run.
  */
-import type { Json } from '../../resources/meetings/rows.js';
 import type { Sql } from '../connection.js';
+import { columns, type RowOf, rowsAsX, utcText } from '../table.js';
 
 /**
  * `changed`: listed with news, invitees wanted · `edited`: listed with other content, invitees known · `no_show`: due for a second
@@ -11,16 +11,18 @@ import type { Sql } from '../connection.js';
  */
 export type PendingKind = 'changed' | 'edited' | 'no_show' | 'unlisted';
 
-export interface Pending {
-  uri: string;
-  kind: PendingKind;
+const PENDING = columns({
+  uri: 'text not null',
+  kind: 'text not null',
   /** The event's list row; null where only its URI is known. */
-  event: Json | null;
+  event: 'jsonb object',
   /** Database time before the event was listed. */
-  seenAt: string;
-}
+  seenAt: 'timestamptz not null',
+});
 
-const UTC_TEXT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
+export interface Pending extends RowOf<typeof PENDING> {
+  kind: PendingKind;
+}
 
 /** Adds what a page brought; a newer finding about the same event replaces the older one. */
 export async function addPending(
@@ -33,8 +35,7 @@ export async function addPending(
   await sql`
     insert into calendly_pending_events as p (account_id, calendly_uri, kind, event, run_id, listed_at)
     select ${accountId}, x.uri, x.kind, x.event, ${runId}, x."seenAt"
-    from jsonb_to_recordset(${JSON.stringify(found)}::text::jsonb)
-      as x(uri text, kind text, event jsonb, "seenAt" timestamptz)
+    from ${rowsAsX(sql, PENDING, found)}
     on conflict (account_id, calendly_uri) do update set
       kind = excluded.kind, event = excluded.event, run_id = excluded.run_id, listed_at = excluded.listed_at, error = null`;
 }
@@ -93,8 +94,8 @@ export async function nextPending(
 ): Promise<{ rows: Pending[]; now: string }> {
   const rows = await sql<(Pending & { now: string })[]>`
     select calendly_uri as uri, kind, event,
-      to_char(listed_at at time zone 'utc', ${UTC_TEXT}) as "seenAt",
-      to_char(clock_timestamp() at time zone 'utc', ${UTC_TEXT}) as now
+      ${sql.unsafe(utcText('listed_at'))} as "seenAt",
+      ${sql.unsafe(utcText('clock_timestamp()'))} as now
     from calendly_pending_events
     where account_id = ${accountId} and calendly_uri > ${after} and error is null
     order by calendly_uri

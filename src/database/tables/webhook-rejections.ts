@@ -1,16 +1,19 @@
 /** SQL of `calendly_webhook_rejections`: refused deliveries, counted per hour and reason; a row per pair, however many came. */
 import type { Sql } from '../connection.js';
+import { columns, type RowOf, rowsAsX } from '../table.js';
+
+const COUNT = columns({ reason: 'text not null', count: 'integer not null' });
 
 /** How long counts are kept. */
 const KEPT_DAYS = 31;
 
 /** Adds counts to this hour's, and forgets old hours. */
-export async function addRejections(sql: Sql, counts: { reason: string; count: number }[]): Promise<void> {
+export async function addRejections(sql: Sql, counts: RowOf<typeof COUNT>[]): Promise<void> {
   if (counts.length === 0) return;
   await sql`
     insert into calendly_webhook_rejections as r (hour, reason, count, last_at)
     select date_trunc('hour', now()), x.reason, x.count, now()
-    from jsonb_to_recordset(${JSON.stringify(counts)}::text::jsonb) as x(reason text, count bigint)
+    from ${rowsAsX(sql, COUNT, counts)}
     order by x.reason
     on conflict (hour, reason) do update set count = r.count + excluded.count, last_at = now()`;
   await sql`

@@ -17,7 +17,7 @@ import {
   readWebhookTraffic,
   type WebhookAccount,
 } from '../../database/tables/webhook-accounts.js';
-import { countWaiting } from '../../database/tables/webhook-ledger.js';
+import { countWaiting } from '../../database/tables/webhook-events.js';
 import { readRejections } from '../../database/tables/webhook-rejections.js';
 import { CalendlySyncError, toCalendlySyncError } from '../../errors.js';
 import { type ListedSubscription, listSubscriptions } from '../../webhook/subscriptions/subscribe.js';

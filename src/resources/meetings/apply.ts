@@ -12,8 +12,13 @@ import {
   type StoredInvitee,
   upsertInvitees,
 } from '../../database/tables/invitees.js';
-import { findMeetings, lockMeetings, updateMeetings } from '../../database/tables/meetings.js';
-import { insertMeetings, type NewMeeting } from '../../database/tables/new-meetings.js';
+import {
+  findMeetings,
+  insertMeetings,
+  lockMeetings,
+  type NewMeeting,
+  updateMeetings,
+} from '../../database/tables/meetings.js';
 import { CalendlySyncError } from '../../errors.js';
 import { type Change, changesOf, type MeetingOutcome, type Reading, type Stored } from './changes.js';
 import { externalId } from './rows.js';

@@ -1,19 +1,11 @@
 /** What a reading makes of what is stored: which row, which invitees, and what to remember of the reading. Pure. */
 
+import type { Json } from '../../database/table.js';
 import type { ReadMark } from '../../database/tables/event-reads.js';
-import type { StoredInvitee } from '../../database/tables/invitees.js';
-import type { StoredMeeting } from '../../database/tables/meetings.js';
+import type { InviteeRow, StoredInvitee } from '../../database/tables/invitees.js';
+import type { MeetingRow, StoredMeeting } from '../../database/tables/meetings.js';
 import { mergeEvent, mergeInvitee } from './merge.js';
-import {
-  type InviteeRow,
-  inviteeRow,
-  isOlder,
-  type Json,
-  type MeetingRow,
-  meetingRow,
-  mergeRaw,
-  sameRow,
-} from './rows.js';
+import { inviteeRow, isOlder, meetingRow, mergeRaw, sameRow } from './rows.js';
 
 /** One reading of one meeting. */
 export interface Reading {

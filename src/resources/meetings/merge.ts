@@ -3,7 +3,8 @@
  * nor that of the delivery says which state is the later one: the content must. Whatever the order, the same rows come of it. Pure.
  */
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
-import { type Json, mergeRaw } from './rows.js';
+import { isJson, type Json } from '../../database/table.js';
+import { mergeRaw } from './rows.js';
 
 /** Above 0: `next` is the later state of the event; below 0: the earlier one; 0: the content does not say. */
 export function compareEvents(next: Json, known: Json): number {
@@ -111,8 +112,4 @@ function isCanceled({ status }: Json): boolean {
 
 function isBlank(value: unknown): boolean {
   return value === null || value === undefined || value === false;
-}
-
-function isJson(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

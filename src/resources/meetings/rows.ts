@@ -9,57 +9,9 @@ import {
   parseInvitee,
 } from '../../calendly/schemas.js';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
-
-export type Json = Record<string, unknown>;
-
-/** The synced columns of `meetings`. Timestamps are canonical text, UTC. */
-export interface MeetingRow {
-  external_id: string;
-  calendly_uri: string;
-  title: string | null;
-  status: string | null;
-  start_time: string | null;
-  end_time: string | null;
-  event_type_uri: string | null;
-  location_type: string | null;
-  location: Json | null;
-  join_url: string | null;
-  invitees_total: number | null;
-  invitees_active: number | null;
-  is_deleted: boolean;
-  deleted_at: string | null;
-  deleted_reason: string | null;
-  canceled_by: string | null;
-  cancel_reason: string | null;
-  canceled_at: string | null;
-  calendly_created_at: string | null;
-  calendly_updated_at: string | null;
-  raw: Json;
-}
-
-/** The synced columns of `meeting_invitees`. */
-export interface InviteeRow {
-  calendly_uri: string;
-  email: string | null;
-  name: string | null;
-  first_name: string | null;
-  last_name: string | null;
-  status: string | null;
-  timezone: string | null;
-  rescheduled: boolean | null;
-  old_invitee_uri: string | null;
-  new_invitee_uri: string | null;
-  no_show_at: string | null;
-  canceled_by: string | null;
-  cancel_reason: string | null;
-  canceled_at: string | null;
-  questions_and_answers: unknown[] | null;
-  tracking: Json | null;
-  payment: Json | null;
-  calendly_created_at: string | null;
-  calendly_updated_at: string | null;
-  raw: Json;
-}
+import { isJson, type Json } from '../../database/table.js';
+import type { InviteeRow } from '../../database/tables/invitees.js';
+import type { MeetingRow } from '../../database/tables/meetings.js';
 
 /** The last segment of a resource's URI: its id, which is not always a UUID. */
 export function externalId(uri: string): string {
@@ -174,10 +126,6 @@ export function sameRow(row: object, stored: object): boolean {
 function usable<T extends CalendlyEvent | CalendlyInvitee>(read: { value: T } | null): T {
   if (read === null) throw new TypeError('A resource without a URI cannot become a row.');
   return read.value;
-}
-
-function isJson(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function textOf(value: unknown): string | null {

@@ -12,7 +12,7 @@ import {
   type LedgerEntry,
   type Settlement,
   settleEvents,
-} from '../../database/tables/webhook-ledger.js';
+} from '../../database/tables/webhook-events.js';
 import { type Applied, applyReadings } from '../../resources/meetings/apply.js';
 import { foresee, type Reading } from '../../resources/meetings/changes.js';
 import { externalId } from '../../resources/meetings/rows.js';

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
-import type { Json } from '../../resources/meetings/rows.js';
+import { isJson, type Json } from '../../database/table.js';
 
 /** The kinds that change a meeting. Any other is kept and acknowledged. */
 export const INVITEE_KINDS = [
@@ -137,10 +137,6 @@ function isDeeper(value: unknown, levels: number): boolean {
 
 function isInviteeKind(kind: string): kind is InviteeKind {
   return (INVITEE_KINDS as readonly string[]).includes(kind);
-}
-
-function isJson(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function textOf(value: unknown): string | null {

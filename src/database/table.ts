@@ -1,0 +1,92 @@
+/**
+ * Describes the columns of a table, or of rows that are sent to a statement, once: the row type, the column lists and the
+ * form in which rows travel derive from it. Knows no table.
+ */
+import type { Sql } from './connection.js';
+import { quoteName } from './search-path.js';
+
+/** A JSON object. */
+export type Json = Record<string, unknown>;
+
+export function isJson(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What a value of each type is in JavaScript. The first word is the type in SQL. */
+interface Values {
+  text: string;
+  'text[]': string[];
+  bigint: string;
+  integer: number;
+  boolean: boolean;
+  /** Canonical text, see `utcText`. */
+  timestamptz: string;
+  jsonb: unknown;
+  'jsonb object': Json;
+  'jsonb array': unknown[];
+}
+
+type Type = keyof Values;
+type Column = Type | `${Type} not null`;
+type Types = Readonly<Record<string, Column>>;
+type ValueOf<C> = C extends `${infer T extends Type} not null`
+  ? Values[T]
+  : C extends Type
+    ? Values[C] | null
+    : never;
+
+/** The row that columns describe. A column may be null unless it says `not null`. */
+export type RowOf<C extends Columns> = { -readonly [Name in keyof C['types']]: ValueOf<C['types'][Name]> };
+
+/** Columns, and the pieces of SQL that derive from them; insert those with `sql.unsafe`. */
+export interface Columns<T extends Types = Types> {
+  /** The columns as they were given, to build wider ones from. */
+  types: T;
+  /** `"a", "b"` */
+  names: string;
+  /** `x."a", x."b"` */
+  from(alias: string): string;
+  /** `from`, but timestamps as canonical text, and numbers as numbers whatever type a host's column has. */
+  select(alias: string): string;
+  /** `"a" = x."a", "b" = x."b"` without the columns of the key. */
+  assign(alias: string, ...key: (keyof T)[]): string;
+  /** `"a" text, "b" jsonb` */
+  record: string;
+}
+
+/** Describes columns, in the order given. */
+export function columns<const T extends Types>(types: T): Columns<T> {
+  const all = Object.entries(types).map(([name, column]) => ({
+    name,
+    quoted: quoteName(name),
+    type: column.split(' ')[0] ?? column,
+  }));
+  const list = (piece: (column: (typeof all)[number]) => string) => all.map(piece).join(', ');
+  return {
+    types,
+    names: list(({ quoted }) => quoted),
+    from: (alias) => list(({ quoted }) => `${alias}.${quoted}`),
+    select: (alias) =>
+      list(({ quoted, type }) => {
+        const value = `${alias}.${quoted}`;
+        if (type === 'timestamptz') return `${utcText(value)} as ${quoted}`;
+        return type === 'integer' ? `${value}::integer as ${quoted}` : value;
+      }),
+    assign: (alias, ...key) =>
+      all
+        .filter(({ name }) => !key.includes(name))
+        .map(({ quoted }) => `${quoted} = ${alias}.${quoted}`)
+        .join(', '),
+    record: list(({ quoted, type }) => `${quoted} ${type}`),
+  };
+}
+
+/** A timestamp as canonical text, UTC with six digits: a JavaScript Date would lose the microseconds. */
+export function utcText(expression: string): string {
+  return `to_char(${expression} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+}
+
+/** Rows as a table `x` in FROM: one parameter, however many rows. */
+export function rowsAsX<C extends Columns>(sql: Sql, { record }: C, rows: readonly RowOf<C>[]) {
+  return sql`jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(record)})`;
+}
