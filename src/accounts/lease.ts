@@ -29,9 +29,9 @@ export async function claimAccount(database: Database, accountId: string): Promi
   const owner = JSON.stringify({ run: randomUUID(), ...ownIdentity() });
   await database.transaction(async (sql) => {
     const holder = await leaseHolder(sql, accountId);
-    const process = holder ? readOwner(holder.owner) : null;
+    const process = holder ? readOwner(holder) : null;
     const dead = process !== null && isRunning(process) === false;
-    if (await takeLease(sql, accountId, owner, dead ? (holder?.owner ?? null) : null)) return;
+    if (await takeLease(sql, accountId, owner, dead ? holder : null)) return;
     throw heldElsewhere(process);
   });
   const lost = new AbortController();

@@ -7,9 +7,7 @@ import type { CalendlyClient } from '../calendly/client.js';
 import type { Database, Sql } from '../database/connection.js';
 import {
   type Account,
-  findAccountByToken,
-  findAccountByUri,
-  findAccountByUser,
+  findAccountBy,
   type Identity,
   lockLinking,
   saveAccount,
@@ -44,9 +42,12 @@ export async function resolveAccount(
   write: boolean,
 ): Promise<ResolvedAccount> {
   const tokenFingerprint = fingerprintOf(token);
-  const known = await database.transaction((sql) => findAccountByToken(sql, tokenFingerprint), {
-    readOnly: true,
-  });
+  const known = await database.transaction(
+    (sql) => findAccountBy(sql, 'token_fingerprint', tokenFingerprint),
+    {
+      readOnly: true,
+    },
+  );
   if (known) {
     await database.transaction((sql) => checkNamed(sql, known, named), { readOnly: true });
     return { account: known, calendlyUri: known.calendlyUri, userId: known.userId, email: known.email };
@@ -64,7 +65,7 @@ export async function resolveAccount(
     async (sql) => {
       // Two first syncs at once must not make two users.
       if (write) await lockLinking(sql);
-      const linked = await findAccountByUri(sql, me.uri);
+      const linked = await findAccountBy(sql, 'calendly_uri', me.uri);
       if (linked) await checkNamed(sql, linked, named);
       const user = linked
         ? { id: linked.userId, email: linked.email }
@@ -98,7 +99,7 @@ async function chooseUser(
     });
   }
   if (!user) return write ? insertUser(sql, identity.email, identity.name) : null;
-  const other = await findAccountByUser(sql, user.id);
+  const other = await findAccountBy(sql, 'user_id', user.id);
   if (other && other.calendlyUri !== identity.calendlyUri) {
     throw new CalendlySyncError(
       'user_unknown',

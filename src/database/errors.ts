@@ -23,6 +23,16 @@ export function errorCode(thrown: unknown): string | null {
   return typeof code === 'string' ? code : null;
 }
 
+/** The same of the error that a CalendlySyncError was made from; `''` when there is none. */
+export function sqlState(error: unknown): string {
+  return errorCode(error instanceof CalendlySyncError ? error.cause : error) ?? '';
+}
+
+/** True for an error that a single row can cause: bad data, a constraint or trigger of the table's owner, a row too large. */
+export function isRefusedRow(error: unknown): boolean {
+  return /^(22|23|44|54|P0)/.test(sqlState(error));
+}
+
 /** True for a failure that passes: the server was away, restarting, or chose this transaction as a deadlock's victim. */
 export function isTransient(thrown: unknown): boolean {
   const root = thrown instanceof CalendlySyncError ? thrown.cause : thrown;

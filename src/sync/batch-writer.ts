@@ -3,11 +3,11 @@
  * pending rows. A batch that is refused for a row's sake is halved until that row stands alone and is reported; the others go in.
  */
 import type { Database } from '../database/connection.js';
-import { errorCode } from '../database/errors.js';
+import { isRefusedRow } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
 import { markDeleted } from '../database/tables/meetings.js';
 import { dropPending, failPending } from '../database/tables/pending-events.js';
-import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
+import { toCalendlySyncError } from '../errors.js';
 import { type Applied, applyReadings } from '../resources/meetings/apply.js';
 import type { Reading } from '../resources/meetings/changes.js';
 import { externalId } from '../resources/meetings/rows.js';
@@ -114,10 +114,4 @@ async function writeBatch(options: WriterOptions, batch: Result[]): Promise<void
     await writeBatch(options, batch.slice(0, half));
     await writeBatch(options, batch.slice(half));
   }
-}
-
-/** True for an error that one row can cause: odd data, a constraint or trigger of the table's owner, a row too large. */
-function isRefusedRow(thrown: unknown): boolean {
-  const code = errorCode(thrown instanceof CalendlySyncError ? thrown.cause : thrown) ?? '';
-  return /^(22|23|44|54|P0)/.test(code);
 }

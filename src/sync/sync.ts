@@ -8,8 +8,8 @@ import type { Config } from '../config.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
-import { findAccountByToken } from '../database/tables/accounts.js';
-import { clearInitialSync, readFlags } from '../database/tables/users.js';
+import { findAccountBy } from '../database/tables/accounts.js';
+import { clearInitialSync, isInitialSyncComplete } from '../database/tables/users.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { runAccount } from './account-run.js';
@@ -120,9 +120,12 @@ async function syncToken(options: SyncOptions, token: string, hasSyncState: bool
       const lease = await claimAccount(database, account.id);
       try {
         // Read again under the lease: a run that ended just now may have changed what is to be done.
-        const fresh = await database.transaction((sql) => findAccountByToken(sql, fingerprintOf(token)), {
-          readOnly: true,
-        });
+        const fresh = await database.transaction(
+          (sql) => findAccountBy(sql, 'token_fingerprint', fingerprintOf(token)),
+          {
+            readOnly: true,
+          },
+        );
         identified = { ...identified, account: fresh ?? account };
         plan = await planFor(options, identified, hasSyncState);
         onEvent({ type: 'planned', email, plan });
@@ -175,13 +178,13 @@ async function planFor(
   hasSyncState: boolean,
 ): Promise<Plan> {
   const { now = systemClock.now, database, since, until } = options;
-  const flags =
-    hasSyncState && userId !== null
-      ? await database.transaction((sql) => readFlags(sql, userId), { readOnly: true })
-      : null;
+  const complete =
+    hasSyncState &&
+    userId !== null &&
+    (await database.transaction((sql) => isInitialSyncComplete(sql, userId), { readOnly: true }));
   return planRun({
     now: now(),
-    initialComplete: hasSyncState ? (flags?.initialComplete ?? false) : null,
+    initialComplete: hasSyncState ? complete : null,
     lastFullListingAt: account?.lastFullListingAt?.getTime() ?? null,
     byHand: { since, until },
   });

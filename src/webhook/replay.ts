@@ -4,7 +4,7 @@
  */
 import { parseJson } from '../calendly/json.js';
 import type { Database, Sql } from '../database/connection.js';
-import { errorCode } from '../database/errors.js';
+import { errorCode, isRefusedRow } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
 import { lockWaitingEvents, settleEvents, type WaitingEvent } from '../database/tables/webhook-events.js';
 import { toCalendlySyncError } from '../errors.js';
@@ -70,8 +70,7 @@ async function replayOne(sql: Sql, { event_id: eventId, payload }: WaitingEvent)
     const [outcome = null] = await sql.savepoint((inner) => reapply(inner, [delivery]));
     return { eventId, outcome, error: outcome?.status === 'unapplied' ? outcome.error : null };
   } catch (thrown) {
-    const code = errorCode(thrown);
-    if (code !== null && !/^(22|23|44|54|P0)/.test(code)) throw thrown;
+    if (errorCode(thrown) !== null && !isRefusedRow(thrown)) throw thrown;
     const error = toCalendlySyncError(thrown).message;
     await settleEvents(sql, [{ eventId, userId: null, processed: false, error }]);
     return { eventId, outcome: null, error };

@@ -1,4 +1,4 @@
-/** SQL of `calendly_accounts`: whose token is whose, and which process works on an account right now. */
+/** SQL of `calendly_accounts`: whose token and whose webhook subscription is whose, and which process works on an account. */
 import type { Sql } from '../connection.js';
 
 /** One Calendly user that is synced here. */
@@ -7,33 +7,45 @@ export interface Account {
   userId: string;
   /** The Calendly user's URI. */
   calendlyUri: string;
+  organizationUri: string | null;
   email: string | null;
   /** When the full window was last listed completely. */
   lastFullListingAt: Date | null;
+  /** Our webhook subscription. A URL without a URI: it was requested, and may or may not have been created. */
+  subscriptionUri: string | null;
+  subscriptionScope: string | null;
+  subscriptionUrl: string | null;
+  keyFingerprint: string | null;
 }
 
-const COLUMNS =
-  'id::text as id, user_id::text as "userId", calendly_uri as "calendlyUri", email, last_full_listing_at as "lastFullListingAt"';
+const ACCOUNT = `id::text as id, user_id::text as "userId", calendly_uri as "calendlyUri",
+  organization_uri as "organizationUri", email, last_full_listing_at as "lastFullListingAt",
+  webhook_subscription_uri as "subscriptionUri", webhook_scope as "subscriptionScope",
+  webhook_url as "subscriptionUrl", webhook_key_fingerprint as "keyFingerprint"`;
 
-/** The account that was last confirmed with the token of this fingerprint. */
-export async function findAccountByToken(sql: Sql, tokenFingerprint: string): Promise<Account | null> {
+/** The account with this value in one of its unique columns. A token's fingerprint is that of the last confirmed token. */
+export async function findAccountBy(
+  sql: Sql,
+  column: 'id' | 'user_id' | 'calendly_uri' | 'token_fingerprint',
+  value: string,
+): Promise<Account | null> {
   const [row] = await sql<Account[]>`
-    select ${sql.unsafe(COLUMNS)} from calendly_accounts where token_fingerprint = ${tokenFingerprint}`;
+    select ${sql.unsafe(ACCOUNT)} from calendly_accounts where ${sql(column)} = ${value}`;
   return row ?? null;
 }
 
-/** The account of a Calendly user. */
-export async function findAccountByUri(sql: Sql, calendlyUri: string): Promise<Account | null> {
-  const [row] = await sql<Account[]>`
-    select ${sql.unsafe(COLUMNS)} from calendly_accounts where calendly_uri = ${calendlyUri}`;
-  return row ?? null;
+/** All accounts, the oldest first. */
+export async function listAccounts(sql: Sql): Promise<Account[]> {
+  return sql<Account[]>`select ${sql.unsafe(ACCOUNT)} from calendly_accounts order by id`;
 }
 
-/** The account that is linked to a user of the database. */
-export async function findAccountByUser(sql: Sql, userId: string): Promise<Account | null> {
-  const [row] = await sql<Account[]>`
-    select ${sql.unsafe(COLUMNS)} from calendly_accounts where user_id = ${userId}`;
-  return row ?? null;
+/** The users that these Calendly users are linked to, by Calendly URI. */
+export async function findUsersByUris(sql: Sql, calendlyUris: string[]): Promise<Map<string, string>> {
+  if (calendlyUris.length === 0) return new Map();
+  const rows = await sql<{ uri: string; user_id: string }[]>`
+    select calendly_uri as uri, user_id::text as user_id
+    from calendly_accounts where calendly_uri = any(${calendlyUris})`;
+  return new Map(rows.map((row) => [row.uri, row.user_id]));
 }
 
 /** What `/users/me` said of an account. */
@@ -46,12 +58,12 @@ export interface Identity {
   tokenFingerprint: string;
 }
 
-/** One transaction at a time may link Calendly users to users; the others wait for its end, which is a few statements away. */
+/** Lets one transaction at a time link Calendly users to users; the others wait for its end, which is a few statements away. */
 export async function lockLinking(sql: Sql): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('calendly-sync: link accounts'))`;
 }
 
-/** Links a Calendly user to a user of the database, or brings an account up to date. The link of an existing account stays. */
+/** Links a Calendly user to a user of the database, or updates an account. The link of an existing account does not change. */
 export async function saveAccount(sql: Sql, userId: string, identity: Identity): Promise<Account> {
   const { calendlyUri, organizationUri, email, name, timezone, tokenFingerprint } = identity;
   await sql`
@@ -64,7 +76,7 @@ export async function saveAccount(sql: Sql, userId: string, identity: Identity):
     on conflict (calendly_uri) do update set
       organization_uri = excluded.organization_uri, email = excluded.email, name = excluded.name,
       timezone = excluded.timezone, token_fingerprint = excluded.token_fingerprint, updated_at = now()
-    returning ${sql.unsafe(COLUMNS)}`;
+    returning ${sql.unsafe(ACCOUNT)}`;
   if (!row) throw new Error('calendly_accounts returned no row');
   return row;
 }
@@ -72,15 +84,11 @@ export async function saveAccount(sql: Sql, userId: string, identity: Identity):
 /** How long a lease lasts when nobody renews it, in seconds. */
 export const LEASE_SECONDS = 120;
 
-/** Who holds an account, when somebody does. */
-export async function leaseHolder(
-  sql: Sql,
-  accountId: string,
-): Promise<{ owner: string; expired: boolean } | null> {
-  const [row] = await sql<{ owner: string | null; expired: boolean }[]>`
-    select lease_owner as owner, coalesce(lease_expires_at < now(), true) as expired
-    from calendly_accounts where id = ${accountId}`;
-  return row?.owner ? { owner: row.owner, expired: row.expired } : null;
+/** What `lease_owner` says of the holder of an account; null when nobody holds it. */
+export async function leaseHolder(sql: Sql, accountId: string): Promise<string | null> {
+  const [row] = await sql<{ owner: string | null }[]>`
+    select lease_owner as owner from calendly_accounts where id = ${accountId}`;
+  return row?.owner ?? null;
 }
 
 /**
@@ -111,7 +119,7 @@ export async function renewLease(sql: Sql, accountId: string, owner: string): Pr
   return rows.length > 0;
 }
 
-/** Gives an account back, with the error that its run ended in, if any. False: the lease was lost before. */
+/** Releases an account, with the error that ended its run, if any. False: the lease was lost before. */
 export async function releaseLease(
   sql: Sql,
   accountId: string,
@@ -128,18 +136,43 @@ export async function releaseLease(
   return rows.length > 0;
 }
 
-/** Remembers that the full window was listed completely by a run that began then. */
+/** Records that this run has listed the full window completely. */
 export async function recordFullListing(sql: Sql, accountId: string, runId: string): Promise<void> {
   await sql`
     update calendly_accounts set last_full_listing_at = (select started_at from calendly_sync_runs where id = ${runId})
     where id = ${accountId}`;
 }
 
-/** The users that these Calendly users are linked to, by Calendly URI. */
-export async function findUsersByUris(sql: Sql, calendlyUris: string[]): Promise<Map<string, string>> {
-  if (calendlyUris.length === 0) return new Map();
-  const rows = await sql<{ uri: string; user_id: string }[]>`
-    select calendly_uri as uri, user_id::text as user_id
-    from calendly_accounts where calendly_uri = any(${calendlyUris})`;
-  return new Map(rows.map((row) => [row.uri, row.user_id]));
+/** Makes the next sync list the full window: something may have been missed anywhere in it. */
+export async function requestFullListing(sql: Sql, accountId: string): Promise<void> {
+  await sql`update calendly_accounts set last_full_listing_at = null where id = ${accountId}`;
+}
+
+/** URIs of all subscriptions that an account of this database created. */
+export async function ownSubscriptionUris(sql: Sql): Promise<Set<string>> {
+  const rows = await sql<{ uri: string }[]>`
+    select webhook_subscription_uri as uri from calendly_accounts where webhook_subscription_uri is not null`;
+  return new Set(rows.map(({ uri }) => uri));
+}
+
+/** A subscription; without a URI, one that is about to be requested from Calendly. */
+export interface SubscriptionRecord {
+  subscriptionUri: string | null;
+  scope: 'user' | 'organization';
+  url: string;
+  keyFingerprint: string;
+}
+
+/** Records the subscription of an account; null: it has none. */
+export async function saveSubscription(
+  sql: Sql,
+  accountId: string,
+  record: SubscriptionRecord | null,
+): Promise<void> {
+  await sql`
+    update calendly_accounts
+    set webhook_subscription_uri = ${record?.subscriptionUri ?? null}, webhook_scope = ${record?.scope ?? null},
+      webhook_url = ${record?.url ?? null}, webhook_key_fingerprint = ${record?.keyFingerprint ?? null},
+      updated_at = now()
+    where id = ${accountId}`;
 }

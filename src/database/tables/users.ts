@@ -12,12 +12,6 @@ export interface User {
   email: string | null;
 }
 
-/** The flags that migration 022 adds. */
-export interface SyncFlags {
-  initialComplete: boolean;
-  lastSyncAt: Date | null;
-}
-
 /** The columns that `users` has. */
 async function userColumns(sql: Sql): Promise<Set<string>> {
   const rows = await sql<{ name: string }[]>`
@@ -90,11 +84,11 @@ function insertFailure(thrown: unknown, email: string | null): unknown {
   );
 }
 
-/** The flags of one user. Only where migration 022 is applied. */
-export async function readFlags(sql: Sql, userId: string): Promise<SyncFlags> {
-  const [row] = await sql<{ initial: boolean | null; last: Date | null }[]>`
-    select calendly_initial_sync_complete as initial, last_calendly_sync as last from users where id = ${userId}`;
-  return { initialComplete: row?.initial === true, lastSyncAt: row?.last ?? null };
+/** Whether the initial sync of a user is complete. Only where migration 022 is applied. */
+export async function isInitialSyncComplete(sql: Sql, userId: string): Promise<boolean> {
+  const [row] = await sql<{ complete: boolean | null }[]>`
+    select calendly_initial_sync_complete as complete from users where id = ${userId}`;
+  return row?.complete === true;
 }
 
 /** Makes the next sync of these users a full one. */
@@ -111,4 +105,19 @@ export async function recordSync(sql: Sql, userId: string, full: boolean): Promi
     update users
     set last_calendly_sync = now(), calendly_initial_sync_complete = (${full} or calendly_initial_sync_complete)
     where id = ${userId}`;
+}
+
+/** Sets `calendly_webhook_enabled` of every user to whether a subscription reports their bookings. */
+export async function refreshWebhookEnabled(sql: Sql): Promise<void> {
+  await sql`
+    update users u set calendly_webhook_enabled = covered.enabled
+    from (
+      select a.user_id, exists (
+        select from calendly_accounts s
+        where s.webhook_subscription_uri is not null
+          and (s.id = a.id or (s.webhook_scope = 'organization' and s.organization_uri = a.organization_uri))
+      ) as enabled
+      from calendly_accounts a
+    ) covered
+    where u.id = covered.user_id and u.calendly_webhook_enabled is distinct from covered.enabled`;
 }

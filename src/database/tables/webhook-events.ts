@@ -145,3 +145,27 @@ export async function deleteOldEvents(
     )`;
   return result.count;
 }
+
+/**
+ * When a user's last delivery came, and how many bookings made well after that (or, without any, after `since`) only the poll
+ * brought. What was booked in the last quarter of an hour may still be on its way.
+ */
+export async function readWebhookTraffic(
+  sql: Sql,
+  userId: string,
+  since: string | null,
+): Promise<{ last: Date | null; missed: number }> {
+  const [row] = await sql<{ last: Date | null; missed: number }[]>`
+    with traffic as (
+      select max(created_at) as last from calendly_webhook_events where user_id = ${userId}
+    )
+    select traffic.last, (
+      select count(*)::float8 from meetings m
+      where m.user_id = ${userId} and m.meeting_source = 'calendly' and m.synced_via_webhook is not true
+        and m.calendly_created_at < now() - interval '15 minutes'
+        and m.calendly_created_at
+          > greatest(traffic.last, ${since}::text::timestamptz) + interval '15 minutes'
+    ) as missed
+    from traffic`;
+  return row ?? { last: null, missed: 0 };
+}

@@ -11,13 +11,8 @@ import { canonicalTimestamp } from '../../calendly/timestamps.js';
 import { countOf } from '../../counting.js';
 import type { Database } from '../../database/connection.js';
 import { requireSchema } from '../../database/schema.js';
-import { findAccountByToken } from '../../database/tables/accounts.js';
-import {
-  readWebhookAccounts,
-  readWebhookTraffic,
-  type WebhookAccount,
-} from '../../database/tables/webhook-accounts.js';
-import { countWaiting } from '../../database/tables/webhook-events.js';
+import { type Account, findAccountBy, listAccounts } from '../../database/tables/accounts.js';
+import { countWaiting, readWebhookTraffic } from '../../database/tables/webhook-events.js';
 import { readRejections } from '../../database/tables/webhook-rejections.js';
 import { CalendlySyncError, toCalendlySyncError } from '../../errors.js';
 import { type ListedSubscription, listSubscriptions } from '../../webhook/subscriptions/subscribe.js';
@@ -47,8 +42,8 @@ export async function checkWebhooks(options: WatchOptions): Promise<WebhookCheck
     async (sql) => {
       if (!(await requireSchema(sql)).hasSyncState) return null;
       return {
-        accounts: await readWebhookAccounts(sql),
-        own: token === null ? null : await findAccountByToken(sql, fingerprintOf(token)),
+        accounts: await listAccounts(sql),
+        own: token === null ? null : await findAccountBy(sql, 'token_fingerprint', fingerprintOf(token)),
         waiting: await countWaiting(sql),
         rejections: await readRejections(sql, 24),
       };
@@ -72,7 +67,7 @@ export async function checkWebhooks(options: WatchOptions): Promise<WebhookCheck
   let subscriptions: ListedSubscription[] = [];
   if (client) {
     try {
-      const accountId = seen.own?.id ?? first.accountId;
+      const accountId = seen.own?.id ?? first.id;
       subscriptions = await listSubscriptions({ database, client, accountId });
       for (const account of subscribed)
         problems.push(...(await stateProblems(account, subscriptions, client)));
@@ -105,7 +100,7 @@ function signatureProblems(rejections: { reason: string; count: number }[]): Pro
 }
 
 function keyProblems(
-  { keyFingerprint: made, email, url }: WebhookAccount,
+  { keyFingerprint: made, email, subscriptionUrl: url }: Account,
   keys: readonly string[],
 ): Problem[] {
   if (made === null || keys.some((key) => keyFingerprint(key) === made)) return [];
@@ -124,7 +119,7 @@ function keyProblems(
 }
 
 async function stateProblems(
-  { subscriptionUri, url }: WebhookAccount,
+  { subscriptionUri, subscriptionUrl: url }: Account,
   listed: ListedSubscription[],
   client: CalendlyClient,
 ): Promise<Problem[]> {
@@ -174,7 +169,7 @@ function lookAt(url: string | null): string {
 /** Bookings that only the poll brought although a subscription was there. */
 async function silenceProblems(
   database: Database,
-  account: WebhookAccount,
+  account: Account,
   subscriptions: ListedSubscription[],
 ): Promise<Problem[]> {
   const one = subscriptions.find(({ uri }) => uri === account.subscriptionUri);
@@ -192,7 +187,7 @@ async function silenceProblems(
     {
       code: 'webhook_silent',
       message: `${silence}, although ${countOf(missed, 'booking')} came by poll`,
-      hint: lookAt(account.url),
+      hint: lookAt(account.subscriptionUrl),
     },
   ];
 }

@@ -3,8 +3,8 @@
  * A delivery that the database will not have is kept with the reason; one that cannot even be kept now is the sender's to repeat.
  */
 import type { Database } from '../../database/connection.js';
-import { errorCode, isTransient } from '../../database/errors.js';
-import { CalendlySyncError, toCalendlySyncError } from '../../errors.js';
+import { isRefusedRow, isTransient, sqlState } from '../../database/errors.js';
+import { type CalendlySyncError, toCalendlySyncError } from '../../errors.js';
 import { type Outcome, recordAndApply, recordFailed } from './apply-deliveries.js';
 import type { Delivery } from './delivery.js';
 import { createGroups } from './group-commit.js';
@@ -96,9 +96,5 @@ function isConflict(thrown: unknown): boolean {
 /** True for an error that one delivery can cause: odd data, a constraint or trigger of the table's owner, too much of it. */
 function isOneDeliverys(thrown: unknown): boolean {
   if (thrown instanceof TypeError || thrown instanceof RangeError) return true;
-  return /^(22|23|44|54|P0)/.test(sqlState(thrown));
-}
-
-function sqlState(thrown: unknown): string {
-  return errorCode(thrown instanceof CalendlySyncError ? thrown.cause : thrown) ?? '';
+  return isRefusedRow(thrown);
 }

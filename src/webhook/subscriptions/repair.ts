@@ -8,8 +8,7 @@ import type { CalendlyClient } from '../../calendly/client.js';
 import { keyFingerprint } from '../../calendly/signature.js';
 import type { Database } from '../../database/connection.js';
 import { persistentTransaction } from '../../database/retry.js';
-import { findAccountByToken } from '../../database/tables/accounts.js';
-import { requestFullListing, type WebhookAccount } from '../../database/tables/webhook-accounts.js';
+import { type Account, findAccountBy, requestFullListing } from '../../database/tables/accounts.js';
 import { subscribe, webhookAccount } from './subscribe.js';
 
 export interface RepairOptions {
@@ -35,13 +34,16 @@ export interface Repair {
 /** Looks after the subscription of a token's account; null when it has none. */
 export async function repairSubscription(options: RepairOptions): Promise<Repair | null> {
   const { database, client, token } = options;
-  const known = await database.transaction((sql) => findAccountByToken(sql, fingerprintOf(token)), {
-    readOnly: true,
-  });
+  const known = await database.transaction(
+    (sql) => findAccountBy(sql, 'token_fingerprint', fingerprintOf(token)),
+    {
+      readOnly: true,
+    },
+  );
   if (known === null) return null;
   const subscriber = { database, client, accountId: known.id };
   const account = await webhookAccount(subscriber);
-  const { subscriptionUri: uri, url } = account;
+  const { subscriptionUri: uri, subscriptionUrl: url } = account;
   if (uri === null || url === null) return null;
   const found = await client.subscriptions.get(uri);
   const state = found === null ? 'gone' : found.state === 'active' ? 'active' : 'disabled';
@@ -56,13 +58,13 @@ export async function repairSubscription(options: RepairOptions): Promise<Repair
   const signingKey = keyFor(account, options.signingKeys);
   if (signingKey === null)
     return { ...look, problem: options.signingKeys.length === 0 ? 'no_key' : 'other_key' };
-  const scope = account.scope === 'organization' ? 'organization' : 'user';
+  const scope = account.subscriptionScope === 'organization' ? 'organization' : 'user';
   const { subscription } = await subscribe(subscriber, { url, scope, signingKey });
-  await persistentTransaction(database, (sql) => requestFullListing(sql, account.accountId));
+  await persistentTransaction(database, (sql) => requestFullListing(sql, account.id));
   return { ...look, renewed: subscription.uri };
 }
 
 /** The key that the receiver is known to have: the one that the subscription was made with. */
-function keyFor({ keyFingerprint: wanted }: WebhookAccount, keys: readonly string[]): string | null {
+function keyFor({ keyFingerprint: wanted }: Account, keys: readonly string[]): string | null {
   return keys.find((key) => keyFingerprint(key) === wanted) ?? null;
 }

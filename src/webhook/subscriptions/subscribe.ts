@@ -9,14 +9,13 @@ import type { Subscription, SubscriptionScope } from '../../calendly/subscriptio
 import type { Database } from '../../database/connection.js';
 import { persistentTransaction } from '../../database/retry.js';
 import {
-  clearSubscription,
+  type Account,
+  findAccountBy,
   ownSubscriptionUris,
-  readWebhookAccount,
-  refreshWebhookEnabled,
   type SubscriptionRecord,
   saveSubscription,
-  type WebhookAccount,
-} from '../../database/tables/webhook-accounts.js';
+} from '../../database/tables/accounts.js';
+import { refreshWebhookEnabled } from '../../database/tables/users.js';
 import { CalendlySyncError } from '../../errors.js';
 import { INVITEE_KINDS } from '../receiver/delivery.js';
 
@@ -41,8 +40,10 @@ export function newSigningKey(): string {
 }
 
 /** The account with what it knows of its subscription. @throws CalendlySyncError `failed` when it is gone */
-export async function webhookAccount({ database, accountId }: SubscriberOptions): Promise<WebhookAccount> {
-  const account = await database.transaction((sql) => readWebhookAccount(sql, accountId), { readOnly: true });
+export async function webhookAccount({ database, accountId }: SubscriberOptions): Promise<Account> {
+  const account = await database.transaction((sql) => findAccountBy(sql, 'id', accountId), {
+    readOnly: true,
+  });
   if (account === null) throw new CalendlySyncError('failed', 'The account is not there any more.');
   return account;
 }
@@ -80,7 +81,7 @@ export async function subscribe(
 /** Makes a subscription. Calendly has one for a URL: when that one is ours, it goes first. */
 async function make(
   options: SubscriberOptions,
-  account: WebhookAccount,
+  account: Account,
   scope: SubscriptionScope,
   ask: Parameters<CalendlyClient['subscriptions']['create']>[1],
 ): Promise<{ made: Subscription; replaced: string | null }> {
@@ -132,7 +133,7 @@ async function listIfAllowed(client: CalendlyClient, scope: SubscriptionScope): 
 /** The subscription that has the URL, when it is ours: remembered by its URI, or one that was being made when we were cut off. */
 async function rivalOf(
   options: SubscriberOptions,
-  account: WebhookAccount,
+  account: Account,
   scope: SubscriptionScope,
   url: string,
 ): Promise<Subscription | null> {
@@ -140,12 +141,14 @@ async function rivalOf(
   const rival = found.find(({ callback_url }) => callback_url === url);
   if (!rival) return null;
   const cutOff =
-    account.subscriptionUri === null && account.url === url && rival.creator === account.calendlyUri;
+    account.subscriptionUri === null &&
+    account.subscriptionUrl === url &&
+    rival.creator === account.calendlyUri;
   return rival.uri === account.subscriptionUri || cutOff ? rival : null;
 }
 
 function isAsWanted(
-  account: WebhookAccount,
+  account: Account,
   old: Subscription,
   record: Omit<SubscriptionRecord, 'subscriptionUri'>,
 ): boolean {
@@ -158,7 +161,7 @@ function isAsWanted(
   );
 }
 
-function scopeOf({ organizationUri, calendlyUri }: WebhookAccount, scope: 'user' | 'organization') {
+function scopeOf({ organizationUri, calendlyUri }: Account, scope: 'user' | 'organization') {
   if (organizationUri === null) {
     throw new CalendlySyncError('failed', 'Calendly named no organization of this user.', {
       hint: 'Run: calendly-sync sync',
@@ -175,7 +178,7 @@ function isRefusal(thrown: unknown): boolean {
 
 function forget({ database, accountId }: SubscriberOptions): Promise<void> {
   return persistentTransaction(database, async (sql) => {
-    await clearSubscription(sql, accountId);
+    await saveSubscription(sql, accountId, null);
     await refreshWebhookEnabled(sql);
   });
 }
