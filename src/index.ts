@@ -1,13 +1,18 @@
-/** The public library: what a program may import. */
+/** The public library: everything that a program may import, by name. */
+export type { CalendlyClient, ClientOptions } from './calendly/client.js';
+export { createCalendlyClient } from './calendly/client.js';
 export type { Config, ConfigFlags, Environment } from './config.js';
 export { loadConfig } from './config.js';
 export type { Database, Sql, TransactionOptions } from './database/connection.js';
 export { openServer } from './database/connection.js';
+export type { WebhookEventCount } from './database/tables/health-queries.js';
 export type { ErrorCode, ErrorReport } from './errors.js';
 export { CalendlySyncError, ERROR_CODES } from './errors.js';
-export type { HealthOptions, HealthReport, UserHealth } from './health/report.js';
+export type { Problem, ProblemCode } from './health/problem.js';
+export { prometheusText } from './health/prometheus.js';
+export type { HealthOptions, HealthReport } from './health/report.js';
 export { healthReport } from './health/report.js';
-export type { Problem, ProblemCode, UserStatus } from './health/status.js';
+export type { UserHealth, UserStatus } from './health/status.js';
 export type { RestoredTable } from './migrations/backup/restore.js';
 export { restore } from './migrations/backup/restore.js';
 export type { MigrateOptions, MigrateResult } from './migrations/migrate.js';
@@ -31,5 +36,7 @@ export type { WebhookServer } from './webhook/receiver/server.js';
 export { startWebhookServer } from './webhook/receiver/server.js';
 export type { ReplayOptions, ReplayResult } from './webhook/replay.js';
 export { replayWebhookEvents } from './webhook/replay.js';
+export type { MaintenanceEvent } from './webhook/subscriptions/maintain.js';
 export type { Repair, RepairOptions } from './webhook/subscriptions/repair.js';
 export { repairSubscription } from './webhook/subscriptions/repair.js';
+export type { ListedSubscription } from './webhook/subscriptions/subscribe.js';

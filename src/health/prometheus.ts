@@ -2,7 +2,8 @@
  * The health report in the Prometheus text format, for the textfile collector or a scrape. Pure. Users are told apart by id
  * only: an e-mail is nothing that metrics should keep.
  */
-import type { HealthReport, UserHealth } from './report.js';
+import type { HealthReport } from './report.js';
+import type { UserHealth } from './status.js';
 
 interface Metric {
   name: string;

@@ -2,6 +2,7 @@
 import type { Attempt } from '../calendly/http.js';
 import type { ErrorReport } from '../errors.js';
 import type { Applied } from '../resources/meetings/apply.js';
+import type { MaintenanceEvent } from '../webhook/subscriptions/maintain.js';
 import type { Plan } from './plan.js';
 
 /** Counters of one run, or the sum of several. */
@@ -55,7 +56,8 @@ export type SyncEvent =
   | { type: 'initial_complete'; email: string | null }
   | { type: 'finished'; email: string | null; result: UserResult }
   | { type: 'remark'; email: string | null; text: string }
-  | { type: 'attempt'; attempt: Attempt };
+  | { type: 'attempt'; attempt: Attempt }
+  | MaintenanceEvent;
 
 export type OnSyncEvent = (event: SyncEvent) => void;
 

@@ -12,13 +12,15 @@ import { findAccountBy } from '../database/tables/accounts.js';
 import { clearInitialSync, isInitialSyncComplete } from '../database/tables/users.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
+import { maintainWebhooks } from '../webhook/subscriptions/maintain.js';
+import type { Repair } from '../webhook/subscriptions/repair.js';
 import { runAccount } from './account-run.js';
 import { dryRun } from './dry-run.js';
 import { type Plan, planRun } from './plan.js';
 import { type Counts, type OnSyncEvent, sumCounts, type UserResult, zeroCounts } from './report.js';
 
 export interface SyncOptions {
-  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'>;
+  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'> & Partial<Pick<Config, 'webhookSigningKeys'>>;
   database: Database;
   signal: AbortSignal;
   onEvent: OnSyncEvent;
@@ -35,6 +37,8 @@ export interface SyncOptions {
   now?: () => number;
   /** Forgets first that the initial sync was done. */
   full?: boolean | undefined;
+  /** False leaves a disabled webhook subscription as it is. */
+  repair?: boolean | undefined;
   fetch?: typeof fetch;
   /** Other pauses and limits than the client's own, in ms. */
   timing?: Pick<ClientOptions, 'timeoutMs' | 'retryPauseMs'>;
@@ -44,6 +48,8 @@ export interface SyncOptions {
 export interface SyncResult {
   users: UserResult[];
   totals: Counts;
+  /** Our webhook subscription before the sync, and its repair; absent if there is none, or it was not checked. */
+  webhook?: Repair;
 }
 
 /**
@@ -53,8 +59,18 @@ export interface SyncResult {
 export async function sync(options: SyncOptions): Promise<SyncResult> {
   const token = requireToken(options.config);
   const { hasSyncState } = await options.database.transaction(requireSchema, { readOnly: true });
-  const users = [await syncToken(options, token, hasSyncState)];
-  return { users, totals: sumCounts(users) };
+  const run = async () => [await syncToken(options, token, hasSyncState)];
+  if (options.dryRun || !hasSyncState) return resultOf(await run(), null);
+  const { database, signal, onEvent, repair = true } = options;
+  const signingKeys = options.config.webhookSigningKeys ?? [];
+  const client = clientOf(options, token);
+  const webhooks = { database, client, token, signingKeys, signal, repair, onEvent };
+  const { result, repair: repaired } = await maintainWebhooks(webhooks, run);
+  return resultOf(result, repaired);
+}
+
+function resultOf(users: UserResult[], webhook: Repair | null): SyncResult {
+  return { users, totals: sumCounts(users), ...(webhook ? { webhook } : {}) };
 }
 
 /** Makes the next sync of accounts a full one, without running it. Answers the users that it did so for. */

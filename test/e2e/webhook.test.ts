@@ -83,10 +83,10 @@ test('health says that deliveries are retried and how to look at the receiver, a
   await expect.poll(() => sandbox.control.deliveries()[0]?.attempts.length).toBe(1);
   const { code, stdout } = await calendlySync(['health'], settings);
   expect(code).toBe(4);
-  const since = '\\S+Z; after a day Calendly disables the subscription';
+  const since = '\\S+Z; Calendly disables the subscription after 24 hours';
   expect(stdout).toMatch(
     new RegExp(
-      `^✖ deliveries to ${url}\\?from=calendly-sync fail since ${since} → curl -i ${url}/test$`,
+      `^✖ deliveries to ${url}\\?from=calendly-sync have failed since ${since} → curl -i ${url}/test$`,
       'm',
     ),
   );

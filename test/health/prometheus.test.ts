@@ -29,7 +29,7 @@ const report: HealthReport = {
   migrations: { applied: [], pending: [{ version: '022', name: 'x' }] },
 };
 
-test('every sample has a number, a head of its own, and labels that are escaped', () => {
+test('every metric has a header, a number for each sample, and escaped labels', () => {
   const lines = prometheusText(report).trimEnd().split('\n');
   expect(lines).toContain('calendly_sync_healthy 0');
   expect(lines).toContain('calendly_sync_checked_timestamp_seconds 1780315200.5');

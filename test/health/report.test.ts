@@ -1,14 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, openServer } from '../../src/database/connection.js';
 import { healthReport } from '../../src/health/report.js';
+import { subscribe } from '../../src/webhook/subscriptions/subscribe.js';
+import { connectedAccount } from '../support/connected-account.js';
 import { testDatabase } from '../support/database.js';
+import { KEY } from '../support/webhooks.js';
 
 const DAY_MS = 86_400_000;
+const NO_CALENDLY = { calendlyToken: null, calendlyApiUrl: 'http://127.0.0.1:9', webhookSigningKeys: [] };
 
 async function opened(kind: 'migrated' | 'empty' = 'migrated') {
   const { sql, url } = await testDatabase(kind);
   const database = openServer(url);
-  const report = (more: object = {}) => healthReport({ database, maxAgeMs: DAY_MS, ...more });
+  const report = (more: object = {}) =>
+    healthReport({ database, config: NO_CALENDLY, maxAgeMs: DAY_MS, ...more });
   return { sql, database, report };
 }
 
@@ -37,7 +42,7 @@ describe('the health report', () => {
   });
   afterAll(() => database.close());
 
-  test('says of each connected user what the view says, every count exact', async () => {
+  test('shows every connected user with the exact counts of the view', async () => {
     const { users } = await report();
     expect(users.map(({ email }) => email)).toEqual(['dana@example.com', 'Lee@Example.com']);
     expect(users[0]).toMatchObject({
@@ -58,7 +63,7 @@ describe('the health report', () => {
     }
   });
 
-  test('is healthy with 500 users of somebody else, counts them and lists none', async () => {
+  test('is healthy beside 500 users without an account, which it counts and does not list', async () => {
     const { healthy, users, users_not_connected: others, problems, migrations } = await report();
     expect({ healthy, problems }).toEqual({ healthy: true, problems: [] });
     expect(users).toHaveLength(2);
@@ -75,7 +80,7 @@ describe('the health report', () => {
     ]);
   });
 
-  test('of named users takes id or e-mail in any case, connected or not', async () => {
+  test('shows the users named by id or by e-mail in any case, connected or not', async () => {
     const [lee] = await sql`select id::text as id from users where email = 'Lee@Example.com'`;
     const { users, healthy } = await report({ users: [lee?.id, 'OTHER7@example.com'] });
     expect(users.map(({ email, status }) => [email, status])).toEqual([
@@ -86,19 +91,14 @@ describe('the health report', () => {
     expect(healthy).toBe(false);
   });
 
-  test('of a user that is not there is refused', async () => {
+  test('rejects the name of a user that does not exist', async () => {
     await expect(report({ users: ['nobody@example.com'] })).rejects.toMatchObject({
       code: 'user_unknown',
       message: 'There is no user nobody@example.com in users.',
     });
   });
 
-  test('passes on what Calendly says of the subscriptions', async () => {
-    const subscriptions = [{ uri: 'https://api.calendly.com/webhook_subscriptions/1', state: 'active' }];
-    expect((await report({ subscriptions })).webhook_subscriptions).toEqual(subscriptions);
-  });
-
-  test('is not healthy when meetings wait with an error', async () => {
+  test('is not healthy while meetings wait with an error', async () => {
     await sql`insert into calendly_pending_events (account_id, calendly_uri, kind, run_id, error)
       select min(id), 'https://api.calendly.com/scheduled_events/1', 'changed', 1, 'HTTP 500' from calendly_accounts`;
     const { healthy, users } = await report();
@@ -107,7 +107,7 @@ describe('the health report', () => {
     await sql`delete from calendly_pending_events`;
   });
 
-  test('knows a sync whose process is dead from one that works', async () => {
+  test('tells a sync whose process is dead from one that is running', async () => {
     const { ownIdentity } = await import('../../src/process-identity.js');
     const state = async () => {
       const { users } = await report({ users: ['dana@example.com'] });
@@ -127,7 +127,7 @@ describe('the health report', () => {
     await sql`update calendly_accounts set lease_owner = null, lease_expires_at = null`;
   });
 
-  test('of a database where nobody is connected says what to do', async () => {
+  test('tells how to connect the first account', async () => {
     const empty = await opened();
     try {
       expect(await empty.report()).toMatchObject({
@@ -141,8 +141,8 @@ describe('the health report', () => {
   });
 });
 
-describe('without all migrations', () => {
-  test('the report tells what it can, and names migration 022', async () => {
+describe('the health report of a database without all migrations', () => {
+  test('shows what it can, and names migration 022', async () => {
     const { sql, database, report } = await opened();
     const { rollback } = await import('../../src/migrations/rollback.js');
     await rollback(database, { backupFile: null });
@@ -167,11 +167,35 @@ describe('without all migrations', () => {
     await database.close();
   });
 
-  test('at all there is no report', async () => {
+  test('is refused without any migration', async () => {
     const { database, report } = await opened('empty');
     await expect(report()).rejects.toMatchObject({ code: 'schema_not_ready' });
     await database.close();
   });
+});
+
+test('a program gets the same webhook problems as the command, and none from Calendly when offline', async () => {
+  const { database, client, sandbox, token, accountId } = await connectedAccount();
+  const wanted = { url: 'https://hooks.example.com/hook', scope: 'user' as const, signingKey: KEY };
+  const { subscription } = await subscribe({ database, client, accountId }, wanted);
+  sandbox.control.disableSubscription({ subscription: subscription.uri });
+  const config = { calendlyToken: token, calendlyApiUrl: sandbox.url, webhookSigningKeys: [] };
+  const requests: string[] = [];
+  const report = (offline: boolean) =>
+    healthReport({
+      database,
+      config,
+      maxAgeMs: DAY_MS,
+      offline,
+      onAttempt: ({ path }) => requests.push(path),
+    });
+  const offline = await report(true);
+  expect(offline.problems).toMatchObject([{ code: 'webhook_key_differs' }]);
+  expect([offline.webhook_subscriptions, requests]).toEqual([[], []]);
+  const { problems, webhook_subscriptions } = await report(false);
+  expect(problems).toMatchObject([{ code: 'webhook_key_differs' }, { code: 'webhook_disabled' }]);
+  expect(webhook_subscriptions).toMatchObject([{ uri: subscription.uri, state: 'disabled', ours: true }]);
+  expect(requests.length).toBeGreaterThan(0);
 });
 
 /** Counts and ids as text: bigint comes as text from the driver. */

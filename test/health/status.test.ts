@@ -41,52 +41,52 @@ const assess = (state: Partial<UserState>, more: Partial<AssessOptions> = {}) =>
   return { status, syncing, codes: problems.map(({ code }) => code), problems };
 };
 
-describe('a user', () => {
-  test('that was synced lately is ok', () => {
+describe('assessing a user', () => {
+  test('a user with a recent complete sync is ok', () => {
     expect(assess({})).toEqual({ status: 'ok', syncing: false, codes: [], problems: [] });
   });
 
-  test('that is not connected was never synced, and is told how to connect', () => {
+  test('a user without an account has status never, and the hint says how to connect', () => {
     expect(assess({ account_id: null })).toMatchObject({ status: 'never', codes: ['not_connected'] });
   });
 
-  test('that was never synced is never', () => {
+  test('a user without a complete sync has status never', () => {
     const state = { last_calendly_sync: null, calendly_initial_sync_complete: false, last_run: null };
     expect(assess(state)).toMatchObject({ status: 'never', codes: ['never_synced'] });
   });
 
-  test('whose sync is older than allowed is stale, with both ages and the command', () => {
+  test('a user whose last sync is too old is stale, with both ages and the command', () => {
     const { status, problems } = assess({ last_calendly_sync: ago(3 * 24 * 60) });
     expect(status).toBe('stale');
     expect(problems).toEqual([
       {
         code: 'stale',
-        message: 'the last complete sync was 3 days ago; at most 24 h is allowed',
+        message: 'the last complete sync was 3 days ago; the maximum age is 24 h',
         hint: 'calendly-sync sync --user dana@example.com',
       },
     ]);
   });
 
-  test('at the limit is not stale yet', () => {
+  test('a user exactly at the maximum age is not stale yet', () => {
     expect(assess({ last_calendly_sync: ago(24 * 60) }).status).toBe('ok');
   });
 
-  test('whose last run failed is in error, with code, message and time', () => {
+  test('a user whose last run failed has status error, with code, message and time', () => {
     const failed = run('failed', { error_code: 'calendly_unauthorized', error: 'The token was revoked.' });
     const { status, problems } = assess({ last_run: failed });
     expect(status).toBe('error');
     expect(problems[0]?.message).toBe(
       'the last sync failed 10 min ago (calendly_unauthorized): The token was revoked.',
     );
-    expect(problems[0]?.hint).toContain('Make a new token');
+    expect(problems[0]?.hint).toContain('Create a new token');
   });
 
-  test('whose run was stopped by a signal is judged by its last complete one', () => {
+  test('a run that a signal stopped does not count; the last complete one does', () => {
     expect(assess({ last_run: run('stopped') }).status).toBe('ok');
     expect(assess({ last_run: run('stopped'), last_calendly_sync: null }).codes).toEqual(['never_synced']);
   });
 
-  test('whose run nobody works on any more is in error: crashed', () => {
+  test('a run whose process is gone has crashed', () => {
     const running = run('running', { finished_at: null });
     const lease = { lease_owner: '{}', lease_expires_at: ago(-2) };
     expect(assess({ last_run: running, ...lease })).toMatchObject({ status: 'ok', syncing: true, codes: [] });
@@ -97,21 +97,21 @@ describe('a user', () => {
     expect(assess({ last_run: run('crashed') })).toMatchObject(crashed);
   });
 
-  test('that is marked for a full sync is told so', () => {
+  test('a pending request for a full sync is a problem', () => {
     expect(assess({ calendly_initial_sync_complete: false }).codes).toEqual(['initial_sync_incomplete']);
   });
 
-  test('whose whole window was not listed for two days is told so', () => {
+  test('a full window that was not listed for two days is a problem', () => {
     expect(assess({ last_full_listing_at: ago(48 * 60 + 1) }).codes).toEqual(['full_listing_overdue']);
     expect(assess({ last_full_listing_at: null }).codes).toEqual(['full_listing_overdue']);
   });
 
-  test('with meetings that wait is told how many and why', () => {
+  test('meetings that could not be updated are counted, with an error', () => {
     const { problems } = assess({ pending_failed: 2, pending_error: 'HTTP 500' });
-    expect(problems[0]?.message).toBe('2 meetings could not be brought up to date: HTTP 500');
+    expect(problems[0]?.message).toBe('2 meetings could not be updated: HTTP 500');
   });
 
-  test('whose name a shell would take apart is quoted in what to type', () => {
+  test('a name with shell characters is quoted in the hint', () => {
     const { problems } = assess({ last_calendly_sync: ago(9_999), email: "o'hara; rm -rf /@example.com" });
     expect(problems[0]?.hint).toBe(`calendly-sync sync --user 'o'\\''hara; rm -rf /@example.com'`);
   });

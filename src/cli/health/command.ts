@@ -53,23 +53,23 @@ async function run(context: CommandContext, flags: HealthFlags): Promise<Command
   if (flags.prometheus && flags.json) {
     throw new CalendlySyncError('usage', '--prometheus and --json exclude each other.');
   }
-  const [{ withDatabase }, { healthReport }, { watchFor }] = await Promise.all([
+  const [{ withDatabase }, { healthReport }, { showAttempt }] = await Promise.all([
     import('../database.js'),
     import('../../health/report.js'),
-    import('../../webhook/subscriptions/maintain.js'),
+    import('../client.js'),
   ]);
   const report = await withDatabase(
     context,
-    async (database) => {
-      const { subscriptions, problems } = await watchFor(context, database, flags.offline === true);
-      return healthReport({
+    (database) =>
+      healthReport({
         database,
+        config: context.config,
         users: flags.user,
         maxAgeMs,
-        subscriptions,
-        webhookProblems: problems,
-      });
-    },
+        offline: flags.offline === true,
+        signal: context.signal,
+        onAttempt: (attempt) => showAttempt(output, attempt),
+      }),
     { create: false },
   );
   if (flags.prometheus) {

@@ -1,8 +1,9 @@
 /** How the health report looks to people: one screen on a terminal, one line per fact elsewhere. */
 import { countOf } from '../../counting.js';
 import { formatDuration } from '../../duration.js';
-import type { HealthReport, UserHealth } from '../../health/report.js';
-import type { Problem } from '../../health/status.js';
+import type { Problem } from '../../health/problem.js';
+import type { HealthReport } from '../../health/report.js';
+import type { UserHealth } from '../../health/status.js';
 import type { Output } from '../terminal/output.js';
 import { oneLine } from '../terminal/sanitize.js';
 import type { Cell, Tone } from '../terminal/table.js';

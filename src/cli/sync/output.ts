@@ -3,11 +3,13 @@ import { formatDuration } from '../../duration.js';
 import type { Plan } from '../../sync/plan.js';
 import type { OnSyncEvent, SyncEvent, UserResult } from '../../sync/report.js';
 import type { SyncResult } from '../../sync/sync.js';
+import { showAttempt } from '../client.js';
 import type { CommandResult } from '../command.js';
 import { EXIT, exitCodeOf } from '../exit-codes.js';
 import type { Output } from '../terminal/output.js';
 import type { Progress } from '../terminal/progress.js';
 import { oneLine } from '../terminal/sanitize.js';
+import { showMaintenance } from '../webhook/maintenance-output.js';
 
 /** Shows the events of a sync as they come. `close` ends the spinner. */
 export async function showSync(output: Output) {
@@ -18,11 +20,8 @@ export async function showSync(output: Output) {
 }
 
 function show(output: Output, progress: Progress, event: SyncEvent, pace: Pace): void {
-  if (event.type === 'attempt') {
-    const { method, path, outcome, latencyMs } = event.attempt;
-    output.detail(`${method} ${path} → ${outcome}, ${latencyMs} ms`);
-    return;
-  }
+  if (event.type === 'attempt') showAttempt(output, event.attempt);
+  showMaintenance(output, event);
   const line = (text: string) => output.result(text);
   if (event.type === 'planned') announce(output, line, event.plan);
   if (event.type === 'progress') progress.update(progressText(event, pace));
@@ -117,15 +116,16 @@ function createPace(): Pace {
 }
 
 /** The command's answer: the JSON keys and the exit code, errors of accounts shown. */
-export function syncAnswer(output: Output, { users, totals }: SyncResult): CommandResult {
+export function syncAnswer(output: Output, result: SyncResult): CommandResult {
+  const { users } = result;
   const bad = users.filter(({ error }) => error !== null);
   for (const { error } of bad) if (error) output.error(error);
   const first = bad[0]?.error ?? null;
-  if (first === null) return { document: { users, totals } };
+  if (first === null) return { document: result };
   const partly = bad.length < users.length;
   const error = partly
     ? { code: 'partly', message: `${bad.length} of ${users.length} accounts failed.`, hint: first.hint }
     : first;
   const exitCode = partly ? EXIT.partly : exitCodeOf(first.code);
-  return { document: { users, totals, error }, exitCode };
+  return { document: { ...result, error }, exitCode };
 }

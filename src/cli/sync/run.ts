@@ -2,7 +2,6 @@
 import type { Config } from '../../config.js';
 import { readOneMeeting } from '../../sync/one-meeting.js';
 import { requestFullSync, sync } from '../../sync/sync.js';
-import { repairFor, replayFor } from '../../webhook/subscriptions/maintain.js';
 import type { CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
 import type { Output } from '../terminal/output.js';
@@ -22,7 +21,7 @@ export interface RunSyncOptions {
   event?: string | undefined;
   /** Makes the sync a full one, whatever was done before. */
   full?: boolean | undefined;
-  /** Makes a disabled webhook subscription of ours anew. */
+  /** False leaves a disabled webhook subscription as it is. */
   repair?: boolean | undefined;
 }
 
@@ -31,20 +30,16 @@ export async function runSync(options: RunSyncOptions): Promise<CommandResult> {
   const { config, output, signal, users, dryRun = false, event } = options;
   limitHeapGrowth();
   return withDatabase({ config, output, signal }, async (database) => {
-    const looksAfter = !dryRun && event === undefined;
-    const repair = looksAfter && options.repair !== false ? await repairFor(options, database) : null;
     const shown = await showSync(output);
     const common = { config, database, signal, onEvent: shown.onEvent, users, dryRun };
-    const { concurrency, since, until, full } = options;
+    const { concurrency, since, until, full, repair } = options;
     try {
       const result = event
         ? await readOneMeeting({ ...common, event })
-        : await sync({ ...common, concurrency, since, until, full });
+        : await sync({ ...common, concurrency, since, until, full, repair });
       shown.close();
       if (dryRun) output.note('Nothing was written (--dry-run).');
-      if (looksAfter) await replayFor(options, database);
-      const answer = syncAnswer(output, result);
-      return repair === null ? answer : { ...answer, document: { ...answer.document, webhook: repair } };
+      return syncAnswer(output, result);
     } finally {
       shown.close();
     }

@@ -7,7 +7,6 @@ import { cleanWebhookEvents } from '../../webhook/clean.js';
 import { createWebhookHandler, WEBHOOK_PATH } from '../../webhook/receiver/handler.js';
 import { logLines } from '../../webhook/receiver/log-lines.js';
 import { type Chore, runWebhookService } from '../../webhook/receiver/service.js';
-import { repairFor, replayFor } from '../../webhook/subscriptions/maintain.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
 import { showSync, syncAnswer } from '../sync/output.js';
@@ -91,11 +90,9 @@ function chores(context: CommandContext, database: Database, flags: ServeFlags):
   if (flags.syncEvery !== undefined) {
     list.push(
       guarded(flags.syncEvery, async (signal) => {
-        await repairFor(context, database);
         const shown = await showSync(output);
         try {
           syncAnswer(output, await sync({ config, database, signal, onEvent: shown.onEvent }));
-          await replayFor(context, database);
         } finally {
           shown.close();
         }

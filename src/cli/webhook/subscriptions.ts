@@ -5,7 +5,6 @@ import { requireWebhookSchema } from '../../database/schema.js';
 import { CalendlySyncError } from '../../errors.js';
 import { requireToken } from '../../sync/sync.js';
 import { WEBHOOK_PATH } from '../../webhook/receiver/handler.js';
-import { clientFor } from '../../webhook/subscriptions/maintain.js';
 import {
   listSubscriptions,
   newSigningKey,
@@ -13,6 +12,7 @@ import {
   subscribe,
   unsubscribe,
 } from '../../webhook/subscriptions/subscribe.js';
+import { clientFor } from '../client.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
 import { oneLine } from '../terminal/sanitize.js';

@@ -73,7 +73,7 @@ export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHan
     if ('refused' in admitted) return refuse(admitted.refused);
     const { body } = admitted;
     const delivery = understand(body);
-    if (delivery === null) return refuse('no_json');
+    if (delivery === null) return refuse('invalid_json');
     if (intake.size() >= MOST_IN_HAND || bytes + body.byteLength > MOST_BYTES) return refuse('overloaded');
     bytes += body.byteLength;
     try {

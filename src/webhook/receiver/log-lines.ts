@@ -11,7 +11,7 @@ export type Rejection =
   | 'malformed_signature'
   | 'wrong_signature'
   | 'expired'
-  | 'no_json'
+  | 'invalid_json'
   | 'overloaded';
 
 export type ReceiverEvent =

@@ -30,7 +30,7 @@ export const STATUS_OF: Readonly<Record<Rejection, number>> = {
   malformed_signature: 401,
   wrong_signature: 401,
   expired: 401,
-  no_json: 400,
+  invalid_json: 400,
   overloaded: 503,
 };
 

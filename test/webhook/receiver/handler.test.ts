@@ -68,7 +68,7 @@ describe('a request is refused', () => {
     const rows =
       await sql`select reason, count::int as count from calendly_webhook_rejections order by reason`;
     expect(rows).toEqual([
-      { reason: 'no_json', count: 1 },
+      { reason: 'invalid_json', count: 1 },
       { reason: 'wrong_signature', count: 50 },
     ]);
   });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { checkWebhooks } from '../../../src/health/checks/webhooks.js';
 import type { Sandbox } from '../../../src/sandbox/sandbox.js';
+import { inspectWebhooks } from '../../../src/webhook/subscriptions/inspect.js';
 import { repairSubscription } from '../../../src/webhook/subscriptions/repair.js';
 import { listSubscriptions, subscribe, unsubscribe } from '../../../src/webhook/subscriptions/subscribe.js';
 import { connectedAccount } from '../../support/connected-account.js';
@@ -8,7 +8,7 @@ import { ask } from '../../support/sandbox.js';
 
 const URL_ONE = 'https://hooks.example.com/api/calendly/webhook';
 
-/** Every subscription that the sandbox has of one scope. */
+/** Every subscription of one scope at the sandbox. */
 async function atCalendly(sandbox: Sandbox, scope: 'user' | 'organization' = 'user', host = 0) {
   const query = new URLSearchParams({ organization: sandbox.organization, scope });
   if (scope === 'user') query.set('user', sandbox.hosts[host]?.uri ?? '');
@@ -17,7 +17,7 @@ async function atCalendly(sandbox: Sandbox, scope: 'user' | 'organization' = 'us
 
 const wanted = { url: URL_ONE, scope: 'user' as const, signingKey: 'key-one' };
 
-test('subscribing makes one, remembers it without its key, and says that webhooks are on', async () => {
+test('subscribing creates a subscription, stores it without its key, and marks webhooks as enabled', async () => {
   const { sql, sandbox, ...rest } = await connectedAccount();
   const { subscription, made, replaced } = await subscribe(rest, wanted);
   expect({ made, replaced }).toEqual({ made: true, replaced: null });
@@ -30,7 +30,7 @@ test('subscribing makes one, remembers it without its key, and says that webhook
   expect(await sql`select calendly_webhook_enabled as on from users`).toEqual([{ on: true }]);
 });
 
-test('subscribing again leaves what is right alone', async () => {
+test('subscribing again leaves a matching subscription alone', async () => {
   const { sandbox, ...rest } = await connectedAccount();
   const first = await subscribe(rest, wanted);
   const again = await subscribe(rest, wanted);
@@ -38,7 +38,7 @@ test('subscribing again leaves what is right alone', async () => {
   expect(await atCalendly(sandbox)).toMatchObject([{ uri: first.subscription.uri }]);
 });
 
-test('another URL: the new one is made before the old one goes', async () => {
+test('for another URL the new subscription is created before the old one is removed', async () => {
   const { sandbox, ...rest } = await connectedAccount();
   const { subscription: old } = await subscribe(rest, wanted);
   sandbox.resetLog();
@@ -49,7 +49,7 @@ test('another URL: the new one is made before the old one goes', async () => {
   expect(await atCalendly(sandbox)).toMatchObject([{ callback_url: 'https://other.example.com/hook' }]);
 });
 
-test('another key for the same URL: Calendly answers 409, ours goes and comes anew', async () => {
+test('for another key our subscription of the same URL is removed and recreated after a 409 from Calendly', async () => {
   const { sandbox, ...rest } = await connectedAccount();
   const { subscription: old } = await subscribe(rest, wanted);
   const { subscription, replaced } = await subscribe(rest, { ...wanted, signingKey: 'key-two' });
@@ -57,7 +57,7 @@ test('another key for the same URL: Calendly answers 409, ours goes and comes an
   expect(await atCalendly(sandbox)).toMatchObject([{ uri: subscription.uri }]);
 });
 
-test("somebody else's subscription for the URL is named and left alone", async () => {
+test("somebody else's subscription for the URL is reported and left alone", async () => {
   const { sql, sandbox, ...rest } = await connectedAccount();
   const theirs = await ask(sandbox, '/webhook_subscriptions', {
     method: 'POST',
@@ -81,7 +81,7 @@ test("somebody else's subscription for the URL is named and left alone", async (
   expect(await atCalendly(sandbox)).toHaveLength(1);
 });
 
-test('one that was made when its answer was lost is known as ours by the next try', async () => {
+test('a subscription whose creation lost its response is recognized as ours by the next attempt', async () => {
   const { sql, sandbox, ...rest } = await connectedAccount();
   await subscribe(rest, wanted);
   await sql`update calendly_accounts set webhook_subscription_uri = null`;
@@ -90,7 +90,7 @@ test('one that was made when its answer was lost is known as ours by the next tr
   expect(await atCalendly(sandbox)).toHaveLength(1);
 });
 
-test('scope organization needs an owner or admin, and says so', async () => {
+test('a subscription of scope organization is refused to a plain member and granted to an owner', async () => {
   const { sandbox, ...rest } = await connectedAccount(1);
   await expect(subscribe(rest, { ...wanted, scope: 'organization' })).rejects.toMatchObject({
     code: 'calendly_forbidden',
@@ -100,7 +100,7 @@ test('scope organization needs an owner or admin, and says so', async () => {
   expect(await atCalendly(owner.sandbox, 'organization')).toMatchObject([{ scope: 'organization' }]);
 });
 
-test('unsubscribing removes ours and says that webhooks are off', async () => {
+test('unsubscribing removes our subscription and marks webhooks as disabled', async () => {
   const { sql, sandbox, ...rest } = await connectedAccount();
   const { subscription } = await subscribe(rest, wanted);
   expect(await unsubscribe(rest)).toBe(subscription.uri);
@@ -108,21 +108,21 @@ test('unsubscribing removes ours and says that webhooks are off', async () => {
   expect(await sql`select calendly_webhook_enabled as on from users`).toEqual([{ on: false }]);
 });
 
-test('a disabled one is made anew with its own key, and the next sync lists everything', async () => {
+test('a disabled subscription is recreated with its own key, and the next sync lists the full window', async () => {
   const { sql, sandbox, token, ...rest } = await connectedAccount();
   const { subscription: old } = await subscribe(rest, wanted);
   await sql`update calendly_accounts set last_full_listing_at = now()`;
-  const look = { ...rest, token, signingKeys: ['key-zero', 'key-one'] };
-  expect(await repairSubscription(look)).toMatchObject({ state: 'active', renewed: null });
+  const options = { ...rest, token, signingKeys: ['key-zero', 'key-one'] };
+  expect(await repairSubscription(options)).toMatchObject({ state: 'active', renewed: null });
   sandbox.control.disableSubscription({ subscription: old.uri });
-  expect(await repairSubscription({ ...look, signingKeys: [] })).toMatchObject({
+  expect(await repairSubscription({ ...options, signingKeys: [] })).toMatchObject({
     problem: 'no_key',
     renewed: null,
   });
-  expect(await repairSubscription({ ...look, signingKeys: ['key-two'] })).toMatchObject({
+  expect(await repairSubscription({ ...options, signingKeys: ['key-two'] })).toMatchObject({
     problem: 'other_key',
   });
-  const repaired = await repairSubscription(look);
+  const repaired = await repairSubscription(options);
   expect(repaired).toMatchObject({ uri: old.uri, state: 'disabled', problem: null });
   expect(await atCalendly(sandbox)).toMatchObject([{ uri: repaired?.renewed, state: 'active' }]);
   expect(await sql`select last_full_listing_at from calendly_accounts`).toEqual([
@@ -130,13 +130,10 @@ test('a disabled one is made anew with its own key, and the next sync lists ever
   ]);
 });
 
-test('an account without a subscription costs no request', async () => {
+test('an account without a subscription causes no request', async () => {
   const { sandbox, token, ...rest } = await connectedAccount();
   sandbox.resetLog();
   expect(await repairSubscription({ ...rest, token, signingKeys: ['key-one'] })).toBeNull();
-  expect(await checkWebhooks({ ...rest, token, signingKeys: [] })).toEqual({
-    subscriptions: [],
-    problems: [],
-  });
+  expect(await inspectWebhooks({ ...rest, token, signingKeys: [] })).toMatchObject({ listed: [], own: [] });
   expect(sandbox.requests()).toEqual([]);
 });

@@ -1,0 +1,23 @@
+/** The Calendly client of a command: the settings' base URL, the command's signal, and `--verbose` lines for its requests. */
+import { type CalendlyClient, createCalendlyClient } from '../calendly/client.js';
+import type { Attempt } from '../calendly/http.js';
+import type { CommandContext } from './command.js';
+import type { Output } from './terminal/output.js';
+
+/** Creates the client of a token. */
+export function clientFor(
+  { config, output, signal }: Pick<CommandContext, 'config' | 'output' | 'signal'>,
+  token: string,
+): CalendlyClient {
+  return createCalendlyClient({
+    baseUrl: config.calendlyApiUrl,
+    token,
+    signal,
+    onAttempt: (attempt) => showAttempt(output, attempt),
+  });
+}
+
+/** The `--verbose` line of a request. */
+export function showAttempt(output: Output, { method, path, outcome, latencyMs }: Attempt): void {
+  output.detail(`${method} ${path} → ${outcome}, ${latencyMs} ms`);
+}
