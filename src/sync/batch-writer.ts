@@ -9,7 +9,7 @@ import { markDeleted } from '../database/tables/meetings.js';
 import { dropPending, failPending } from '../database/tables/pending-events.js';
 import { toCalendlySyncError } from '../errors.js';
 import { type Applied, applyReadings } from '../resources/meetings/apply.js';
-import type { Reading } from '../resources/meetings/changes.js';
+import type { Reading } from '../resources/meetings/diff.js';
 import { externalId } from '../resources/meetings/rows.js';
 
 /** What became of one pending event. */

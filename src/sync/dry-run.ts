@@ -3,7 +3,7 @@ import type { CalendlyClient } from '../calendly/client.js';
 import type { Database } from '../database/connection.js';
 import { databaseTime } from '../database/tables/event-reads.js';
 import { findMeetings } from '../database/tables/meetings.js';
-import { changeOf } from '../resources/meetings/changes.js';
+import { changeOf } from '../resources/meetings/diff.js';
 import { externalId } from '../resources/meetings/rows.js';
 import { createListing } from './listing.js';
 import type { Plan } from './plan.js';

@@ -9,7 +9,7 @@ import type { Sql } from '../database/connection.js';
 import { databaseTime } from '../database/tables/event-reads.js';
 import { findMeetings, findUnlisted } from '../database/tables/meetings.js';
 import type { Pending } from '../database/tables/pending-events.js';
-import { changeOf, type MeetingOutcome } from '../resources/meetings/changes.js';
+import { changeOf, type MeetingOutcome } from '../resources/meetings/diff.js';
 import { fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
 import { externalId, isOlder, meetingRow } from '../resources/meetings/rows.js';
 

@@ -11,7 +11,7 @@ import type { Json } from '../database/table.js';
 import { findStart } from '../database/tables/meetings.js';
 import { nextPending, type Pending } from '../database/tables/pending-events.js';
 import { CalendlySyncError } from '../errors.js';
-import type { Reading } from '../resources/meetings/changes.js';
+import type { Reading } from '../resources/meetings/diff.js';
 import { fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
 import { externalId } from '../resources/meetings/rows.js';
 import type { Result, Writer } from './batch-writer.js';

@@ -20,7 +20,7 @@ import {
   updateMeetings,
 } from '../../database/tables/meetings.js';
 import { CalendlySyncError } from '../../errors.js';
-import { type Change, changesOf, type MeetingOutcome, type Reading, type Stored } from './changes.js';
+import { type Change, changesOf, type MeetingOutcome, type Reading, type Stored } from './diff.js';
 import { externalId } from './rows.js';
 
 /** What applying one reading did. */

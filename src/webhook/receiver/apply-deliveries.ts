@@ -14,7 +14,7 @@ import {
   settleEvents,
 } from '../../database/tables/webhook-events.js';
 import { type Applied, applyReadings } from '../../resources/meetings/apply.js';
-import { foresee, type Reading } from '../../resources/meetings/changes.js';
+import { foresee, type Reading } from '../../resources/meetings/diff.js';
 import { externalId } from '../../resources/meetings/rows.js';
 import type { Change, Delivery } from './delivery.js';
 
