@@ -8,16 +8,14 @@ import { persistentTransaction } from '../database/retry.js';
 import { markDeleted } from '../database/tables/meetings.js';
 import { dropPending, failPending } from '../database/tables/pending-events.js';
 import { toCalendlySyncError } from '../errors.js';
-import { type Applied, applyReadings } from '../resources/meetings/apply.js';
-import type { Reading } from '../resources/meetings/diff.js';
+import { type Applied, applyObservations } from '../resources/meetings/apply.js';
+import type { Observation } from '../resources/meetings/diff.js';
 import { externalId } from '../resources/meetings/rows.js';
 
 /** What became of one pending event. */
 export type Result =
-  | { kind: 'reading'; uri: string; reading: Reading }
+  | { kind: 'observed'; uri: string; observation: Observation }
   | { kind: 'missing'; uri: string; reason: 'gone' | 'access_lost' }
-  /** Neither stored nor to be stored: forget it. */
-  | { kind: 'nothing'; uri: string }
   | { kind: 'failed'; uri: string; message: string };
 
 export interface WriterOptions {
@@ -84,8 +82,10 @@ async function writeBatch(options: WriterOptions, batch: Result[]): Promise<void
   const { database, accountId, userId } = options;
   try {
     const done = await persistentTransaction(database, async (sql) => {
-      const readings = batch.filter((one) => one.kind === 'reading').map(({ reading }) => reading);
-      const applied = await applyReadings(sql, userId, readings);
+      const observations = batch
+        .filter((one) => one.kind === 'observed')
+        .map(({ observation }) => observation);
+      const applied = await applyObservations(sql, userId, observations);
       const missing: ('deleted' | 'updated' | 'unchanged')[] = [];
       for (const one of batch) {
         if (one.kind === 'missing')

@@ -3,7 +3,7 @@ import type { CalendlyClient } from '../calendly/client.js';
 import type { Database } from '../database/connection.js';
 import { databaseTime } from '../database/tables/event-reads.js';
 import { findMeetings } from '../database/tables/meetings.js';
-import { changeOf } from '../resources/meetings/diff.js';
+import { diffEvent } from '../resources/meetings/diff.js';
 import { externalId } from '../resources/meetings/rows.js';
 import { createListing } from './listing.js';
 import type { Plan } from './plan.js';
@@ -55,7 +55,7 @@ export async function dryRun(options: DryRunOptions): Promise<Counts> {
     );
     if (!known) continue;
     if ('found' in answer) {
-      const { outcome } = changeOf(known, { event: answer.found.raw, eventSeenAt: seenAt });
+      const { outcome } = diffEvent(known, answer.found.raw, seenAt);
       if (outcome !== 'unknown') counts[outcome]++;
       counts.invitees.events_read++;
     } else {

@@ -9,9 +9,10 @@ import type { Sql } from '../database/connection.js';
 import { databaseTime } from '../database/tables/event-reads.js';
 import { findMeetings, findUnlisted } from '../database/tables/meetings.js';
 import type { Pending } from '../database/tables/pending-events.js';
-import { changeOf, type MeetingOutcome } from '../resources/meetings/diff.js';
+import { diffEvent, type MeetingOutcome } from '../resources/meetings/diff.js';
 import { fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
-import { externalId, isOlder, meetingRow } from '../resources/meetings/rows.js';
+import { compareTimes } from '../resources/meetings/merge.js';
+import { externalId } from '../resources/meetings/rows.js';
 
 /** What one page brought. */
 export interface Findings {
@@ -87,13 +88,8 @@ export function createListing(userId: string | null, window: Window, seenAt: str
       for (const text of issues) found.issues.push({ uri: value.uri, text });
       const known = stored.get(externalId(value.uri));
       const pending = { uri: value.uri, event: raw, seenAt: before };
-      if (!known) {
-        const outcome = meetingRow(raw).is_deleted ? 'recorded_canceled' : 'new';
-        found.news.push({ ...pending, kind: 'changed', outcome, readsInvitees: hasInvitees(value) });
-        continue;
-      }
-      const { outcome } = changeOf(known, { event: raw, eventSeenAt: before });
-      if (known.fingerprint !== fingerprint(value)) {
+      const { outcome } = diffEvent(known ?? null, raw, before);
+      if (known?.fingerprint !== fingerprint(value)) {
         found.news.push({ ...pending, kind: 'changed', outcome, readsInvitees: hasInvitees(value) });
       } else if (outcome !== 'unchanged') {
         found.news.push({ ...pending, kind: 'edited', outcome, readsInvitees: false });
@@ -138,7 +134,8 @@ function onceEach(events: Parsed<CalendlyEvent>[]): Parsed<CalendlyEvent>[] {
   const byUri = new Map<string, Parsed<CalendlyEvent>>();
   for (const event of events) {
     const other = byUri.get(event.value.uri);
-    if (!other || !isOlder(event.raw, other.raw)) byUri.set(event.value.uri, event);
+    if (!other || compareTimes(event.raw.updated_at, other.raw.updated_at) >= 0)
+      byUri.set(event.value.uri, event);
   }
   return [...byUri.values()];
 }

@@ -7,8 +7,7 @@ import { databaseTime } from '../database/tables/event-reads.js';
 import { markDeleted } from '../database/tables/meetings.js';
 import { userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError } from '../errors.js';
-import { applyReadings } from '../resources/meetings/apply.js';
-import { fingerprint } from '../resources/meetings/fingerprint.js';
+import { applyObservations } from '../resources/meetings/apply.js';
 import { externalId } from '../resources/meetings/rows.js';
 import { countApplied, sumCounts, type UserResult, zeroCounts } from './report.js';
 import { clientOf, requireToken, type SyncOptions, type SyncResult } from './sync.js';
@@ -54,16 +53,13 @@ export async function readOneMeeting(options: SyncOptions & { event: string }): 
     const { invitees } = await client.invitees(value.uri);
     counts.fetched[value.status === 'canceled' ? 'canceled' : 'active'] = 1;
     counts.invitees.events_read = 1;
-    const reading = {
+    const observation = {
       uri: value.uri,
       event: raw,
       invitees: invitees.map((one) => one.raw),
-      complete: true,
-      fingerprint: fingerprint(value),
-      eventSeenAt: seenAt,
-      inviteesSeenAt: seenAt,
+      requestedAt: { event: seenAt, invitees: seenAt },
     };
-    const applied = await inTransaction(options, (sql) => applyReadings(sql, userId, [reading]));
+    const applied = await inTransaction(options, (sql) => applyObservations(sql, userId, [observation]));
     for (const one of applied) countApplied(counts, one);
   } else {
     const reason = 'gone' in answer ? 'gone' : 'access_lost';

@@ -11,8 +11,8 @@ import type { Json } from '../database/table.js';
 import { findStart } from '../database/tables/meetings.js';
 import { nextPending, type Pending } from '../database/tables/pending-events.js';
 import { CalendlySyncError } from '../errors.js';
-import type { Reading } from '../resources/meetings/diff.js';
-import { fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
+import type { Observation } from '../resources/meetings/diff.js';
+import { hasInvitees } from '../resources/meetings/fingerprint.js';
 import { externalId } from '../resources/meetings/rows.js';
 import type { Result, Writer } from './batch-writer.js';
 
@@ -103,15 +103,7 @@ async function settle(options: DrainOptions, pending: Pending, now: string): Pro
   const { uri, kind, event } = pending;
   if (kind === 'unlisted') return confirmMissing(options, uri, now);
   if (kind === 'edited' && event) {
-    return reading({
-      uri,
-      event,
-      invitees: null,
-      complete: false,
-      fingerprint: null,
-      eventSeenAt: pending.seenAt,
-      inviteesSeenAt: now,
-    });
+    return observed({ uri, event, invitees: null, requestedAt: { event: pending.seenAt, invitees: now } });
   }
   return readInvitees(options, { uri, event, eventSeenAt: pending.seenAt }, now);
 }
@@ -130,9 +122,8 @@ async function readInvitees(
   now: string,
 ): Promise<Result> {
   const value = event ? (parseEvent(event)?.value ?? null) : null;
-  const mark = value ? fingerprint(value) : null;
-  const base = { uri, event, complete: true, fingerprint: mark, eventSeenAt, inviteesSeenAt: now };
-  if (value && !hasInvitees(value)) return reading({ ...base, invitees: [] });
+  const base = { uri, event, requestedAt: { event: eventSeenAt, invitees: now } };
+  if (value && !hasInvitees(value)) return observed({ ...base, invitees: [] });
   try {
     const { invitees, unreadable } = await options.client.invitees(uri);
     options.onRead();
@@ -145,7 +136,7 @@ async function readInvitees(
         `${unreadable} of the invitees of ${uri} have no URI.`,
       );
     }
-    return reading({ ...base, invitees: invitees.map(({ raw }) => raw) });
+    return observed({ ...base, invitees: invitees.map(({ raw }) => raw) });
   } catch (thrown) {
     if (!(thrown instanceof CalendlySyncError) || thrown.code !== 'calendly_not_found') throw thrown;
     return afterVanishing(options, uri, value?.start_time ?? (await storedStart(options, uri)), thrown);
@@ -172,8 +163,8 @@ async function afterVanishing(
   return { kind: 'missing', uri, reason: 'gone' };
 }
 
-function reading(value: Reading): Result {
-  return { kind: 'reading', uri: value.uri, reading: value };
+function observed(observation: Observation): Result {
+  return { kind: 'observed', uri: observation.uri, observation };
 }
 
 function storedStart({ database, userId }: DrainOptions, uri: string): Promise<string | null> {

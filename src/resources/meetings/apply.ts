@@ -1,7 +1,7 @@
 /**
- * The one way in which meetings and invitees are written, by the poll and by webhooks alike. One transaction, given by the
- * caller. What it promises: rows that do not differ are not touched; an older reading never overwrites a newer one; a key that a
- * reading lacks erases nothing; a reading that began before somebody else's write does not undo that write.
+ * Writes observed meetings and their invitees, for polls and webhooks alike, in the caller's transaction. It promises: rows
+ * that do not differ are not written; an older observation never overwrites a newer one; a missing key erases nothing; the
+ * response to a request does not undo what was written after the request was sent. Knows no HTTP.
  */
 import type { Sql } from '../../database/connection.js';
 import { preferIndexes } from '../../database/prepared-statements.js';
@@ -20,45 +20,46 @@ import {
   updateMeetings,
 } from '../../database/tables/meetings.js';
 import { CalendlySyncError } from '../../errors.js';
-import { type Change, changesOf, type MeetingOutcome, type Reading, type Stored } from './diff.js';
+import { diffMeeting, type MeetingDiff, type MeetingOutcome, type Observation, type Stored } from './diff.js';
 import { externalId } from './rows.js';
 
-/** What applying one reading did. */
+/** What applying one observation did. */
 export interface Applied {
   uri: string;
-  /** Whose meeting it is. */
+  /** `users.id` of the host. */
   userId: string;
-  /** Id of the meeting's row; null when there is none (a reading of invitees alone for a meeting that is not stored). */
+  /** `meetings.id`; null if only invitees were observed and the meeting is not stored. */
   meetingId: string | null;
   outcome: MeetingOutcome;
   invitees: { new: number; updated: number; removed: number };
 }
 
-/** Insert races are settled by looking again; more rounds than this mean that something refuses the row silently. */
-const MOST_ROUNDS = 3;
+/** After a lost insert race the meeting is looked up again; more rounds mean that the database silently discards the row. */
+const MAX_ROUNDS = 3;
 
 /**
- * Writes readings of one user's meetings, each meeting at most once in the list. Answers in the order given.
- * @param locked external ids of those that are stored, where the caller has locked them already and prefers indexes; others may be among them
+ * Writes observations of one user's meetings, at most one per meeting, and returns what each did, in the same order.
+ * @param locked external ids of stored meetings that the caller has already locked, with indexes preferred; may include others
+ * @throws CalendlySyncError `database_failed` if the database discards an inserted row
  */
-export async function applyReadings(
+export async function applyObservations(
   sql: Sql,
   userId: string,
-  readings: Reading[],
+  observations: Observation[],
   locked?: string[],
 ): Promise<Applied[]> {
   const applied = new Map<string, Applied>();
-  let open = readings;
+  let open = observations;
   for (let round = 1; open.length > 0; round++) {
-    if (round > MOST_ROUNDS) throw noRow(open);
+    if (round > MAX_ROUNDS) throw rowDiscarded(open);
     const wanted = new Set(open.map(({ uri }) => externalId(uri)));
     const ids =
       round === 1 && locked ? locked.filter((id) => wanted.has(id)) : await lock(sql, userId, wanted);
     const stored = await readStored(sql, userId, ids);
-    const missed = await write(sql, userId, open, stored, applied);
-    open = open.filter(({ uri }) => missed.has(uri));
+    const conflicting = await write(sql, userId, open, stored, applied);
+    open = open.filter(({ uri }) => conflicting.has(uri));
   }
-  return readings.map(({ uri }) => applied.get(uri) ?? nothing(uri, userId));
+  return observations.map(({ uri }) => applied.get(uri) ?? nothingApplied(uri, userId));
 }
 
 async function lock(sql: Sql, userId: string, wanted: ReadonlySet<string>): Promise<string[]> {
@@ -67,8 +68,8 @@ async function lock(sql: Sql, userId: string, wanted: ReadonlySet<string>): Prom
 }
 
 /**
- * Reads what is stored of locked meetings. Not in the statement that locks them: each sees what was committed before it began, so
- * that only one after that which waited for the locks sees what the transaction wrote that had held them.
+ * Reads what is stored of locked meetings. This cannot be the statement that locks them: a statement sees only what was
+ * committed before it started, so it would miss what the transaction wrote that it waited for.
  */
 async function readStored(sql: Sql, userId: string, ids: string[]): Promise<Map<string, Stored>> {
   if (ids.length === 0) return new Map();
@@ -88,77 +89,75 @@ async function readStored(sql: Sql, userId: string, ids: string[]): Promise<Map<
 }
 
 /**
- * Writes what these readings change, and notes what it did in `applied`.
- * @returns URIs of meetings that another transaction inserted in the meantime: they are to be looked at again
+ * Writes what these observations change, and adds what it did to `applied`.
+ * @returns URIs of meetings that another transaction inserted in the meantime and that must be looked up again
  */
 async function write(
   sql: Sql,
   userId: string,
-  readings: Reading[],
+  observations: Observation[],
   stored: ReadonlyMap<string, Stored>,
   applied: Map<string, Applied>,
 ): Promise<Set<string>> {
-  const changed: { id: string; change: Change }[] = [];
-  const inserts: (NewMeeting & { uri: string; change: Change })[] = [];
-  for (const reading of readings) {
-    const { uri } = reading;
+  const changed: { id: string; diff: MeetingDiff }[] = [];
+  const inserts: (NewMeeting & { uri: string; diff: MeetingDiff })[] = [];
+  for (const observation of observations) {
+    const { uri } = observation;
     const known = stored.get(externalId(uri)) ?? null;
-    const change = changesOf(known, reading);
-    if (change === null) continue;
+    const diff = (known === null && observation.ifNotStored) || diffMeeting(known, observation);
+    if (diff === null) continue;
     if (known) {
-      changed.push({ id: known.meeting.id, change });
-      applied.set(uri, done(uri, userId, known.meeting.id, change));
-    } else if (change.row) {
-      inserts.push({ uri, change, row: change.row, invitees: change.invitees, mark: change.mark });
+      changed.push({ id: known.meeting.id, diff });
+      applied.set(uri, toApplied(uri, userId, known.meeting.id, diff));
+    } else if (diff.row) {
+      inserts.push({ uri, diff, row: diff.row, invitees: diff.invitees, mark: diff.mark });
     }
   }
-  const viaWebhook = readings.some(({ delivery }) => delivery !== undefined);
-  // None needs another's answer: they are sent one behind the other.
+  const viaWebhook = observations.some(({ requestedAt }) => requestedAt === null);
+  // The statements do not depend on each other's results, so they are pipelined.
   const [inserted] = await Promise.all([
     insertMeetings(sql, userId, inserts, viaWebhook),
     updateMeetings(
       sql,
-      changed.flatMap(({ id, change }) => (change.row ? { ...change.row, id } : [])),
+      changed.flatMap(({ id, diff }) => (diff.row ? { ...diff.row, id } : [])),
       viaWebhook,
     ),
     upsertInvitees(
       sql,
-      changed.flatMap(({ id, change }) => change.invitees.map((row) => ({ ...row, meeting_id: id }))),
+      changed.flatMap(({ id, diff }) => diff.invitees.map((row) => ({ ...row, meeting_id: id }))),
     ),
     deleteInvitees(
       sql,
-      changed.flatMap(({ id, change }) =>
-        change.removed.map((uri) => ({ meeting_id: id, calendly_uri: uri })),
-      ),
+      changed.flatMap(({ id, diff }) => diff.removed.map((uri) => ({ meeting_id: id, calendly_uri: uri }))),
     ),
     markReads(
       sql,
-      changed.flatMap(({ id, change }) => (change.mark ? { ...change.mark, meetingId: id } : [])),
+      changed.flatMap(({ id, diff }) => (diff.mark ? { ...diff.mark, meetingId: id } : [])),
     ),
   ]);
-  const missed = new Set<string>();
-  for (const { uri, row, change } of inserts) {
+  const conflicting = new Set<string>();
+  for (const { uri, row, diff } of inserts) {
     const id = inserted.get(row.external_id);
-    if (id === undefined) missed.add(uri);
-    else applied.set(uri, done(uri, userId, id, change));
+    if (id === undefined) conflicting.add(uri);
+    else applied.set(uri, toApplied(uri, userId, id, diff));
   }
-  return missed;
+  return conflicting;
 }
 
-function done(uri: string, userId: string, meetingId: string, change: Change): Applied {
-  const { outcome, invitees, added, removed } = change;
+function toApplied(uri: string, userId: string, meetingId: string, diff: MeetingDiff): Applied {
+  const { outcome, invitees, added, removed } = diff;
   const counts = { new: added, updated: invitees.length - added, removed: removed.length };
   return { uri, userId, meetingId, outcome, invitees: counts };
 }
 
-function nothing(uri: string, userId: string): Applied {
+function nothingApplied(uri: string, userId: string): Applied {
   const invitees = { new: 0, updated: 0, removed: 0 };
   return { uri, userId, meetingId: null, outcome: 'unknown', invitees };
 }
 
-function noRow(readings: Reading[]): CalendlySyncError {
-  const uris = readings.map(({ uri }) => uri).join(', ');
-  return new CalendlySyncError('database_failed', `The database keeps no row for ${uris}.`, {
+function rowDiscarded(observations: Observation[]): CalendlySyncError {
+  const uris = observations.map(({ uri }) => uri).join(', ');
+  return new CalendlySyncError('database_failed', `The database discarded the row for ${uris}.`, {
     hint: 'A trigger or rule on meetings drops inserts.',
   });
 }

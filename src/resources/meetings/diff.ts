@@ -1,35 +1,36 @@
-/** What a reading makes of what is stored: which row, which invitees, and what to remember of the reading. Pure. */
-
+/**
+ * Computes what an observation of a meeting changes in the stored rows: the meeting, its invitees, and what to remember of
+ * the observation. Pure: knows no SQL and no HTTP.
+ */
+import { parseEvent } from '../../calendly/schemas.js';
 import type { Json } from '../../database/table.js';
 import type { ReadMark } from '../../database/tables/event-reads.js';
 import type { InviteeRow, StoredInvitee } from '../../database/tables/invitees.js';
 import type { MeetingRow, StoredMeeting } from '../../database/tables/meetings.js';
-import { mergeEvent, mergeInvitee } from './merge.js';
-import { inviteeRow, isOlder, meetingRow, mergeRaw, sameRow } from './rows.js';
+import { fingerprint } from './fingerprint.js';
+import { mergeEvent, mergeInvitee, mergePolled } from './merge.js';
+import { inviteeRow, meetingRow, sameRow } from './rows.js';
 
-/** One reading of one meeting. */
-export interface Reading {
+/** What Calendly reported about one meeting, in answer to a request or in a webhook delivery. */
+export interface Observation {
   /** The event's URI. */
   uri: string;
-  /** The event as it was read; null when only its invitees were. */
+  /** The event; null if only its invitees were requested. */
   event: Json | null;
-  /** Invitees that were read; null when none were asked for. */
+  /** In answer to a request all invitees of the event, or null if they were not requested; in a delivery one of them. */
   invitees: Json[] | null;
-  /** `invitees` are all that the event has: stored ones that are not among them are gone. */
-  complete: boolean;
-  /** Fingerprint of the event that the invitees belong to; null leaves it to the next listing. */
-  fingerprint: string | null;
-  /** Database time before the event was asked for, and before its invitees were. */
-  eventSeenAt: string;
-  inviteesSeenAt: string;
-  /** Set for a webhook's delivery, which may be late: its content decides what it still has to say, not when it came. */
-  delivery?: {
-    /** When a no-show mark of its invitee was taken back; null when it does not tell of that. */
-    noShowRemovedAt: string | null;
-  };
+  /**
+   * Database time before the event and before its invitees were requested, as canonical text. Null for a webhook delivery: it
+   * may arrive late, so its content decides what it still changes.
+   */
+  requestedAt: { event: string; invitees: string } | null;
+  /** When a no-show mark of the invitee was removed; only a delivery reports that. */
+  noShowRemovedAt?: string | null;
+  /** The diff against an empty database, if the caller computed it while it waited for the database. */
+  ifNotStored?: MeetingDiff | null;
 }
 
-/** What became of a meeting's row. `unknown`: its event was not part of the reading. */
+/** What happened to a meeting's row. `unknown`: the observation did not include the event. */
 export type MeetingOutcome =
   | 'new'
   | 'recorded_canceled'
@@ -39,141 +40,128 @@ export type MeetingOutcome =
   | 'unchanged'
   | 'unknown';
 
-/** What is stored of one meeting, under the lock of its row. */
+/** What is stored of one meeting, read while its row is locked. */
 export interface Stored {
   meeting: StoredMeeting;
   invitees: ReadonlyMap<string, StoredInvitee>;
 }
 
-/** What a reading changes. */
-export interface Change {
-  /** The meeting's row to write; null leaves the row alone. */
+/** What an observation changes. */
+export interface MeetingDiff {
+  /** The meeting's row to write; null leaves the row as it is. */
   row: MeetingRow | null;
   outcome: MeetingOutcome;
-  /** Rows of invitees to write, and how many of them are new. */
+  /** Invitee rows to write; `added` of them are new. */
   invitees: InviteeRow[];
   added: number;
-  /** URIs of stored invitees that are gone. */
+  /** URIs of stored invitees that no longer exist. */
   removed: string[];
-  /** What to remember of this reading; null: nothing that would make a reading under way look again. */
+  /** What to remember of this observation; null if it gives a poll in progress no reason to look again. */
   mark: ReadMark | null;
 }
 
-const foreseen = new WeakMap<Reading, Change>();
-
-/** Works out what a reading changes where nothing is stored, before it is known whether that is so: while the database is busy. */
-export function foresee(reading: Reading): void {
-  const change = changesOf(null, reading);
-  if (change) foreseen.set(reading, change);
-}
-
-/** What a reading changes in what is stored; null when it tells of no event and none is stored. */
-export function changesOf(stored: Stored | null, reading: Reading): Change | null {
-  if (stored === null && reading.event === null) return null;
-  const ready = stored === null ? foreseen.get(reading) : undefined;
-  if (ready) return ready;
+/** Compares an observation with what is stored; null if there is neither an event nor a stored meeting. */
+export function diffMeeting(stored: Stored | null, observation: Observation): MeetingDiff | null {
+  const { event, requestedAt } = observation;
   const known = stored?.meeting ?? null;
-  const { row, outcome } = known ? changeOf(known, reading) : newRow(reading.event as Json);
-  const contested = known?.written_at != null && known.written_at > reading.inviteesSeenAt;
-  const ofMeeting = stored?.invitees ?? new Map<string, StoredInvitee>();
-  const invitees = reading.delivery
-    ? deliveredInvitees(ofMeeting, reading, known?.no_shows_removed ?? {})
-    : { ...inviteeChanges(ofMeeting, reading, contested), noShowsRemoved: null };
-  const { rows, added, removed, noShowsRemoved } = invitees;
-  // A delivery that changes nothing leaves no mark: a reading under way is not contested by it.
-  const quiet = reading.delivery && known && row === null && rows.length === 0 && noShowsRemoved === null;
-  const mark = { fingerprint: markOf(reading, known, contested), read: reading.complete, noShowsRemoved };
-  return { row, outcome, invitees: rows, added, removed, mark: quiet ? null : mark };
+  if (known === null && event === null) return null;
+  const { row, outcome } = diffEvent(known, event, requestedAt?.event ?? null);
+  const contested = isContested(known, requestedAt?.invitees ?? null);
+  const { rows, added, removed, noShowsRemoved } = diffInvitees(stored, observation, contested);
+  const complete = isComplete(observation);
+  const isNoOp = row === null && rows.length === 0 && noShowsRemoved === null;
+  // A delivery that changes nothing must not make a poll in progress read the meeting again.
+  if (requestedAt === null && known && isNoOp)
+    return { row, outcome, invitees: rows, added, removed, mark: null };
+  const mark = {
+    fingerprint: nextFingerprint(observation, known, contested),
+    read: complete,
+    noShowsRemoved,
+  };
+  return { row, outcome, invitees: rows, added, removed, mark };
 }
 
-function newRow(event: Json): { row: MeetingRow; outcome: MeetingOutcome } {
-  const row = meetingRow(event);
-  return { row, outcome: row.is_deleted ? 'recorded_canceled' : 'new' };
-}
-
-/** What a reading makes of a stored meeting: the row to write, if any, and what to call it. */
-export function changeOf(
-  known: StoredMeeting,
-  reading: Pick<Reading, 'event' | 'eventSeenAt' | 'delivery'>,
-): { row: MeetingRow | null; outcome: MeetingOutcome } {
-  const { event } = reading;
+/**
+ * Compares an observed event with the stored one.
+ * @param requestedAt database time before the event was requested; null for a webhook delivery
+ */
+export function diffEvent(
+  known: StoredMeeting | null,
+  event: Json | null,
+  requestedAt: string | null,
+): Pick<MeetingDiff, 'row' | 'outcome'> {
   if (event === null) return { row: null, outcome: 'unknown' };
-  if (reading.delivery) return written(known, deliveredRow(known, event));
-  if (known.raw !== null && isOlder(event, known.raw)) return { row: null, outcome: 'unchanged' };
-  const contested = known.written_at !== null && known.written_at > reading.eventSeenAt;
-  // Same age as what somebody wrote after we had read: theirs is the later look at the same state.
-  if (contested && known.raw !== null && !isOlder(known.raw, event))
-    return { row: null, outcome: 'unchanged' };
-  return written(known, meetingRow(mergeRaw(known.raw, event)));
-}
-
-function written(known: StoredMeeting, row: MeetingRow): { row: MeetingRow | null; outcome: MeetingOutcome } {
+  if (known === null) {
+    const row = meetingRow(event);
+    return { row, outcome: row.is_deleted ? 'recorded_canceled' : 'new' };
+  }
+  const merged =
+    requestedAt === null
+      ? mergeEvent(known.raw, event)
+      : mergePolled(known.raw, event, isContested(known, requestedAt));
+  if (merged === null) return { row: null, outcome: 'unchanged' };
+  const row = meetingRow(merged);
+  // Calendly itself said that the meeting is gone or no longer accessible: only a listing that contains it restores it.
+  const { is_deleted, deleted_at, deleted_reason } = known;
+  if (requestedAt === null && (deleted_reason === 'gone' || deleted_reason === 'access_lost'))
+    Object.assign(row, { is_deleted, deleted_at, deleted_reason });
   if (sameRow(row, known)) return { row: null, outcome: 'unchanged' };
-  if (row.is_deleted === known.is_deleted) return { row, outcome: 'updated' };
+  if (row.is_deleted === is_deleted) return { row, outcome: 'updated' };
   return { row, outcome: row.is_deleted ? 'deleted' : 'restored' };
 }
 
-/** What a delivery makes of a stored meeting. One that Calendly itself called gone or lost is brought back by a listing only. */
-function deliveredRow(known: StoredMeeting, event: Json): MeetingRow {
-  const row = meetingRow(mergeEvent(known.raw, event));
-  const { is_deleted, deleted_at, deleted_reason } = known;
-  const lost = deleted_reason === 'gone' || deleted_reason === 'access_lost';
-  return lost ? { ...row, is_deleted, deleted_at, deleted_reason } : row;
-}
-
-/** The fingerprint to remember: the read event's own; none when somebody wrote in between, so that the next run looks again. */
-function markOf(reading: Reading, known: StoredMeeting | null, contested: boolean): string | null {
-  if (reading.complete && contested) return null;
-  if (!reading.complete || reading.event === null) return known?.fingerprint ?? null;
-  return reading.fingerprint;
-}
-
-/** Which invitees of one meeting a reading adds, changes and removes. */
-function inviteeChanges(
-  known: ReadonlyMap<string, StoredInvitee>,
-  reading: Pick<Reading, 'invitees' | 'complete'>,
+function diffInvitees(
+  stored: Stored | null,
+  observation: Observation,
   contested: boolean,
-) {
+): { rows: InviteeRow[]; added: number; removed: string[]; noShowsRemoved: Record<string, string> | null } {
+  const { requestedAt, noShowRemovedAt = null } = observation;
+  const knownInvitees = stored?.invitees ?? new Map<string, StoredInvitee>();
+  const knownRemovals = stored?.meeting.no_shows_removed ?? {};
   const rows: InviteeRow[] = [];
   let added = 0;
+  const newRemovals: Record<string, string> = {};
   const seen = new Set<string>();
-  for (const raw of reading.invitees ?? []) {
-    const fresh = inviteeRow(raw);
-    seen.add(fresh.calendly_uri);
-    const stored = known.get(fresh.calendly_uri);
-    if (!stored) {
-      rows.push(fresh);
-      added++;
-      continue;
-    }
-    if (stored.raw !== null && isOlder(raw, stored.raw)) continue;
-    if (contested && stored.raw !== null && !isOlder(stored.raw, raw)) continue;
-    const merged = inviteeRow(mergeRaw(stored.raw, raw));
-    if (!sameRow(merged, stored)) rows.push(merged);
+  for (const raw of observation.invitees ?? []) {
+    const uri = String(raw.uri);
+    seen.add(uri);
+    const known = knownInvitees.get(uri);
+    if (!known) added++;
+    const before = { raw: known?.raw ?? null, noShowRemovedAt: knownRemovals[uri] ?? null };
+    const after = requestedAt
+      ? { ...before, raw: mergePolled(before.raw, raw, contested) }
+      : mergeInvitee(before, raw, noShowRemovedAt);
+    const row = after.raw && inviteeRow(after.raw);
+    if (row && !(known && sameRow(row, known))) rows.push(row);
+    if (after.noShowRemovedAt !== null && after.noShowRemovedAt !== before.noShowRemovedAt)
+      newRemovals[uri] = after.noShowRemovedAt;
   }
-  const removed = reading.complete && !contested ? [...known.keys()].filter((uri) => !seen.has(uri)) : [];
-  return { rows, added, removed };
+  const canRemove = isComplete(observation) && !contested;
+  const removed = canRemove ? [...knownInvitees.keys()].filter((uri) => !seen.has(uri)) : [];
+  const noShowsRemoved = Object.keys(newRemovals).length > 0 ? { ...knownRemovals, ...newRemovals } : null;
+  return { rows, added, removed, noShowsRemoved };
 }
 
-/** The same for the invitees of a delivery, and when no-show marks were taken back, where that is news. */
-function deliveredInvitees(
-  known: ReadonlyMap<string, StoredInvitee>,
-  { invitees, delivery }: Pick<Reading, 'invitees' | 'delivery'>,
-  marksRemoved: Readonly<Record<string, string>>,
-) {
-  const rows: InviteeRow[] = [];
-  let added = 0;
-  let noShowsRemoved = null as Record<string, string> | null;
-  for (const raw of invitees ?? []) {
-    const uri = String(raw.uri);
-    const stored = known.get(uri);
-    const before = { raw: stored?.raw ?? null, noShowRemovedAt: marksRemoved[uri] ?? null };
-    const after = mergeInvitee(before, raw, delivery?.noShowRemovedAt ?? null);
-    const row = inviteeRow(after.raw ?? raw);
-    if (!stored) added++;
-    if (!stored || !sameRow(row, stored)) rows.push(row);
-    if (after.noShowRemovedAt !== before.noShowRemovedAt && after.noShowRemovedAt !== null)
-      noShowsRemoved = { ...marksRemoved, ...noShowsRemoved, [uri]: after.noShowRemovedAt };
-  }
-  return { rows, added, removed: [] as string[], noShowsRemoved };
+/** True if the observation includes every invitee of the event, so that stored ones that it lacks no longer exist. */
+function isComplete({ invitees, requestedAt }: Observation): boolean {
+  return requestedAt !== null && invitees !== null;
+}
+
+/** True if the meeting was written after the request was sent: the response may be older than what is stored. */
+function isContested(known: StoredMeeting | null, requestedAt: string | null): boolean {
+  return requestedAt !== null && known?.written_at != null && known.written_at > requestedAt;
+}
+
+/** The fingerprint to remember. Null if the meeting was written in between, so that the next run reads it again. */
+function nextFingerprint(
+  observation: Observation,
+  known: StoredMeeting | null,
+  contested: boolean,
+): string | null {
+  const lastFingerprint = known?.fingerprint ?? null;
+  if (!isComplete(observation)) return lastFingerprint;
+  if (contested) return null;
+  if (observation.event === null) return lastFingerprint;
+  const parsed = parseEvent(observation.event);
+  return parsed && fingerprint(parsed.value);
 }

@@ -1,12 +1,12 @@
 /**
- * What in an event's list row says that its invitees may have changed: status, `updated_at`, and how many invitees there are
- * and are active. A cancel, a reschedule and a pushed conference link move `updated_at`; whether joining or leaving a group
- * event does is not documented, but it moves the counters. A no-show mark moves nothing. Pure.
+ * The fingerprint of a listed event: it changes when the event's invitees may have changed. A cancellation, a reschedule and a
+ * new conference link change `updated_at`. It is not documented whether joining or leaving a group event does, but either
+ * changes the counters. A no-show mark changes nothing here. Pure.
  */
 import type { CalendlyEvent } from '../../calendly/schemas.js';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
 
-/** The fingerprint of an event. Equal fingerprints: its invitees need not be read again. */
+/** The fingerprint of an event. If it is the same as before, the invitees need not be read again. */
 export function fingerprint(event: CalendlyEvent): string {
   const { status, updated_at, invitees_counter } = event;
   return [
@@ -17,7 +17,7 @@ export function fingerprint(event: CalendlyEvent): string {
   ].join('|');
 }
 
-/** False for an event that never had an invitee: there is nothing to read. */
+/** False for an event that never had an invitee, so that there is nothing to read. */
 export function hasInvitees(event: CalendlyEvent): boolean {
   return event.invitees_counter?.total !== 0;
 }

@@ -1,6 +1,6 @@
 /**
- * Calendly's resources as rows of our tables: how a newer reading joins what is known, and which columns come of it. Pure.
- * Every column is derived from the merged raw resource, so that raw and columns cannot disagree.
+ * Maps Calendly events and invitees to rows of our tables, and compares rows. Every column is derived from the merged raw
+ * resource, so that `raw` and the columns cannot disagree. Pure: knows no SQL and no HTTP.
  */
 import {
   type CalendlyEvent,
@@ -13,14 +13,14 @@ import { isJson, type Json } from '../../database/table.js';
 import type { InviteeRow } from '../../database/tables/invitees.js';
 import type { MeetingRow } from '../../database/tables/meetings.js';
 
-/** The last segment of a resource's URI: its id, which is not always a UUID. */
+/** A resource's id: the last segment of its URI. It is not always a UUID. */
 export function externalId(uri: string): string {
   return uri.replace(/\/+$/, '').split('/').at(-1) ?? uri;
 }
 
-/** The row of an event as it was read or merged. */
+/** Maps an event to a row of `meetings`; what cannot be used becomes null. */
 export function meetingRow(raw: Json): MeetingRow {
-  const event = usable(parseEvent(raw));
+  const event = requireParsed(parseEvent(raw));
   const canceled = event.status === 'canceled';
   const cancellation = canceled ? event.cancellation : null;
   const canceledAt = canonicalTimestamp(cancellation?.created_at);
@@ -32,13 +32,13 @@ export function meetingRow(raw: Json): MeetingRow {
     start_time: canonicalTimestamp(event.start_time),
     end_time: canonicalTimestamp(event.end_time),
     event_type_uri: event.event_type ?? null,
-    location_type: textOf(event.location?.type),
+    location_type: textOrNull(event.location?.type),
     location: event.location ?? null,
-    join_url: textOf(event.location?.join_url),
+    join_url: textOrNull(event.location?.join_url),
     invitees_total: event.invitees_counter?.total ?? null,
     invitees_active: event.invitees_counter?.active ?? null,
     is_deleted: canceled,
-    // Older cancellations have no time of their own; the event's last change is the nearest known.
+    // Older cancellations have no time; the event's last change is the closest one known.
     deleted_at: canceled ? (canceledAt ?? canonicalTimestamp(event.updated_at)) : null,
     deleted_reason: canceled ? 'canceled' : null,
     canceled_by: cancellation?.canceled_by ?? null,
@@ -50,9 +50,9 @@ export function meetingRow(raw: Json): MeetingRow {
   };
 }
 
-/** The row of an invitee as it was read or merged. */
+/** Maps an invitee to a row of `meeting_invitees`; what cannot be used becomes null. */
 export function inviteeRow(raw: Json): InviteeRow {
-  const invitee = usable(parseInvitee(raw));
+  const invitee = requireParsed(parseInvitee(raw));
   const cancellation = invitee.status === 'canceled' ? invitee.cancellation : null;
   return {
     calendly_uri: invitee.uri,
@@ -78,33 +78,7 @@ export function inviteeRow(raw: Json): InviteeRow {
   };
 }
 
-/** True when `next` was changed before `known` was: it must not overwrite it. Equal or unknown times are no reason to refuse. */
-export function isOlder(next: Json, known: Json): boolean {
-  const [a, b] = [next, known].map(({ updated_at }) =>
-    typeof updated_at === 'string' ? canonicalTimestamp(updated_at) : null,
-  );
-  return a != null && b != null && a < b;
-}
-
-/**
- * A newer reading joined with what is known. A key that the newer one lacks keeps its known value: a webhook's event lacks the
- * calendar event and the buffered times of its hosts. The one key whose absence speaks is `cancellation`.
- */
-export function mergeRaw(known: Json | null, next: Json): Json {
-  if (known === null) return next;
-  const merged: Json = { ...known, ...next };
-  if (next.status !== undefined && next.status !== 'canceled' && !('cancellation' in next))
-    delete merged.cancellation;
-  if (Array.isArray(known.event_memberships) && Array.isArray(next.event_memberships)) {
-    const before = new Map(known.event_memberships.filter(isJson).map((one) => [one.user, one]));
-    merged.event_memberships = next.event_memberships.map((one) =>
-      isJson(one) && one.user != null ? { ...before.get(one.user), ...one } : one,
-    );
-  }
-  return merged;
-}
-
-/** Equality of JSON values, whatever the order of keys. */
+/** Compares JSON values; the order of keys does not matter. */
 export function sameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (Array.isArray(a) && Array.isArray(b)) {
@@ -118,16 +92,16 @@ export function sameJson(a: unknown, b: unknown): boolean {
   );
 }
 
-/** Equality of all columns that both rows have. */
+/** True if the stored row has the same value in every column of `row`. */
 export function sameRow(row: object, stored: object): boolean {
   return Object.entries(row).every(([key, value]) => sameJson(value, (stored as Json)[key] ?? null));
 }
 
-function usable<T extends CalendlyEvent | CalendlyInvitee>(read: { value: T } | null): T {
-  if (read === null) throw new TypeError('A resource without a URI cannot become a row.');
-  return read.value;
+function requireParsed<T extends CalendlyEvent | CalendlyInvitee>(parsed: { value: T } | null): T {
+  if (parsed === null) throw new TypeError('A resource without a URI cannot be stored.');
+  return parsed.value;
 }
 
-function textOf(value: unknown): string | null {
+function textOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }

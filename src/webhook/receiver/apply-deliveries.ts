@@ -13,8 +13,8 @@ import {
   type Settlement,
   settleEvents,
 } from '../../database/tables/webhook-events.js';
-import { type Applied, applyReadings } from '../../resources/meetings/apply.js';
-import { foresee, type Reading } from '../../resources/meetings/diff.js';
+import { type Applied, applyObservations } from '../../resources/meetings/apply.js';
+import { diffMeeting, type Observation } from '../../resources/meetings/diff.js';
 import { externalId } from '../../resources/meetings/rows.js';
 import type { Change, Delivery } from './delivery.js';
 
@@ -38,15 +38,15 @@ export interface Outcome {
 export async function recordAndApply(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
   const first = new Map(deliveries.map((delivery) => [delivery.eventId, delivery]).reverse() as Entries);
   const entries = [...first.values()].map((delivery) => ledgerEntry(delivery));
-  const [, added, known] = await Promise.all([
+  const [, added, known, observations] = await Promise.all([
     preferIndexes(sql),
     insertEvents(sql, entries),
     lookUp(sql, [...first.values()]),
-    // While the database is busy with those.
-    foreseeAll(first.values()),
+    // Computed while the database executes those statements.
+    observe([...first.values()]),
   ]);
   const fresh = [...first.values()].filter(({ eventId }) => added.has(eventId));
-  const outcomes = await applyDeliveries(sql, fresh, known);
+  const outcomes = await applyDeliveries(sql, fresh, known, observations);
   const settled = new Map(outcomes.map((outcome) => [outcome.delivery, outcome]));
   await settleEvents(sql, outcomes.filter(isUnforeseen).map(settlementOf));
   return deliveries.map(
@@ -56,8 +56,12 @@ export async function recordAndApply(sql: Sql, deliveries: Delivery[]): Promise<
 
 /** Applies kept deliveries again, and notes what became of them. */
 export async function reapply(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
-  const [, known] = await Promise.all([preferIndexes(sql), lookUp(sql, deliveries)]);
-  const outcomes = await applyDeliveries(sql, deliveries, known);
+  const [, known, observations] = await Promise.all([
+    preferIndexes(sql),
+    lookUp(sql, deliveries),
+    observe(deliveries),
+  ]);
+  const outcomes = await applyDeliveries(sql, deliveries, known, observations);
   await settleEvents(
     sql,
     outcomes.filter(({ status }) => status !== 'unclaimed').map((outcome) => settlementOf(outcome)),
@@ -100,8 +104,17 @@ async function lookUp(sql: Sql, deliveries: Delivery[]): Promise<Known> {
   return { users, locked };
 }
 
-async function foreseeAll(deliveries: Iterable<Delivery>): Promise<void> {
-  for (const { change } of deliveries) if (change) foresee(readingOf(change));
+/** The deliveries that change a meeting as observations, each with its diff against an empty database. */
+async function observe(deliveries: Delivery[]): Promise<Map<Delivery, Observation>> {
+  const observations = new Map<Delivery, Observation>();
+  for (const delivery of deliveries) {
+    const { change } = delivery;
+    if (!change) continue;
+    const { meetingUri: uri, event, invitee, noShowRemovedAt } = change;
+    const observation = { uri, event, invitees: [invitee], requestedAt: null, noShowRemovedAt };
+    observations.set(delivery, { ...observation, ifNotStored: diffMeeting(null, observation) });
+  }
+  return observations;
 }
 
 function ledgerEntry({
@@ -130,6 +143,7 @@ async function applyDeliveries(
   sql: Sql,
   deliveries: Delivery[],
   { users, locked }: Known,
+  observations: ReadonlyMap<Delivery, Observation>,
 ): Promise<Outcome[]> {
   const hostless = deliveries.flatMap(({ change }) =>
     change?.hosts.length === 0 ? externalId(change.meetingUri) : [],
@@ -146,9 +160,10 @@ async function applyDeliveries(
   // In the order of ids, and sent one behind the other without waiting: each user's statements are their own.
   const ids = [...perUser.keys()].sort();
   await settled(
-    ids.map((userId) =>
-      applyForUser(sql, { userId, locked: locked.get(userId) ?? [] }, perUser.get(userId) ?? [], outcomes),
-    ),
+    ids.map((userId) => {
+      const user = { userId, locked: locked.get(userId) ?? [] };
+      return applyForUser(sql, user, perUser.get(userId) ?? [], observations, outcomes);
+    }),
   );
   return deliveries.flatMap((delivery) => outcomes.get(delivery) ?? []);
 }
@@ -176,6 +191,7 @@ async function applyForUser(
   sql: Sql,
   { userId, locked }: { userId: string; locked: string[] },
   deliveries: Delivery[],
+  observations: ReadonlyMap<Delivery, Observation>,
   outcomes: ReadonlyMap<Delivery, Outcome>,
 ): Promise<void> {
   let open = deliveries;
@@ -188,8 +204,8 @@ async function applyForUser(
       if (!round.has(uri)) round.set(uri, delivery);
     }
     const inRound = [...round.values()];
-    const inHand = inRound.flatMap(({ change }) => (change ? readingOf(change) : []));
-    const applied = await applyReadings(sql, userId, inHand, known);
+    const observed = inRound.flatMap((delivery) => observations.get(delivery) ?? []);
+    const applied = await applyObservations(sql, userId, observed, known);
     // The next round finds what this one wrote.
     known = undefined;
     for (const [index, one] of applied.entries()) {
@@ -198,26 +214,6 @@ async function applyForUser(
     }
     open = open.filter((delivery) => !inRound.includes(delivery));
   }
-}
-
-const readings = new WeakMap<Change, Reading>();
-
-/** A change as a reading, the same one each time. */
-function readingOf(change: Change): Reading {
-  const known = readings.get(change);
-  if (known) return known;
-  const reading = {
-    uri: change.meetingUri,
-    event: change.event,
-    invitees: [change.invitee],
-    complete: false,
-    fingerprint: null,
-    eventSeenAt: '',
-    inviteesSeenAt: '',
-    delivery: { noShowRemovedAt: change.noShowRemovedAt },
-  };
-  readings.set(change, reading);
-  return reading;
 }
 
 /** True where the ledger's row, as it was inserted, does not say what came of it. */
