@@ -57,6 +57,9 @@ export const SETTINGS = [
   { name: 'CALENDLY_SYNC_HOME', secret: false },
 ] as const;
 
+/** Scales the pauses between retries. Undocumented: tests of the built program must not wait for production pauses. */
+export const retryPace = Number(process.env.CALENDLY_SYNC_TEST_PACE) || 1;
+
 /** The process's own environment; the one place where it is touched. */
 export function processEnvironment(): Environment {
   return process.env;

@@ -1,15 +1,16 @@
-/** What a bad answer, or none, means to an operator. Pure: errors in, errors out. */
+/** Errors of requests to Calendly, and how each is explained to an operator. Pure. */
 import { z } from 'zod';
-import { CalendlySyncError } from '../errors.js';
+import { CalendlySyncError, type ErrorCode } from '../errors.js';
 
-/** Where a personal access token is made. */
+/** Where a personal access token is created. */
 const TOKEN_PAGE = 'https://calendly.com/integrations/api_webhooks';
 
+const text = z.string().nullish();
 const errorBodySchema = z.looseObject({
-  title: z.string().nullish(),
-  message: z.string().nullish(),
+  title: text,
+  message: text,
   details: z
-    .array(z.looseObject({ parameter: z.string().nullish(), message: z.string().nullish() }))
+    .array(z.looseObject({ parameter: text, message: text }))
     .nullish()
     .catch(null),
   required_scopes: z.array(z.string()).nullish().catch(null),
@@ -18,7 +19,7 @@ const errorBodySchema = z.looseObject({
 /** The body of an error as Calendly writes it. */
 export type ErrorBody = z.infer<typeof errorBodySchema>;
 
-/** Calendly said no, in its own words. Internal to the library: `cause` of what leaves it. */
+/** Calendly rejected the request with an error body of its own. The cause of the CalendlySyncError that leaves this folder. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   constructor(
@@ -30,144 +31,119 @@ export class ApiError extends Error {
   }
 }
 
-/** An answer that is none: HTML, nothing, half of it, another shape, a redirect. Asking again may help. */
+/** The response is not valid: HTML, empty, truncated, of another shape, a redirect. A retry may help. */
 export class InvalidResponseError extends Error {
   override readonly name = 'InvalidResponseError';
 }
 
-/** No answer at all: refused, reset, timed out. Asking again may help. */
+/** No response: connection refused or reset, or a timeout. A retry may help. */
 export class NetworkError extends Error {
   override readonly name = 'NetworkError';
 }
 
-/** A 5xx. Asking again may help. */
+/** A 5xx. A retry may help. */
 export class ServerError extends Error {
   override readonly name = 'ServerError';
-  constructor(
-    readonly status: number,
-    request: string,
-  ) {
-    super(`${request}: status ${status}`);
-  }
 }
 
-/** The error body when the text is one of Calendly's; null for HTML and anything else that something in between may write. */
-export function readErrorBody(json: unknown): ErrorBody | null {
-  const read = errorBodySchema.safeParse(json);
-  return read.success && (read.data.title ?? read.data.message) ? read.data : null;
+/** The error body if Calendly wrote it; null for HTML and anything else that a proxy may answer. */
+export function parseErrorBody(json: unknown): ErrorBody | null {
+  const { data } = errorBodySchema.safeParse(json);
+  return data && (data.title ?? data.message) ? data : null;
 }
 
-/** A 400 for a page token that has gone stale or belongs to another query: list again from the start. */
-export function isStalePage(thrown: unknown): boolean {
-  if (!(thrown instanceof ApiError) || thrown.status !== 400) return false;
-  const { message, details } = thrown.body;
+/** The status of Calendly's own error response; null for every other failure. */
+export function statusOf(error: unknown): number | null {
+  return apiError(error)?.status ?? null;
+}
+
+/** True for a 400 because a page token is stale or belongs to another query. The listing must start again. */
+export function isStalePage(error: unknown): boolean {
+  const api = apiError(error);
+  if (api?.status !== 400) return false;
+  const { message, details } = api.body;
   return (
     /page_?token/i.test(message ?? '') || (details ?? []).some(({ parameter }) => parameter === 'page_token')
   );
 }
 
-/** 404 in Calendly's own words: the resource is gone. */
-export function isGone(thrown: unknown): boolean {
-  return thrown instanceof ApiError && thrown.status === 404;
+/** True for a 403 on one resource because of who asks, not because the token lacks a scope. */
+export function isAccessLost(error: unknown): boolean {
+  const api = apiError(error);
+  if (api?.status !== 403) return false;
+  return !api.body.required_scopes?.length && !/scope/i.test(api.body.title ?? '');
 }
 
-/** 403 on one resource because of who asks, not because the token lacks a scope. */
-export function isAccessLost(thrown: unknown): boolean {
-  return thrown instanceof ApiError && thrown.status === 403 && !lacksScope(thrown.body);
+function apiError(error: unknown): ApiError | null {
+  const cause = error instanceof CalendlySyncError ? error.cause : error;
+  return cause instanceof ApiError ? cause : null;
 }
 
-function lacksScope(body: ErrorBody): boolean {
-  return (body.required_scopes ?? []).length > 0 || /scope/i.test(body.title ?? '');
-}
-
-/** Any failure of a request as what leaves the library. What is already that, or an abort, passes through. */
-export function toCalendlyError(thrown: unknown, baseUrl: string): unknown {
-  if (thrown instanceof CalendlySyncError) return thrown;
-  if (thrown instanceof ApiError) return refusal(thrown);
-  if (thrown instanceof InvalidResponseError) {
-    return new CalendlySyncError('calendly_invalid_response', thrown.message, {
-      hint: `Is CALENDLY_API_URL right? It is ${baseUrl}. A proxy or a maintenance page in between may also answer like this.`,
-      cause: thrown,
-    });
+/** Explains a failed request to the operator. Other values, such as an abort, are returned unchanged. */
+export function toCalendlyError(cause: unknown, baseUrl: string): unknown {
+  const explain = (code: ErrorCode, message: string, hint: string) =>
+    new CalendlySyncError(code, message, { hint, cause });
+  if (cause instanceof ApiError) return explain(...explainApiError(cause));
+  if (cause instanceof InvalidResponseError) {
+    return explain(
+      'calendly_invalid_response',
+      cause.message,
+      `Is CALENDLY_API_URL right? It is ${baseUrl}. A proxy or a maintenance page can also answer like this.`,
+    );
   }
-  if (thrown instanceof ServerError) {
-    return new CalendlySyncError(
+  if (cause instanceof ServerError) {
+    return explain(
       'calendly_unreachable',
-      `Calendly is in trouble: ${thrown.message}, after all retries.`,
-      {
-        hint: 'Run the same command again later; nothing that was stored is lost. See https://www.calendlystatus.com',
-        cause: thrown,
-      },
+      `Calendly returned a server error after all retries: ${cause.message}.`,
+      'Run the same command again later; no stored data was lost. See https://www.calendlystatus.com',
     );
   }
-  if (thrown instanceof NetworkError) {
-    const host = new URL(baseUrl).host;
-    return new CalendlySyncError(
+  if (cause instanceof NetworkError) {
+    return explain(
       'calendly_unreachable',
-      `Calendly at ${host} does not answer (${thrown.message}).`,
-      {
-        hint: 'Check the network and CALENDLY_API_URL; then run the same command again.',
-        cause: thrown,
-      },
+      `Calendly at ${new URL(baseUrl).host} does not answer (${cause.message}).`,
+      'Check the network and CALENDLY_API_URL; then run the same command again.',
     );
   }
-  return thrown;
+  return cause;
 }
 
-/** The innermost reason of a failed fetch, whose own message is only "fetch failed". */
-export function reasonOf(thrown: Error): string {
-  let inner: unknown = thrown;
-  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
-  const { code, message } = inner as { code?: unknown; message?: string };
-  if (thrown.name === 'TimeoutError') return 'timed out';
-  return typeof code === 'string' ? code : (message ?? thrown.message);
-}
-
-function refusal(thrown: ApiError): CalendlySyncError {
-  const { status, body, request } = thrown;
-  const said = [body.title, body.message].filter(Boolean).join(': ');
-  if (status === 401) {
-    return new CalendlySyncError(
-      'calendly_unauthorized',
-      `Calendly does not accept the token (401: ${said}).`,
-      {
-        hint: `The token is wrong, expired or revoked. Make a new one at ${TOKEN_PAGE} and set CALENDLY_TOKEN.`,
-        cause: thrown,
-      },
-    );
-  }
-  if (status === 403) {
-    const scopes = body.required_scopes ?? [];
-    return new CalendlySyncError('calendly_forbidden', `Calendly does not allow ${request} (403: ${said}).`, {
-      hint:
+function explainApiError({ status, body, request }: ApiError): [ErrorCode, string, string] {
+  const scopes = body.required_scopes ?? [];
+  const details = (body.details ?? []).map((one) => [one.parameter, one.message].filter(Boolean).join(' '));
+  const answer = [[body.title, body.message].filter(Boolean).join(': '), ...details].join('; ');
+  switch (status) {
+    case 401:
+      return [
+        'calendly_unauthorized',
+        `Calendly does not accept the token (401: ${answer}).`,
+        `The token is wrong, expired or revoked. Create a new one at ${TOKEN_PAGE} and set CALENDLY_TOKEN.`,
+      ];
+    case 403:
+      return [
+        'calendly_forbidden',
+        `Calendly does not allow ${request} (403: ${answer}).`,
         scopes.length > 0
-          ? `The token lacks: ${scopes.join(', ')}. Make one that has them at ${TOKEN_PAGE}.`
-          : "The token's user may not see this. An owner or admin of the organization can; so can the user whose data it is.",
-      cause: thrown,
-    });
+          ? `The token lacks: ${scopes.join(', ')}. Create one that has them at ${TOKEN_PAGE}.`
+          : "The token's user may not see this. An owner or admin of the organization can; so can the user who owns the data.",
+      ];
+    case 404:
+      return [
+        'calendly_not_found',
+        `Calendly does not know ${request} (404: ${answer}).`,
+        'It was deleted, or CALENDLY_API_URL is wrong.',
+      ];
+    case 429:
+      return [
+        'calendly_unreachable',
+        'Calendly kept rate-limiting requests (429).',
+        "Other programs use up this user's allowance. Run the same command again later; no stored data was lost.",
+      ];
+    default:
+      return [
+        'calendly_rejected',
+        `Calendly rejected ${request} (${status}: ${answer}).`,
+        'Run again with --verbose to see the requests.',
+      ];
   }
-  if (status === 404) {
-    return new CalendlySyncError('calendly_not_found', `Calendly does not know ${request} (404: ${said}).`, {
-      hint: 'It was deleted, or CALENDLY_API_URL names another place.',
-      cause: thrown,
-    });
-  }
-  if (status === 429) {
-    return new CalendlySyncError(
-      'calendly_unreachable',
-      'Calendly kept refusing requests for the rate limit (429).',
-      {
-        hint: "Other programs use up this user's allowance. Run the same command again later; nothing that was stored is lost.",
-        cause: thrown,
-      },
-    );
-  }
-  const details = (body.details ?? [])
-    .map((one) => [one.parameter, one.message].filter(Boolean).join(' '))
-    .join('; ');
-  return new CalendlySyncError(
-    'calendly_rejected',
-    `Calendly rejected ${request} (${status}: ${said}${details ? `; ${details}` : ''}).`,
-    { hint: 'Run again with --verbose to see the requests.', cause: thrown },
-  );
 }

@@ -1,127 +1,126 @@
 /**
- * One request to Calendly, from the first attempt to the last: through the gate, with a time limit, read whole, understood,
- * and tried again where that can help. Knows no endpoint.
+ * One request to Calendly, from the first attempt to the last: through the throttle, with a timeout, its response parsed, and
+ * retried where a retry can help. Knows no endpoint.
  */
 import { setMaxListeners } from 'node:events';
-import pRetry, { AbortError } from 'p-retry';
 import type { Clock } from '../clock.js';
+import { retry } from '../retry.js';
 import { version } from '../version.js';
 import {
   ApiError,
   InvalidResponseError,
   NetworkError,
-  readErrorBody,
-  reasonOf,
+  parseErrorBody,
   ServerError,
+  toCalendlyError,
 } from './errors.js';
 import { parseJson } from './json.js';
-import type { Gate } from './throttle.js';
+import type { Throttle } from './throttle.js';
 
 export interface HttpOptions {
-  /** Base of the API, no trailing slash. Nothing is ever sent to another origin: the token stays home. */
+  /** Base of the API, no trailing slash. The token is never sent to another origin. */
   baseUrl: string;
   token: string;
-  gate: Gate;
+  throttle: Throttle;
   clock: Clock;
   fetch: typeof fetch;
   signal?: AbortSignal | undefined;
-  /** Longest time for one attempt, headers and body, in ms. */
+  /** Timeout of one attempt, headers and body, in ms. */
   timeoutMs: number;
-  /** First pause before a retry in ms; doubles each time, with jitter. */
+  /** First pause before a retry in ms. */
   retryPauseMs: number;
-  /** Told of every attempt, for --verbose. */
-  onAttempt?: ((attempt: Attempt) => void) | undefined;
+  /** Called after every attempt, for --verbose. */
+  onAttempt?: ((attempt: HttpAttempt) => void) | undefined;
 }
 
 /** One attempt, as --verbose shows it. */
-export interface Attempt {
+export interface HttpAttempt {
   method: string;
   path: string;
-  /** Status, or why there is none. */
+  /** The status, or the reason why there is none. */
   outcome: number | string;
   latencyMs: number;
 }
 
 /** What was sent so far. */
 export interface HttpCounters {
-  /** Every request sent, retries included. */
+  /** Requests sent, retries included. */
   requests: number;
-  /** Those among them that repeated another. */
+  /** Those that repeated another one. */
   retries: number;
 }
 
-/** Sends one request and answers what `understand` makes of the JSON. */
+/**
+ * Sends one request and returns what `parse` makes of the JSON (null for 204).
+ * @param target a path below the base, or a URL
+ * @throws CalendlySyncError `calendly_*`, or the signal's reason
+ */
 export type Send = <T>(
   method: 'GET' | 'POST' | 'DELETE',
-  url: URL,
-  understand: (json: unknown) => T,
+  target: string | URL,
+  parse: (json: unknown) => T,
   body?: object,
 ) => Promise<T>;
 
-/** Retries after network errors, 5xx and answers that are none; six attempts in all. */
+interface HttpResponse {
+  status: number;
+  headers: Headers;
+  text: string;
+}
+
 const RETRIES = 5;
-/** Where nothing was ever understood, the address is probably wrong or the network down: said after seconds, not after half a minute. */
-const FIRST_RETRIES = 3;
-/** 429s of one request before it is given up; each waits for the window's end. */
-const MOST_REFUSALS = 15;
-const LONGEST_PAUSE_MS = 20_000;
+/** Before the first valid response, the address is probably wrong or the network down: fail after seconds, not half a minute. */
+const RETRIES_BEFORE_FIRST_RESPONSE = 3;
+/** 429s of one request before it fails; each waits for the end of the window. */
+const MAX_429S = 15;
 
-/** The sender of one account, and its counters. */
+/** Creates the sender of one account, and its counters. */
 export function createHttp(options: HttpOptions): { send: Send; counters: HttpCounters } {
-  const { clock, gate, signal } = options;
+  const { baseUrl, clock, throttle, signal } = options;
   const counters: HttpCounters = { requests: 0, retries: 0 };
-  // Every request under way listens to the one signal.
+  // Every request in flight listens to the same signal.
   if (signal) setMaxListeners(0, signal);
-  const origin = new URL(options.baseUrl).origin;
-  let answeredOnce = false;
+  const { origin } = new URL(baseUrl);
+  let hasResponse = false;
 
-  async function attempt(
-    method: string,
-    url: URL,
-    body: object | undefined,
-    retry: boolean,
-  ): Promise<Answer> {
-    await gate.enter(signal);
+  async function attempt(method: string, url: URL, body: object | undefined, again: boolean) {
+    await throttle.acquire(signal);
     const started = clock.now();
     counters.requests++;
-    if (retry) counters.retries++;
-    const report = (outcome: number | string) =>
-      options.onAttempt?.({
-        method,
-        path: url.pathname + url.search,
-        outcome,
-        latencyMs: clock.now() - started,
-      });
-    let answer: Answer | null = null;
+    if (again) counters.retries++;
+    let response: HttpResponse | null = null;
+    let outcome: number | string = '';
     try {
-      answer = await exchange(method, url, body);
-      report(answer.status);
-      return answer;
-    } catch (thrown) {
-      if (signal?.aborted) throw signal.reason;
-      const reason = thrown instanceof Error ? reasonOf(thrown) : String(thrown);
-      report(reason);
-      throw new NetworkError(reason, { cause: thrown });
+      response = await exchange(method, url, body);
+      outcome = response.status;
+      return response;
+    } catch (error) {
+      signal?.throwIfAborted();
+      outcome = networkReason(error);
+      throw new NetworkError(outcome, { cause: error });
     } finally {
-      gate.leave(answer, clock.now() - started);
+      const latencyMs = clock.now() - started;
+      if (!signal?.aborted)
+        options.onAttempt?.({ method, path: url.pathname + url.search, outcome, latencyMs });
+      throttle.release(response, latencyMs);
     }
   }
 
-  async function exchange(method: string, url: URL, body: object | undefined): Promise<Answer> {
-    // One controller per attempt, unhooked at its end: AbortSignal.any() on a signal that lives as long as the run would pile up.
-    const ending = new AbortController();
-    const stop = () => ending.abort(signal?.reason);
+  async function exchange(method: string, url: URL, body: object | undefined): Promise<HttpResponse> {
+    // One controller per attempt, detached afterwards: AbortSignal.any() on a signal that lives as long as the run would leak.
+    const controller = new AbortController();
+    const abort = () => controller.abort(signal?.reason);
     const timer = setTimeout(
-      () => ending.abort(new DOMException('timed out', 'TimeoutError')),
+      () => controller.abort(new DOMException('timed out', 'TimeoutError')),
       options.timeoutMs,
     );
-    signal?.addEventListener('abort', stop, { once: true });
+    signal?.addEventListener('abort', abort, { once: true });
     try {
       const response = await options.fetch(url, {
         method,
-        // A redirect is looked at, never followed: it would carry the token to wherever it points.
+        // Following a redirect would send the token to wherever it points.
         redirect: 'manual',
-        signal: ending.signal,
+        signal: controller.signal,
         headers: {
           authorization: `Bearer ${options.token}`,
           accept: 'application/json',
@@ -134,76 +133,70 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
       return { status: response.status, headers: response.headers, text: await response.text() };
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', stop);
+      signal?.removeEventListener('abort', abort);
     }
   }
 
-  const send: Send = async (method, url, understand, body) => {
-    if (url.origin !== origin) {
-      throw new InvalidResponseError(
-        `Calendly named a page on another host (${url.origin}); the token stays home.`,
-      );
-    }
+  const send: Send = async (method, target, parse, body) => {
+    const url = new URL(typeof target === 'string' ? baseUrl + target : target);
     const request = `${method} ${url.pathname}`;
-    let first = true;
-    let refusals = 0;
-    return pRetry(
-      async () => {
-        for (;;) {
-          const answer = await attempt(method, url, body, !first);
-          first = false;
-          if (answer.status !== 429) {
-            const understood = understandAnswer(answer, request, understand);
-            answeredOnce = true;
-            return understood;
-          }
-          if (++refusals >= MOST_REFUSALS) {
-            throw new AbortError(new ApiError(429, {}, request));
-          }
+    let attempts = 0;
+    let rateLimited = 0;
+    const once = async () => {
+      for (;;) {
+        const response = await attempt(method, url, body, attempts++ > 0);
+        if (response.status === 429) {
+          if (++rateLimited >= MAX_429S) throw new ApiError(429, {}, request);
+          continue;
         }
-      },
-      {
+        const value = parseResponse(response, request, parse);
+        hasResponse = true;
+        return value;
+      }
+    };
+    const shouldRetry = (error: unknown, retriesDone: number) =>
+      error instanceof ServerError ||
+      ((error instanceof NetworkError || error instanceof InvalidResponseError) &&
+        (hasResponse || retriesDone < RETRIES_BEFORE_FIRST_RESPONSE));
+    try {
+      if (url.origin !== origin)
+        throw new InvalidResponseError(`${url.origin} is not Calendly's API; not asked.`);
+      return await retry(once, {
         retries: RETRIES,
-        minTimeout: options.retryPauseMs,
-        maxTimeout: LONGEST_PAUSE_MS,
-        randomize: true,
-        ...(signal ? { signal } : {}),
-        shouldRetry: ({ error, retriesConsumed }) =>
-          !(error instanceof ApiError) &&
-          (answeredOnce || error instanceof ServerError || retriesConsumed < FIRST_RETRIES),
-      },
-    );
+        pauseMs: options.retryPauseMs,
+        shouldRetry,
+        clock,
+        signal,
+      });
+    } catch (error) {
+      throw toCalendlyError(error, baseUrl);
+    }
   };
   return { send, counters };
 }
 
-interface Answer {
-  status: number;
-  headers: Headers;
-  text: string;
-}
-
-function understandAnswer<T>(answer: Answer, request: string, understand: (json: unknown) => T): T {
-  const { status, text } = answer;
+function parseResponse<T>(response: HttpResponse, request: string, parse: (json: unknown) => T): T {
+  const { status, text, headers } = response;
   if (status >= 300 && status < 400) {
-    const target = answer.headers.get('location') ?? 'nowhere';
+    const target = headers.get('location') ?? 'nowhere';
     throw new InvalidResponseError(
       `${request} was redirected (${status}) to ${target}; redirects are not followed.`,
     );
   }
-  if (status >= 500 || status === 408 || status === 425) throw new ServerError(status, request);
-  const json = status === 204 ? null : parseAnswer(answer, request);
-  if (status < 300) return understand(json);
-  const body = readErrorBody(json);
+  if (status >= 500 || status === 408 || status === 425)
+    throw new ServerError(`${request}: status ${status}`);
+  const json = status === 204 ? null : parseBody(response, request);
+  if (status < 300) return parse(json);
+  const body = parseErrorBody(json);
   if (body === null) throw new InvalidResponseError(`${request} got status ${status} ${preview(text)}.`);
   throw new ApiError(status, body, request);
 }
 
-function parseAnswer({ status, text }: Answer, request: string): unknown {
+function parseBody({ status, text }: HttpResponse, request: string): unknown {
   try {
     return parseJson(text);
   } catch {
-    throw new InvalidResponseError(`${request} got status ${status} ${preview(text)} where JSON was due.`);
+    throw new InvalidResponseError(`${request} got status ${status} ${preview(text)} instead of JSON.`);
   }
 }
 
@@ -211,4 +204,13 @@ function preview(text: string): string {
   const start = text.trim().replace(/\s+/g, ' ').slice(0, 60);
   if (start === '') return 'with an empty body';
   return /^<(!doctype|html|\?xml)/i.test(start) ? 'with an HTML page' : `with the text “${start}”`;
+}
+
+/** The innermost reason of a failed fetch, whose own message is only "fetch failed". */
+function networkReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return 'timed out';
+  let inner: Error & { code?: unknown } = error;
+  while (inner.cause instanceof Error) inner = inner.cause;
+  return typeof inner.code === 'string' ? inner.code : inner.message;
 }

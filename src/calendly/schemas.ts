@@ -1,6 +1,6 @@
 /**
- * The shapes of Calendly's API as this tool reads them. Types come from here. Unknown fields are kept, enums are open, and
- * every field but the URI may be missing or odd: what a schema does not like becomes null and is reported, the raw value stays.
+ * The shapes of Calendly's API. The types are inferred from the schemas. Unknown fields are kept, enums are open, and every
+ * field but the URI may be missing or invalid: an invalid value becomes null and is reported; `raw` keeps it.
  */
 import { z } from 'zod';
 
@@ -8,7 +8,7 @@ import { z } from 'zod';
 const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})$/;
 const timestamp = z
   .string()
-  .refine((text) => TIMESTAMP.test(text) && !Number.isNaN(Date.parse(text)), 'no timestamp')
+  .refine((text) => TIMESTAMP.test(text) && !Number.isNaN(Date.parse(text)), 'not a timestamp')
   .nullish();
 const text = z.string().nullish();
 const flag = z.boolean().nullish();
@@ -81,33 +81,37 @@ export type CalendlyEvent = z.infer<typeof eventSchema>;
 export type CalendlyInvitee = z.infer<typeof inviteeSchema>;
 export type CalendlyUser = z.infer<typeof userSchema>;
 
-/** One resource as read: the checked fields, the whole as it came, and what was odd about it. */
+/** One resource: the checked fields, the raw JSON, and the fields that were invalid. */
 export interface Parsed<T> {
   value: T;
   raw: Record<string, unknown>;
-  /** `field: what is wrong with it`, one for each field that could not be used. */
+  /** `field: the problem`, one for each field that could not be used. */
   issues: string[];
 }
 
-/** Reads an event; null when it has no URI and so cannot be told from others. */
-export const parseEvent = reader(eventSchema, eventShape);
-/** Reads an invitee; null when it has no URI. */
-export const parseInvitee = reader(inviteeSchema, inviteeShape);
-/** Reads a user; null when it has no URI. */
-export const parseUser = reader(userSchema, userShape);
+/** Parses an event; null if it has no URI. */
+export const parseEvent = parserOf(eventSchema, eventShape);
+/** Parses an invitee; null if it has no URI. */
+export const parseInvitee = parserOf(inviteeSchema, inviteeShape);
+/** Parses a user; null if it has no URI. */
+export const parseUser = parserOf(userSchema, userShape);
 
-function reader<T>(strict: z.ZodType<T>, shape: Record<string, z.ZodType>) {
+function parserOf<T>(strict: z.ZodType<T>, shape: Record<string, z.ZodType>) {
   const lenient = z.looseObject(
     Object.fromEntries(
       Object.entries(shape).map(([key, schema]) => [key, key === 'uri' ? schema : schema.catch(null)]),
     ),
   ) as unknown as z.ZodType<T>;
-  return (raw: unknown): Parsed<T> | null => {
-    const first = strict.safeParse(raw);
-    if (first.success) return { value: first.data, raw: raw as Record<string, unknown>, issues: [] };
-    const second = lenient.safeParse(raw);
-    if (!second.success) return null;
-    const issues = first.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-    return { value: second.data, raw: raw as Record<string, unknown>, issues };
+  return (json: unknown): Parsed<T> | null => {
+    const raw = json as Record<string, unknown>;
+    const result = strict.safeParse(json);
+    if (result.success) return { value: result.data, raw, issues: [] };
+    const value = lenient.safeParse(json).data;
+    if (value === undefined) return null;
+    return {
+      value,
+      raw,
+      issues: result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`),
+    };
   };
 }

@@ -1,11 +1,12 @@
 /**
- * `/webhook_subscriptions`: making, listing, looking at and deleting them. There is no call that changes one. Knows no database
- * and not which of them are ours.
+ * `/webhook_subscriptions`: create, list, get and delete. The API has no call to change one. Knows no database, and not which
+ * subscriptions are ours.
  */
 import { z } from 'zod';
-import { ApiError, InvalidResponseError, isGone } from './errors.js';
+import { statusOf } from './errors.js';
 import type { Send } from './http.js';
-import { resourceSchema } from './schemas.js';
+import type { Pages } from './pages.js';
+import { resourceOf, resourcePath } from './resource.js';
 
 const text = z.string().nullish();
 
@@ -24,10 +25,10 @@ const subscriptionSchema = z.looseObject({
   created_at: text,
 });
 
-/** A webhook subscription as Calendly shows it; its signing key is never among it. */
+/** A webhook subscription as Calendly returns it, without its signing key. */
 export type Subscription = z.infer<typeof subscriptionSchema>;
 
-/** Whose bookings a subscription tells of. */
+/** Whose bookings a subscription covers. */
 export interface SubscriptionScope {
   scope: 'user' | 'organization';
   organization: string;
@@ -35,102 +36,61 @@ export interface SubscriptionScope {
   user: string;
 }
 
+/** All methods throw CalendlySyncError `calendly_*`, or the signal's reason. */
 export interface SubscriptionsApi {
-  /** Makes one. `taken`: there is one for this URL already. */
+  /** Creates one. `taken`: there is already one for this URL. */
   create(
     scope: SubscriptionScope,
     wanted: { url: string; events: readonly string[]; signingKey: string },
   ): Promise<{ made: Subscription } | { taken: true }>;
   /** All of one scope, every page. */
   list(scope: SubscriptionScope): Promise<Subscription[]>;
-  /** One; null when Calendly has it no more. */
+  /** One; null if it no longer exists. */
   get(uri: string): Promise<Subscription | null>;
-  /** Deletes one; one that is gone already is fine. */
+  /** Deletes one; succeeds if it no longer exists. */
   remove(uri: string): Promise<void>;
 }
 
-interface Transport {
-  send: Send;
-  at(path: string): URL;
-  getPage(url: URL): Promise<{ rows: unknown[]; next: URL | null }>;
-  translated<T>(work: Promise<T>): Promise<T>;
-  pathOf(uri: string): string;
-}
+const PATH = '/webhook_subscriptions';
 
 /** Binds the endpoints to a client's transport. */
-export function createSubscriptionsApi(transport: Transport): SubscriptionsApi {
-  const { send, at, getPage, translated, pathOf } = transport;
-
-  const resource = (request: string) => (json: unknown) => {
-    const found = subscriptionSchema.safeParse(resourceSchema.safeParse(json).data?.resource);
-    if (!found.success) throw new InvalidResponseError(`${request} answered JSON of another shape.`);
-    return found.data;
-  };
-
-  async function create(
-    { scope, organization, user }: SubscriptionScope,
-    { url, events, signingKey }: { url: string; events: readonly string[]; signingKey: string },
-  ) {
-    const body = { url, events, organization, scope, signing_key: signingKey };
-    try {
-      const request = 'POST /webhook_subscriptions';
-      const made = await send(
-        'POST',
-        at('/webhook_subscriptions'),
-        resource(request),
-        scope === 'user' ? { ...body, user } : body,
-      );
-      return { made };
-    } catch (thrown) {
-      if (thrown instanceof ApiError && thrown.status === 409) return { taken: true as const };
-      throw thrown;
-    }
-  }
-
-  async function list({ scope, organization, user }: SubscriptionScope) {
-    const found: Subscription[] = [];
-    let next: URL | null = at('/webhook_subscriptions');
-    next.searchParams.set('organization', organization);
-    next.searchParams.set('scope', scope);
-    if (scope === 'user') next.searchParams.set('user', user);
-    next.searchParams.set('count', '100');
-    const asked = new Set<string>();
-    while (next !== null) {
-      if (asked.has(next.href))
-        throw new InvalidResponseError('The listing of subscriptions goes in a circle.');
-      asked.add(next.href);
-      const page: { rows: unknown[]; next: URL | null } = await getPage(next);
-      for (const row of page.rows) {
-        const read = subscriptionSchema.safeParse(row);
-        if (read.success) found.push(read.data);
-      }
-      next = page.next;
-    }
-    return found;
-  }
-
-  async function get(uri: string) {
-    const path = pathOf(uri);
-    try {
-      return await send('GET', at(path), resource(`GET ${path}`));
-    } catch (thrown) {
-      if (isGone(thrown)) return null;
-      throw thrown;
-    }
-  }
-
-  async function remove(uri: string) {
-    try {
-      await send('DELETE', at(pathOf(uri)), () => null);
-    } catch (thrown) {
-      if (!isGone(thrown)) throw thrown;
-    }
-  }
-
+export function createSubscriptionsApi(send: Send, pages: Pages): SubscriptionsApi {
+  const resource = resourceOf(PATH, parseSubscription);
   return {
-    create: (scope, wanted) => translated(create(scope, wanted)),
-    list: (scope) => translated(list(scope)),
-    get: (uri) => translated(get(uri)),
-    remove: (uri) => translated(remove(uri)),
+    async create(scope, { url, events, signingKey }) {
+      const body = { url, events, ...parametersOf(scope), signing_key: signingKey };
+      const made = await orElse(409, null, send('POST', PATH, resource, body));
+      return made === null ? { taken: true } : { made };
+    },
+    async list(scope) {
+      const found: Subscription[] = [];
+      for await (const { rows } of pages(PATH, parametersOf(scope), parseSubscription)) found.push(...rows);
+      return found;
+    },
+    get: async (uri) => orElse(404, null, send('GET', resourcePath(uri), resource)),
+    remove: async (uri) =>
+      orElse(
+        404,
+        undefined,
+        send('DELETE', resourcePath(uri), () => {}),
+      ),
   };
+}
+
+/** The request's result, or `fallback` when Calendly answers with this status. */
+async function orElse<T, F>(status: number, fallback: F, request: Promise<T>): Promise<T | F> {
+  try {
+    return await request;
+  } catch (error) {
+    if (statusOf(error) === status) return fallback;
+    throw error;
+  }
+}
+
+function parametersOf({ scope, organization, user }: SubscriptionScope): Record<string, string> {
+  return scope === 'user' ? { organization, scope, user } : { organization, scope };
+}
+
+function parseSubscription(raw: unknown): Subscription | null {
+  return subscriptionSchema.safeParse(raw).data ?? null;
 }

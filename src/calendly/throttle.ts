@@ -1,128 +1,123 @@
 /**
- * The gate that every request of one account passes: it holds the allowance and the concurrency, and lets requests through in
- * the order in which they came. One gate per Calendly user, because the allowance is the user's. The arithmetic is in
- * `pacing.ts` and `concurrency.ts`.
+ * The throttle that every request of one account passes. It holds the allowance and the concurrency, and lets requests through
+ * in order. One per Calendly user, because the allowance belongs to the user. The calculations are in `rate-limit.ts` and
+ * `concurrency.ts`.
  */
 import type { Clock } from '../clock.js';
-import { afterSuccess, afterTrouble, DEFAULT_WIDEST, startingConcurrency } from './concurrency.js';
+import { afterFailure, afterSuccess, DEFAULT_MAX_WIDTH, startingConcurrency } from './concurrency.js';
 import {
-  afterAnswer,
-  afterRefusal,
+  after429,
+  afterResponse,
   decide,
   readRateHeaders,
   readRetryAfter,
   unknownAllowance,
 } from './rate-limit.js';
 
-export interface GateOptions {
+export interface ThrottleOptions {
   clock: Clock;
-  /** Most requests under way at once. */
+  /** Max requests in flight. */
   concurrency?: number | undefined;
-  /** Share of the allowance left to others, 0 to 1. */
-  reserve?: number | undefined;
   /** 0 to 1; spreads the ends of pauses. */
   random?: () => number;
 }
 
-export interface Gate {
-  /** Resolves when one request may be sent; every enter needs one leave. Rejects when the signal is aborted first. */
-  enter(signal?: AbortSignal): Promise<void>;
-  /** The request was answered (any status) or failed (null), `latencyMs` after it was sent. */
-  leave(answer: { status: number; headers: Headers } | null, latencyMs: number): void;
-  /** When the gate opens again, in ms since 1970, while it holds requests back for the rate limit; else null. */
+export interface Throttle {
+  /** Resolves when one request may be sent; every acquire needs one release. Rejects if the signal is aborted first. */
+  acquire(signal?: AbortSignal): Promise<void>;
+  /** The request got a response (any status) or failed (null), `latencyMs` after it was sent. */
+  release(response: { status: number; headers: Headers } | null, latencyMs: number): void;
+  /** When requests continue, in ms since 1970, while the rate limit holds them back; else null. */
   waitingUntil(): number | null;
   /** Time during which requests waited for the rate limit, in ms of wall clock. */
   waitedMs(): number;
 }
 
-const LONGEST_503_PAUSE_S = 60;
+const MAX_503_PAUSE_S = 60;
 
-/** Makes the gate of one account. */
-export function createGate(options: GateOptions): Gate {
-  const { clock, concurrency: widest = DEFAULT_WIDEST, reserve, random = Math.random } = options;
+/** Creates the throttle of one account. */
+export function createThrottle(options: ThrottleOptions): Throttle {
+  const { clock, concurrency: maxWidth = DEFAULT_MAX_WIDTH, random = Math.random } = options;
   let allowance = unknownAllowance;
-  let concurrency = startingConcurrency(widest);
+  let concurrency = startingConcurrency(maxWidth);
   let inFlight = 0;
   let held: { since: number; until: number } | null = null;
   let waitedMs = 0;
   let alarm: AbortController | null = null;
-  const waiters: { pass(): void }[] = [];
+  const waiters: (() => void)[] = [];
 
+  const heldFor = () => (held ? Math.max(0, clock.now() - held.since) : 0);
   const hold = (until: number | null) => {
-    const now = clock.now();
-    if (held) waitedMs += Math.max(0, now - held.since);
-    held = until === null ? null : { since: now, until };
+    waitedMs += heldFor();
+    held = until === null ? null : { since: clock.now(), until };
   };
 
   const setAlarm = (at: number) => {
-    const mine = new AbortController();
-    alarm = mine;
-    clock.sleep(at - clock.now() + 1, mine.signal).then(
-      () => {
-        if (alarm === mine) pump();
-      },
+    const own = new AbortController();
+    alarm = own;
+    clock.sleep(at - clock.now() + 1, own.signal).then(
+      () => alarm === own && sendWaiting(),
       () => {}, // Aborted by a newer decision, which has its own alarm.
     );
   };
 
-  function pump(): void {
+  function sendWaiting(): void {
     alarm?.abort();
     alarm = null;
     while (waiters.length > 0 && inFlight < Math.floor(concurrency.width)) {
-      const decision = decide(allowance, inFlight, clock.now(), reserve);
+      const decision = decide(allowance, inFlight, clock.now());
       if (!decision.send) {
-        // With answers under way the next of them calls again; a time needs an alarm.
-        hold(decision.until === 'answer' ? null : decision.until);
-        if (decision.until !== 'answer') setAlarm(decision.until);
+        // A pending response calls this function again; a time needs an alarm.
+        hold(decision.until === 'response' ? null : decision.until);
+        if (decision.until !== 'response') setAlarm(decision.until);
         return;
       }
       inFlight++;
-      waiters.shift()?.pass();
+      waiters.shift()?.();
     }
     hold(null);
   }
 
   return {
-    enter(signal) {
+    acquire(signal) {
       return new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason);
         const abort = () => {
-          waiters.splice(waiters.indexOf(waiter), 1);
+          waiters.splice(waiters.indexOf(proceed), 1);
           reject(signal?.reason);
-          pump();
+          sendWaiting();
         };
-        const waiter = {
-          pass() {
-            signal?.removeEventListener('abort', abort);
-            resolve();
-          },
+        const proceed = () => {
+          signal?.removeEventListener('abort', abort);
+          resolve();
         };
         signal?.addEventListener('abort', abort, { once: true });
-        waiters.push(waiter);
-        if (waiters.length === 1) pump();
+        waiters.push(proceed);
+        if (waiters.length === 1) sendWaiting();
       });
     },
-    leave(answer, latencyMs) {
+    release(response, latencyMs) {
       inFlight--;
       const now = clock.now();
-      const troubled = answer === null || answer.status >= 500;
-      concurrency = troubled
-        ? afterTrouble(concurrency, now, widest)
-        : afterSuccess(concurrency, latencyMs, now, widest);
-      if (answer !== null) {
-        const rate = readRateHeaders(answer.headers);
-        const retryAfter = readRetryAfter(answer.headers, now);
-        if (answer.status === 429) allowance = afterRefusal(allowance, rate, retryAfter, now, random());
-        // A 5xx page of some proxy without headers says nothing about Calendly's.
-        else if (rate !== null || answer.status < 400) allowance = afterAnswer(allowance, rate, now);
-        if (answer.status === 503 && retryAfter !== null) {
-          const pausedUntil = now + Math.min(retryAfter, LONGEST_503_PAUSE_S) * 1_000;
+      const failed = response === null || response.status >= 500;
+      concurrency = failed
+        ? afterFailure(concurrency, now, maxWidth)
+        : afterSuccess(concurrency, latencyMs, now, maxWidth);
+      if (response !== null) {
+        const { status } = response;
+        const rate = readRateHeaders(response.headers);
+        const retryAfter = readRetryAfter(response.headers, now);
+        if (status === 429) allowance = after429(allowance, rate, retryAfter, now, random());
+        // A proxy's 5xx page without headers says nothing about Calendly's limit.
+        else if (rate !== null || status < 400) allowance = afterResponse(allowance, rate, now);
+        if (status === 503 && retryAfter !== null) {
+          const pausedUntil = now + Math.min(retryAfter, MAX_503_PAUSE_S) * 1_000;
           allowance = { ...allowance, pausedUntil: Math.max(allowance.pausedUntil, pausedUntil) };
         }
       }
-      pump();
+      sendWaiting();
     },
     waitingUntil: () => held?.until ?? null,
-    waitedMs: () => waitedMs + (held ? Math.max(0, clock.now() - held.since) : 0),
+    waitedMs: () => waitedMs + heldFor(),
   };
 }

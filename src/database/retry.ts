@@ -1,26 +1,25 @@
-/** Transactions that are tried again while the database is away, restarting, or chose them as a deadlock's victim. */
-import pRetry from 'p-retry';
+/** Transactions that are retried while the database is away or restarting, or after a deadlock. */
+import { retry } from '../retry.js';
 import type { Database, Sql } from './connection.js';
 import { isTransient } from './errors.js';
 
-/** Pauses of about 0.2, 0.4, 0.8 … 10 s: a restart of the server is outlived, an outage is not waited for. */
+/** With a first pause of 0.2 s: about a minute in all. That outlives a restart of the server, not an outage. */
 const RETRIES = 8;
+const RETRY_PAUSE_MS = 200;
 
 /**
- * `database.transaction`, repeated on failures that pass. The work must bear being done twice: a commit whose answer was lost
- * is repeated too.
+ * `database.transaction`, retried on transient failures. The work must be safe to repeat: it also runs again when the response
+ * to its commit was lost.
  */
 export function persistentTransaction<T>(
   database: Database,
   work: (sql: Sql) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  return pRetry(() => database.transaction(work), {
+  return retry(() => database.transaction(work), {
     retries: RETRIES,
-    minTimeout: 200,
-    maxTimeout: 10_000,
-    randomize: true,
-    ...(signal ? { signal } : {}),
-    shouldRetry: ({ error }) => isTransient(error),
+    pauseMs: RETRY_PAUSE_MS,
+    shouldRetry: isTransient,
+    signal,
   });
 }

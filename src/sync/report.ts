@@ -1,5 +1,5 @@
 /** What a sync says of itself: the events while it runs and the result at its end. Shapes only. */
-import type { Attempt } from '../calendly/http.js';
+import type { HttpAttempt } from '../calendly/http.js';
 import type { ErrorReport } from '../errors.js';
 import type { Applied } from '../resources/meetings/apply.js';
 import type { MaintenanceEvent } from '../webhook/subscriptions/maintain.js';
@@ -56,7 +56,7 @@ export type SyncEvent =
   | { type: 'initial_complete'; email: string | null }
   | { type: 'finished'; email: string | null; result: UserResult }
   | { type: 'remark'; email: string | null; text: string }
-  | { type: 'attempt'; attempt: Attempt }
+  | { type: 'attempt'; attempt: HttpAttempt }
   | MaintenanceEvent;
 
 export type OnSyncEvent = (event: SyncEvent) => void;

@@ -2,15 +2,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  afterAnswer,
-  afterRefusal,
+  after429,
+  afterResponse,
   decide,
   readRateHeaders,
   readRetryAfter,
   reserveOf,
   unknownAllowance,
 } from '../../src/calendly/rate-limit.js';
-import { createGate } from '../../src/calendly/throttle.js';
+import { createThrottle } from '../../src/calendly/throttle.js';
 import { createFakeClock } from '../support/clock.js';
 
 interface Model {
@@ -24,10 +24,10 @@ interface Model {
   others: number;
 }
 
-/** Sends so many requests through a gate to the model; answers how long it took and how many were refused. */
+/** Sends so many requests through a throttle to the model; answers how long it took and how many were refused. */
 async function simulate(model: Model, requests: number) {
   const clock = createFakeClock();
-  const gate = createGate({ clock, random: () => 0.5 });
+  const throttle = createThrottle({ clock, random: () => 0.5 });
   const windowOf = () => Math.floor((clock.now() + model.offset) / 60_000);
   let window = windowOf();
   let used = model.others;
@@ -52,12 +52,12 @@ async function simulate(model: Model, requests: number) {
   };
   const one = async () => {
     for (;;) {
-      await gate.enter();
+      await throttle.acquire();
       const sentAt = clock.now();
       await clock.sleep(model.latency / 2);
       const response = answer();
       await clock.sleep(model.latency / 2);
-      gate.leave(response, clock.now() - sentAt);
+      throttle.release(response, clock.now() - sentAt);
       if (response.status === 200) return;
     }
   };
@@ -66,7 +66,7 @@ async function simulate(model: Model, requests: number) {
   return { ms: clock.now() - started, refused, least };
 }
 
-describe('the gate', () => {
+describe('the throttle', () => {
   it('never causes a 429, leaves the reserve, and is within 5 % of the allowance', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -102,67 +102,67 @@ describe('the gate', () => {
 
   it('pauses everybody after a 429 without headers and loses no request', async () => {
     const clock = createFakeClock();
-    const gate = createGate({ clock, random: () => 0 });
+    const throttle = createThrottle({ clock, random: () => 0 });
     let refusals = 2;
     const sent: number[] = [];
     const one = async () => {
       for (;;) {
-        await gate.enter();
+        await throttle.acquire();
         sent.push(clock.now());
         await clock.sleep(10);
         const status = refusals-- > 0 ? 429 : 200;
-        gate.leave({ status, headers: new Headers() }, 10);
+        throttle.release({ status, headers: new Headers() }, 10);
         if (status === 200) return;
       }
     };
     await clock.run(Promise.all([one(), one(), one()]));
     // One goes ahead each time: 1 s after the first refusal, 2 s after the second.
     expect(sent.map((at) => Math.round(at / 1_000))).toEqual([0, 1, 3, 3, 3]);
-    expect(gate.waitedMs()).toBeGreaterThanOrEqual(3_000);
+    expect(throttle.waitedMs()).toBeGreaterThanOrEqual(3_000);
   });
 
   it('lets an aborted waiter go and serves the others', async () => {
     const clock = createFakeClock();
-    const gate = createGate({ clock, concurrency: 1 });
-    await gate.enter();
+    const throttle = createThrottle({ clock, concurrency: 1 });
+    await throttle.acquire();
     const abort = new AbortController();
-    const waiting = gate.enter(abort.signal);
-    const other = gate.enter();
+    const waiting = throttle.acquire(abort.signal);
+    const other = throttle.acquire();
     abort.abort(new Error('no longer'));
     await expect(waiting).rejects.toThrow('no longer');
-    gate.leave({ status: 200, headers: new Headers() }, 1);
+    throttle.release({ status: 200, headers: new Headers() }, 1);
     await other;
   });
 });
 
 describe('the arithmetic', () => {
   it('holds nothing back where no headers are sent', () => {
-    expect(decide(afterAnswer(unknownAllowance, null, 0), 100, 0)).toEqual({ send: true });
+    expect(decide(afterResponse(unknownAllowance, null, 0), 100, 0)).toEqual({ send: true });
   });
 
   it('sends one request at a time before the first answer', () => {
     expect(decide(unknownAllowance, 0, 0)).toEqual({ send: true });
-    expect(decide(unknownAllowance, 1, 0)).toEqual({ send: false, until: 'answer' });
+    expect(decide(unknownAllowance, 1, 0)).toEqual({ send: false, until: 'response' });
   });
 
   it('pauses until the reset when the window is used up, and shortly when it is not', () => {
-    const spent = afterRefusal(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 40 }, null, 0, 0);
+    const spent = after429(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 40 }, null, 0, 0);
     expect(spent.pausedUntil).toBe(40_000);
-    const odd = afterRefusal(unknownAllowance, { limit: 50, remaining: 30, resetSeconds: 40 }, null, 0, 0);
+    const odd = after429(unknownAllowance, { limit: 50, remaining: 30, resetSeconds: 40 }, null, 0, 0);
     expect(odd.pausedUntil).toBe(1_000);
-    const known = afterAnswer(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 30 }, 0);
-    expect(afterRefusal(known, null, null, 10_000, 0).pausedUntil).toBe(30_000);
+    const known = afterResponse(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 30 }, 0);
+    expect(after429(known, null, null, 10_000, 0).pausedUntil).toBe(30_000);
     let state = unknownAllowance;
     const paused = Array.from({ length: 8 }, () => {
       const before = state.pausedUntil;
-      state = afterRefusal(state, null, null, before, 0);
+      state = after429(state, null, null, before, 0);
       return (state.pausedUntil - before) / 1_000;
     });
     expect(paused).toEqual([1, 2, 5, 10, 20, 40, 60, 60]);
   });
 
   it('honours Retry-After over Reset', () => {
-    const paused = afterRefusal(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 5 }, 30, 1_000, 0);
+    const paused = after429(unknownAllowance, { limit: 50, remaining: 0, resetSeconds: 5 }, 30, 1_000, 0);
     expect(paused.pausedUntil).toBe(31_000);
   });
 
@@ -170,7 +170,7 @@ describe('the arithmetic', () => {
     fc.assert(
       fc.property(fc.shuffledSubarray([10, 20, 30, 40], { minLength: 4 }), (order) => {
         const last = order.reduce(
-          (state, remaining) => afterAnswer(state, { limit: 50, remaining, resetSeconds: 30 }, 1_000),
+          (state, remaining) => afterResponse(state, { limit: 50, remaining, resetSeconds: 30 }, 1_000),
           unknownAllowance,
         );
         expect(last.remaining).toBe(10);

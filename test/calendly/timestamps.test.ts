@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { queryTime, resourcePath } from '../../src/calendly/client.js';
 import { parseJson } from '../../src/calendly/json.js';
-import { canonicalTimestamp } from '../../src/calendly/timestamps.js';
+import { resourcePath } from '../../src/calendly/resource.js';
+import { canonicalTimestamp, queryTime } from '../../src/calendly/timestamps.js';
 
 describe('timestamps', () => {
   it('keep every microsecond, whatever the number of digits', () => {
@@ -43,8 +43,8 @@ describe('resource URIs', () => {
   it('give their path, whatever host they name', () => {
     expect(resourcePath('https://api.calendly.com/scheduled_events/ABC')).toBe('/scheduled_events/ABC');
     expect(resourcePath('http://evil.example/scheduled_events/ABC/')).toBe('/scheduled_events/ABC');
-    expect(() => resourcePath('ABC')).toThrow('no URI');
-    expect(() => resourcePath('https://api.calendly.com/')).toThrow('no URI');
+    expect(() => resourcePath('ABC')).toThrow('not the URI');
+    expect(() => resourcePath('https://api.calendly.com/')).toThrow('not the URI');
   });
 });
 

@@ -33,9 +33,10 @@ export function start(
   settings: Record<string, string> = {},
   options: { cwd?: string; input?: string; program?: string } = {},
 ) {
+  const { PATH, HOME, CALENDLY_SYNC_TEST_PACE } = process.env;
   const child = spawn(process.execPath, [options.program ?? builtProgram, ...words], {
     cwd: options.cwd ?? tmpdir(),
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...settings },
+    env: { PATH, HOME, CALENDLY_SYNC_TEST_PACE, ...settings },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin.end(options.input ?? '');

@@ -179,7 +179,7 @@ test('a Calendly that cannot be asked is a problem, with the reason and the fix'
     hint: expect.stringContaining('https://www.calendlystatus.com'),
   });
   expect(unknown?.message).toMatch(
-    /^could not ask Calendly about the webhook subscription: Calendly is in trouble: .*503/,
+    /^could not ask Calendly about the webhook subscription: Calendly returned a server error after all retries: .*503/,
   );
   expect(await problems({ offline: true })).toEqual([]);
   sandbox.control.clearFaults();
