@@ -1,6 +1,6 @@
 /** The Calendly client of a command: the settings' base URL, the command's signal, and `--verbose` lines for its requests. */
 import { type CalendlyClient, createCalendlyClient } from '../calendly/client.js';
-import type { Attempt } from '../calendly/http.js';
+import type { HttpAttempt } from '../calendly/http.js';
 import type { CommandContext } from './command.js';
 import type { Output } from './terminal/output.js';
 
@@ -18,6 +18,6 @@ export function clientFor(
 }
 
 /** The `--verbose` line of a request. */
-export function showAttempt(output: Output, { method, path, outcome, latencyMs }: Attempt): void {
+export function showAttempt(output: Output, { method, path, outcome, latencyMs }: HttpAttempt): void {
   output.detail(`${method} ${path} → ${outcome}, ${latencyMs} ms`);
 }
