@@ -3,10 +3,10 @@
  * that a test and a shell meet the same rules. Knows no HTTP.
  */
 import { z } from 'zod';
-import { parseDuration } from '../duration.js';
 import { type Agenda, hostNamed, type MeetingView, view } from './bookings.js';
 import { OrderError, type OrderInput, orderSchemas } from './commands.js';
 import type { Deliveries, Delivery } from './deliveries.js';
+import { parseDuration } from './duration.js';
 import { type FaultInput, type FaultState, faultSchema } from './faults.js';
 import { type Place, placeOf } from './meeting.js';
 import { formatInstant } from './microseconds.js';

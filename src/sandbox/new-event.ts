@@ -1,6 +1,7 @@
 /** New events and invitees from orders, and the second half of a reschedule. Pure; knows no store. */
-import { parseDuration } from '../duration.js';
+
 import { type GuestOrder, type Order, OrderError } from './commands.js';
+import { parseDuration } from './duration.js';
 import type { Catalog } from './event-types.js';
 import { uriOf } from './identifiers.js';
 import { createInvitee } from './invitee.js';
