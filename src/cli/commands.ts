@@ -6,8 +6,8 @@ import { migrate } from './migrate/command.js';
 import { rollback } from './migrate/rollback.js';
 import { sandbox } from './sandbox/command.js';
 import { sync } from './sync/command.js';
-import { forceFull } from './sync/force-full.js';
-import { cleanWebhooks } from './webhook/clean.js';
+import { forceFull } from './force-full/command.js';
+import { cleanWebhooks } from './clean-webhooks/command.js';
 import { webhook } from './webhook/command.js';
 
 export const commands: readonly DefineCommand[] = [

@@ -7,7 +7,7 @@ import type { UserHealth } from '../../health/status.js';
 import type { Output } from '../terminal/output.js';
 import { oneLine } from '../terminal/sanitize.js';
 import type { Cell, Tone } from '../terminal/table.js';
-import { wrapped } from '../terminal/wrap.js';
+import { wrapped } from '../terminal/layout.js';
 
 const DAY_MS = 86_400_000;
 /** More rows than this would push the verdict off the screen; what is left out is counted. */

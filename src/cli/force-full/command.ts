@@ -1,7 +1,7 @@
 /** `force-full`: forgets that the first sync was done, and does it again. */
 import { CalendlySyncError } from '../../errors.js';
 import { type DefineCommand, runCommand, withSharedOptions } from '../command.js';
-import { collect, positiveInteger } from './command.js';
+import { collect, positiveInteger } from '../sync/command.js';
 
 export const forceFull: DefineCommand = {
   name: 'force-full',
@@ -19,7 +19,7 @@ export const forceFull: DefineCommand = {
           if (all && users.length > 0) {
             throw new CalendlySyncError('usage', '--all and --user exclude each other.');
           }
-          const { runMarkOnly, runSync } = await import('./run.js');
+          const { runMarkOnly, runSync } = await import('../sync/run.js');
           const { config, output, signal } = context;
           if (markOnly) return runMarkOnly({ config, output, signal, users });
           return runSync({ config, output, signal, users, concurrency, full: true });
