@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-/** Words in, exit code out. The first signal asks for a clean stop, the second leaves at once. */
+/** Arguments in, exit code out. The first signal asks for a clean stop, the second one exits at once. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
-const words = process.argv.slice(2);
+const argv = process.argv.slice(2);
 
-if (words.length === 1 && (words[0] === '--version' || words[0] === '-V')) {
+if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   const { version } = await import('../src/version.js');
   process.stdout.write(`${version}\n`);
 } else {
@@ -18,21 +18,12 @@ if (words.length === 1 && (words[0] === '--version' || words[0] === '-V')) {
       stop.abort(new Error(`stopped by ${name}`));
     });
   }
-  // `calendly-sync … | head` closes our stdout early; that is no failure.
+  // `calendly-sync … | head` closes our stdout early; the work and its exit code stay the same.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
   });
-  const exitCode = await run(
-    words,
-    {
-      stdout: process.stdout,
-      stderr: process.stderr,
-      stdin: process.stdin,
-      environment: processEnvironment(),
-      cwd: process.cwd(),
-    },
-    stop.signal,
-  );
+  const { stdout, stderr, stdin } = process;
+  const terminal = { stdout, stderr, stdin, environment: processEnvironment(), cwd: process.cwd() };
+  const exitCode = await run(argv, terminal, stop.signal);
   process.exitCode = stoppedBy && exitCode !== 0 ? SIGNALS[stoppedBy] : exitCode;
 }

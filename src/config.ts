@@ -1,6 +1,7 @@
 /**
- * Every setting of the tool, read and checked in one place: flag > environment > `.env` > default.
- * The only file that reads `process.env`. Knows no command and no connection; problems are told all at once.
+ * Every setting of the tool as one table: it drives parsing, the redaction of secrets, the help and the README's test.
+ * A flag wins over the environment, the environment over `.env`, `.env` over the default.
+ * The only file that reads `process.env`. Knows no command and no connection.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -8,7 +9,7 @@ import { parse as parseDotenv } from 'dotenv';
 import { parseDuration } from './duration.js';
 import { CalendlySyncError } from './errors.js';
 
-/** Settings after checking. Secrets are plain strings here: whatever prints goes through the CLI's redaction. */
+/** Settings after parsing. Secrets are plain strings here: everything printed goes through the CLI's redaction. */
 export interface Config {
   /** Postgres connection URL; null means the embedded database under `home`. */
   databaseUrl: string | null;
@@ -18,21 +19,15 @@ export interface Config {
   calendlyToken: string | null;
   /** Base of the Calendly API, no trailing slash. */
   calendlyApiUrl: string;
-  /** Base of the OAuth host, no trailing slash. */
-  calendlyAuthUrl: string;
-  calendlyClientId: string | null;
-  calendlyClientSecret: string | null;
-  /** One or several keys, separated by commas while a key is being rotated. */
+  /** One or more keys, separated by commas while a key is being rotated. */
   webhookSigningKeys: string[];
-  /** How old a delivery's timestamp may be, in ms. */
+  /** Max age of a delivery's timestamp, in ms. */
   webhookToleranceMs: number;
-  /** Key that encrypts stored tokens. */
-  syncKey: string | null;
   /** Absolute path of the folder for the embedded database and backups. */
   home: string;
 }
 
-/** The environment as a plain map, so that tests and the demo can bring their own. */
+/** The environment as a plain map, so that tests and the demo can pass their own. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What flags may override. */
@@ -42,157 +37,210 @@ export interface ConfigFlags {
   envFile?: string | undefined;
 }
 
-/** Names and meanings of all settings, for the README, `--help` and the redaction of secrets. */
-export const SETTINGS = [
-  { name: 'DATABASE_URL', secret: true },
-  { name: 'CALENDLY_SYNC_SCHEMA', secret: false },
-  { name: 'CALENDLY_TOKEN', secret: true },
-  { name: 'CALENDLY_API_URL', secret: false },
-  { name: 'CALENDLY_AUTH_URL', secret: false },
-  { name: 'CALENDLY_CLIENT_ID', secret: false },
-  { name: 'CALENDLY_CLIENT_SECRET', secret: true },
-  { name: 'CALENDLY_WEBHOOK_SIGNING_KEY', secret: true },
-  { name: 'CALENDLY_WEBHOOK_TOLERANCE', secret: false },
-  { name: 'CALENDLY_SYNC_KEY', secret: true },
-  { name: 'CALENDLY_SYNC_HOME', secret: false },
-] as const;
+/** One row of the settings table. */
+export interface Setting<T> {
+  /** Name of the environment variable. */
+  name: string;
+  /** Its flag, as commander writes it. */
+  flag?: string;
+  /** What must never be printed: the whole value, or the password inside the URL. */
+  secret?: 'value' | 'password';
+  /** Text that is parsed if the setting is not set; without it the value is null. */
+  default?: string;
+  description: string;
+  /** @throws Error with a message that completes the sentence "NAME: …" */
+  parse(text: string, cwd: string): T;
+}
+
+/** All settings. */
+export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
+  databaseUrl: {
+    name: 'DATABASE_URL',
+    flag: '--database-url <url>',
+    secret: 'password',
+    description: 'Postgres to use (default: the embedded database)',
+    parse: parseDatabaseUrl,
+  },
+  schema: {
+    name: 'CALENDLY_SYNC_SCHEMA',
+    flag: '--schema <name>',
+    description: "schema for the tool's own tables (default: the first of the search path)",
+    parse: parseSchema,
+  },
+  calendlyToken: {
+    name: 'CALENDLY_TOKEN',
+    secret: 'value',
+    description: 'personal access token',
+    parse: parseToken,
+  },
+  calendlyApiUrl: {
+    name: 'CALENDLY_API_URL',
+    default: 'https://api.calendly.com',
+    description: 'base URL of the Calendly API',
+    parse: parseBaseUrl,
+  },
+  webhookSigningKeys: {
+    name: 'CALENDLY_WEBHOOK_SIGNING_KEY',
+    secret: 'value',
+    default: '',
+    description: 'webhook signing key; two, separated by a comma, during a rotation',
+    parse: parseList,
+  },
+  webhookToleranceMs: {
+    name: 'CALENDLY_WEBHOOK_TOLERANCE',
+    default: '24h',
+    description: 'max age of a webhook signature',
+    parse: parsePositiveDuration,
+  },
+  home: {
+    name: 'CALENDLY_SYNC_HOME',
+    default: '.calendly-sync',
+    description: 'folder for the embedded database and backups',
+    parse: (text, cwd) => resolve(cwd, text),
+  },
+};
 
 /** Scales the pauses between retries. Undocumented: tests of the built program must not wait for production pauses. */
 export const retryPace = Number(process.env.CALENDLY_SYNC_TEST_PACE) || 1;
 
-/** The process's own environment; the one place where it is touched. */
+/** The process's own environment; the one place where it is read. */
 export function processEnvironment(): Environment {
   return process.env;
 }
 
 /**
  * Reads and checks all settings.
- * @param environment variables that are set (they win over the `.env` file)
+ * @param environment variables that win over the `.env` file
  * @param cwd folder in which `.env` and relative paths are looked up
- * @throws CalendlySyncError `settings`, with every problem in one message
+ * @throws CalendlySyncError `settings`, with every problem in one message and the source of each value in the hint
  */
 export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cwd = process.cwd()): Config {
-  const file = readEnvFile(flags.envFile, cwd);
-  return checked((name) => environment[name] ?? file[name], flags, cwd);
+  const envFile = readEnvFile(flags.envFile, cwd);
+  return parseSettings(cwd, ({ name }, key) => {
+    const flag = key === 'databaseUrl' || key === 'schema' ? flags[key] : undefined;
+    if (flag !== undefined) return { text: flag, source: 'on the command line' };
+    if (environment[name]?.trim()) return { text: environment[name].trim(), source: 'in the environment' };
+    if (envFile.values[name]?.trim()) {
+      return { text: envFile.values[name].trim(), source: `in ${envFile.path}` };
+    }
+    return null;
+  });
 }
 
-/** Every setting at its default, for what heeds none. */
+/** Every setting at its default, for commands that need no settings. */
 export function defaultConfig(cwd = process.cwd()): Config {
-  return checked(() => undefined, {}, cwd);
+  return parseSettings(cwd, () => null);
 }
 
-function checked(read: (name: string) => string | undefined, flags: ConfigFlags, cwd: string): Config {
-  const get = (name: string): string | null => {
-    const value = read(name);
-    return value === undefined || value.trim() === '' ? null : value.trim();
-  };
+function parseSettings(
+  cwd: string,
+  read: (setting: Setting<unknown>, key: keyof Config) => { text: string; source: string } | null,
+): Config {
   const problems: string[] = [];
-
-  const databaseUrl = flags.databaseUrl ?? get('DATABASE_URL');
-  if (databaseUrl !== null) {
-    const problem = databaseUrlProblem(databaseUrl);
-    if (problem) problems.push(`${flags.databaseUrl ? '--database-url' : 'DATABASE_URL'}: ${problem}`);
-  }
-  const schema = flags.schema ?? get('CALENDLY_SYNC_SCHEMA');
-  if (schema !== null && (schema === '' || schema.startsWith('pg_') || Buffer.byteLength(schema) > 63)) {
-    const name = flags.schema === undefined ? 'CALENDLY_SYNC_SCHEMA' : '--schema';
-    problems.push(`${name}: "${schema}" cannot be a schema's name`);
-  }
-  const token = get('CALENDLY_TOKEN');
-  // A header value may hold visible ASCII only; anything else would surface as a puzzling error inside fetch.
-  if (token !== null && !/^[\x21-\x7e]+$/.test(token)) {
-    problems.push('CALENDLY_TOKEN: holds blanks or characters that no token has; paste it again in one line');
-  }
-  const baseUrl = (name: string, fallback: string): string => {
-    const value = get(name) ?? fallback;
-    const problem = httpUrlProblem(value);
-    if (problem) problems.push(`${name}: ${problem}`);
-    return value.replace(/\/+$/, '');
-  };
-  const calendlyApiUrl = baseUrl('CALENDLY_API_URL', 'https://api.calendly.com');
-  const calendlyAuthUrl = baseUrl('CALENDLY_AUTH_URL', 'https://auth.calendly.com');
-  const tolerance = get('CALENDLY_WEBHOOK_TOLERANCE') ?? '24h';
-  const toleranceMs = parseDuration(tolerance);
-  if (toleranceMs === null || toleranceMs <= 0) {
-    problems.push(`CALENDLY_WEBHOOK_TOLERANCE: "${tolerance}" is no duration; write 90s, 30m, 36h or 30d`);
-  }
+  const sources: string[] = [];
+  const entries = (Object.keys(SETTINGS) as (keyof Config)[]).map((key) => {
+    const setting = SETTINGS[key];
+    const given = read(setting, key);
+    const text = given?.text ?? setting.default;
+    try {
+      return [key, text === undefined ? null : setting.parse(text, cwd)];
+    } catch (error) {
+      const label = given?.source === 'on the command line' ? flagName(setting) : setting.name;
+      problems.push(`${label}: ${reason(error)}`);
+      sources.push(`${label} is set ${given?.source}.`);
+      return [key, null];
+    }
+  });
   if (problems.length > 0) {
-    throw new CalendlySyncError('settings', problems.join('\n'), {
-      hint: 'Settings come from flags, the environment and .env, in this order.',
-    });
+    throw new CalendlySyncError('settings', problems.join('\n'), { hint: sources.join('\n') });
   }
-  return {
-    databaseUrl,
-    schema,
-    calendlyToken: token,
-    calendlyApiUrl,
-    calendlyAuthUrl,
-    calendlyClientId: get('CALENDLY_CLIENT_ID'),
-    calendlyClientSecret: get('CALENDLY_CLIENT_SECRET'),
-    webhookSigningKeys: (get('CALENDLY_WEBHOOK_SIGNING_KEY') ?? '')
-      .split(',')
-      .map((key) => key.trim())
-      .filter(Boolean),
-    webhookToleranceMs: toleranceMs ?? 0,
-    syncKey: get('CALENDLY_SYNC_KEY'),
-    home: resolve(cwd, get('CALENDLY_SYNC_HOME') ?? '.calendly-sync'),
-  };
+  return Object.fromEntries(entries) as Config;
 }
 
-/** Every secret value that the settings hold, and the password inside the database URL: nothing of it may be shown. */
+/** `--schema` of `--schema <name>`. */
+function flagName({ flag = '' }: Setting<unknown>): string {
+  return flag.split(' ')[0] ?? '';
+}
+
+/** Every secret value in the settings, and the password in the database URL. */
 export function secretsOf(config: Config): string[] {
-  const secrets = [
-    config.calendlyToken,
-    config.calendlyClientSecret,
-    config.syncKey,
-    ...config.webhookSigningKeys,
-    ...databasePasswords(config.databaseUrl),
-  ];
-  return secrets.filter((secret): secret is string => secret !== null && secret.length >= 4);
+  const keys = Object.keys(SETTINGS) as (keyof Config)[];
+  return keys
+    .flatMap((key) => {
+      const values = [config[key]].flat().filter((value) => typeof value === 'string');
+      if (SETTINGS[key].secret === 'password') return values.flatMap(passwordsOf);
+      return SETTINGS[key].secret === 'value' ? values : [];
+    })
+    .filter((secret) => secret.length >= 4);
 }
 
-function readEnvFile(flag: string | undefined, cwd: string): Record<string, string> {
+function readEnvFile(flag: string | undefined, cwd: string) {
   const path = resolve(cwd, flag ?? '.env');
-  if (flag === undefined && !existsSync(path)) return {};
+  if (flag === undefined && !existsSync(path)) return { path, values: {} };
   try {
-    return parseDotenv(readFileSync(path));
+    return { path, values: parseDotenv(readFileSync(path)) as Record<string, string> };
   } catch (cause) {
-    throw new CalendlySyncError('settings', `The settings file ${path} cannot be read: ${reason(cause)}`, {
-      hint: 'Name another with --env-file FILE.',
+    throw new CalendlySyncError('settings', `Cannot read the settings file ${path}: ${reason(cause)}`, {
+      hint: 'Name another one with --env-file FILE.',
       cause,
     });
   }
 }
 
-function databaseUrlProblem(text: string): string | null {
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    return 'is no URL; the form is postgres://user:password@host:5432/name (write # in a password as %23, @ as %40, / as %2F)';
+function parseDatabaseUrl(text: string): string {
+  if (!URL.canParse(text)) {
+    throw new Error(
+      'is not a valid URL; expected postgres://user:password@host:5432/name ' +
+        '(write # in a password as %23, @ as %40, / as %2F)',
+    );
   }
-  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
-    return 'must begin with postgres:// or postgresql://';
+  const { protocol } = new URL(text);
+  if (protocol !== 'postgres:' && protocol !== 'postgresql:') {
+    throw new Error('must begin with postgres:// or postgresql://');
   }
-  // URL() takes an unescaped # for the start of a fragment, and the rest of the URL would silently be lost.
-  if (url.hash !== '' || text.includes('#')) return 'holds an unescaped #; write it as %23';
-  return null;
+  // URL() takes an unescaped # for the start of a fragment, and the rest of the URL would be lost silently.
+  if (text.includes('#')) throw new Error('contains an unescaped #; write it as %23');
+  return text;
 }
 
-function httpUrlProblem(text: string): string | null {
-  try {
-    const { protocol, username, password } = new URL(text);
-    if (protocol !== 'http:' && protocol !== 'https:') return 'must begin with https:// or http://';
-    if (username || password) return 'must not hold a user name or password';
-    return null;
-  } catch {
-    return `"${text}" is no URL`;
+function parseSchema(text: string): string {
+  if (text === '' || text.startsWith('pg_') || Buffer.byteLength(text) > 63) {
+    throw new Error(`"${text}" is not a valid schema name`);
   }
+  return text;
 }
 
-function databasePasswords(url: string | null): string[] {
-  if (url === null) return [];
-  // Also without URL(): a URL that cannot be parsed is just the one that ends up in an error message.
+function parseToken(text: string): string {
+  // A header value may contain visible ASCII only; anything else would surface as a confusing error inside fetch.
+  if (/^[\x21-\x7e]+$/.test(text)) return text;
+  throw new Error(
+    'contains spaces or characters that are not allowed in a token; paste it again on one line',
+  );
+}
+
+function parseBaseUrl(text: string): string {
+  if (!URL.canParse(text)) throw new Error(`"${text}" is not a valid URL`);
+  const { protocol, username, password } = new URL(text);
+  if (protocol !== 'http:' && protocol !== 'https:') throw new Error('must begin with https:// or http://');
+  if (username || password) throw new Error('must not contain a user name or password');
+  return text.replace(/\/+$/, '');
+}
+
+function parseList(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+}
+
+function parsePositiveDuration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== null && ms > 0) return ms;
+  throw new Error(`"${text}" is not a valid duration; write 90s, 30m, 36h or 30d`);
+}
+
+function passwordsOf(url: string): string[] {
+  // Not with URL(): a URL that cannot be parsed is the one that ends up in an error message.
   const raw = /^[a-z]+:\/\/[^:/@]*:(.*)@/i.exec(url)?.[1];
   if (!raw) return [];
   try {

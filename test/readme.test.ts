@@ -31,7 +31,7 @@ describe('the README', () => {
     }
   });
 
-  test.each(SETTINGS.map(({ name }) => name))('has a row for the setting %s', (name) => {
+  test.each(Object.values(SETTINGS).map(({ name }) => name))('has a row for the setting %s', (name) => {
     expect(readme).toMatch(new RegExp(`^\\|[^|]*\`${name}\``, 'm'));
   });
 

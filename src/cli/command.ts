@@ -1,23 +1,13 @@
 /**
- * What all commands share: the common flags, and the frame that turns a handler into a commander action (settings read,
- * secrets hidden, signals heard, errors shown, one JSON document, the exit code).
+ * What all commands share: the shared flags, and the frame that turns a handler into a commander action. The frame reads
+ * the settings, redacts secrets, shows errors, prints the one JSON document and decides the exit code.
  */
-import type { Command, OptionValues } from '@commander-js/extra-typings';
-import { type Config, defaultConfig, loadConfig, secretsOf } from '../config.js';
+import type { Command, CommandUnknownOpts } from '@commander-js/extra-typings';
+import { type Config, type ConfigFlags, defaultConfig, loadConfig, SETTINGS, secretsOf } from '../config.js';
 import { toCalendlySyncError } from '../errors.js';
 import { exitCodeOf } from './exit-codes.js';
-import { createOutput, type Output } from './terminal/output.js';
+import { createOutput, type Output, type OutputOptions } from './terminal/output.js';
 import type { Terminal } from './terminal/terminal.js';
-
-/** Flags of every command. */
-export interface SharedOptions {
-  json?: true | undefined;
-  quiet?: true | undefined;
-  verbose?: true | undefined;
-  databaseUrl?: string | undefined;
-  schema?: string | undefined;
-  envFile?: string | undefined;
-}
 
 /** What a handler gets. */
 export interface CommandContext {
@@ -28,69 +18,69 @@ export interface CommandContext {
   signal: AbortSignal;
 }
 
-/** What a handler answers: the keys of its JSON document besides `command` and `ok`, and its exit code (0 when absent). */
+/** What a handler returns: the keys of its JSON document besides `command` and `ok`, and its exit code (default 0). */
 export interface CommandResult {
-  /** null: the handler has shown its document itself, because its work went on after it. */
+  /** null: the handler has printed its document itself, because its work went on after it. */
   document: object | null;
-  exitCode?: number;
+  exitCode?: number | undefined;
 }
 
-/** One run of the program: what it runs against, and where its exit code ends up. */
+/** One run of the program: what it runs against, and its exit code. */
 export interface Session {
   terminal: Terminal;
   signal: AbortSignal;
   exitCode: number;
 }
 
-/** Adds the flags that every command takes. */
-export function withSharedOptions<A extends unknown[], O extends OptionValues, G extends OptionValues>(
-  command: Command<A, O, G>,
-) {
-  return command
+/** Adds one command to the program. */
+export type DefineCommand = (program: Command, session: Session) => void;
+
+/** Adds the flags that every command takes, before or after its name. */
+export function addSharedOptions(program: Command): void {
+  program
     .option('--json', 'print exactly one JSON document on stdout')
     .option('--quiet', 'print errors only')
-    .option('--verbose', 'say more on stderr')
-    .option('--database-url <url>', 'Postgres to use (DATABASE_URL; unset: the embedded database)')
-    .option('--schema <name>', "schema for the tool's own tables (CALENDLY_SYNC_SCHEMA)")
-    .option('--env-file <file>', 'read settings from this file instead of .env');
+    .option('--verbose', 'print more detail on stderr');
+  for (const { name, flag, description } of Object.values(SETTINGS)) {
+    if (flag) program.option(flag, `${name}: ${description}`);
+  }
+  program.option('--env-file <file>', 'read settings from this file instead of .env');
+}
+
+/** The command's name with that of its group, as it stands in JSON documents: `webhook serve`. */
+export function commandPath(command: CommandUnknownOpts): string {
+  const parent = command.parent?.parent ? `${commandPath(command.parent)} ` : '';
+  return `${parent}${command.name()}`;
 }
 
 /**
- * Runs a command's handler in the frame, and leaves its exit code in the session. Never throws.
- * @param needsConfig false for a command that a broken setting must not stop
+ * The commander action that runs a handler in the frame and leaves its exit code in the session. Never throws.
+ * @param needsConfig false for a command that an invalid setting must not stop
  */
-export async function runCommand(
+export function commandAction<Flags extends object>(
   session: Session,
-  name: string,
-  options: SharedOptions,
-  handler: (context: CommandContext) => Promise<CommandResult>,
+  handler: (context: CommandContext, flags: Flags) => Promise<CommandResult>,
   { needsConfig = true }: { needsConfig?: boolean } = {},
-): Promise<void> {
-  const { terminal, signal } = session;
-  const output = createOutput(terminal, {
-    json: options.json === true,
-    quiet: options.quiet === true,
-    verbose: options.verbose === true,
-  });
-  try {
-    const config = needsConfig
-      ? loadConfig(terminal.environment, options, terminal.cwd)
-      : defaultConfig(terminal.cwd);
-    output.hide(secretsOf(config));
-    const { document, exitCode = 0 } = await handler({ config, output, terminal, signal });
-    session.exitCode = exitCode;
-    if (document !== null) output.document({ command: name, ok: exitCode === 0, ...document });
-  } catch (thrown) {
-    const error = toCalendlySyncError(thrown);
-    session.exitCode = exitCodeOf(error.code);
-    output.error(error.toReport());
-    if (options.verbose && error.code === 'failed') output.detail(error.stack ?? '');
-    output.document({ command: name, ok: false, error: error.toReport() });
-  }
-}
-
-/** One command: its name, and how it is added to the program. */
-export interface DefineCommand {
-  readonly name: string;
-  define(program: Command, session: Session): void;
+) {
+  return async (flags: Flags, command: CommandUnknownOpts): Promise<void> => {
+    const { terminal, signal } = session;
+    const shared: OutputOptions & ConfigFlags = command.optsWithGlobals();
+    const output = createOutput(terminal, shared);
+    const name = commandPath(command);
+    try {
+      const config = needsConfig
+        ? loadConfig(terminal.environment, shared, terminal.cwd)
+        : defaultConfig(terminal.cwd);
+      output.redact(secretsOf(config));
+      const { document, exitCode = 0 } = await handler({ config, output, terminal, signal }, flags);
+      session.exitCode = exitCode;
+      if (document !== null) output.document({ command: name, ok: exitCode === 0, ...document });
+    } catch (caught) {
+      const error = toCalendlySyncError(caught);
+      session.exitCode = exitCodeOf(error.code);
+      output.error(error.toReport());
+      if (error.code === 'failed') output.detail(error.stack ?? '');
+      output.document({ command: name, ok: false, error: error.toReport() });
+    }
+  };
 }

@@ -1,13 +1,13 @@
 /** All commands, in the order of `--help`. Each file loads what it needs only when its command runs. */
+import { cleanWebhooks } from './clean-webhooks/command.js';
 import type { DefineCommand } from './command.js';
 import { demo } from './demo/command.js';
+import { forceFull } from './force-full/command.js';
 import { health } from './health/command.js';
 import { migrate } from './migrate/command.js';
 import { rollback } from './migrate/rollback.js';
 import { sandbox } from './sandbox/command.js';
 import { sync } from './sync/command.js';
-import { forceFull } from './force-full/command.js';
-import { cleanWebhooks } from './clean-webhooks/command.js';
 import { webhook } from './webhook/command.js';
 
 export const commands: readonly DefineCommand[] = [

@@ -1,4 +1,4 @@
-/** How a command gets its database: opened with progress and the line that says where it is, closed whatever happens. */
+/** How a command gets its database: opened with progress, closed whatever happens. */
 import type { Database } from '../database/connection.js';
 import type { CommandContext } from './command.js';
 import type { Progress } from './terminal/progress.js';
@@ -6,9 +6,9 @@ import type { Progress } from './terminal/progress.js';
 export interface WithDatabaseOptions {
   /** False leaves a new embedded database without tables. */
   migrate?: boolean;
-  /** False makes no embedded database where there is none; the command then ends with exit code 5. */
+  /** False creates no embedded database; without one the command exits with 5. */
   create?: boolean;
-  /** For a process that stays and takes much at once. */
+  /** For a long-running process with many parallel requests. */
   service?: boolean;
 }
 

@@ -1,66 +1,103 @@
-/** The program as one function: words in, exit code out. The only place that knows all commands by name. */
-import { Command, CommanderError } from '@commander-js/extra-typings';
+/** The program as one function: arguments in, exit code out. Owns usage errors and the help. */
+import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { SETTINGS } from '../config.js';
 import { version } from '../version.js';
-import type { Session } from './command.js';
+import { addSharedOptions, commandPath, type Session } from './command.js';
 import { commands } from './commands.js';
 import { EXIT } from './exit-codes.js';
+import { wrap } from './terminal/layout.js';
 import { createOutput } from './terminal/output.js';
 import type { Terminal } from './terminal/terminal.js';
 
 /**
  * Runs one command line to its end.
- * @param words the arguments after the program's name
+ * @param argv the arguments after the program's name
  * @param signal aborted when the work should stop cleanly
  * @returns the exit code; never throws for what a user did
  */
-export async function run(words: string[], terminal: Terminal, signal: AbortSignal): Promise<number> {
+export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<number> {
   const session: Session = { terminal, signal, exitCode: EXIT.ok };
-  const complaints: string[] = [];
-  const program = createProgram(session, complaints);
+  const usageErrors: string[] = [];
+  const program = createProgram(session, usageErrors);
   try {
-    await program.parseAsync(words, { from: 'user' });
-  } catch (thrown) {
-    if (!(thrown instanceof CommanderError)) throw thrown;
-    if (thrown.exitCode === 0) return EXIT.ok;
-    return usageError(words, terminal, complaints.join('') || thrown.message);
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return EXIT.ok;
+    const text = usageErrors.join('') || error.message;
+    if (error.code !== 'commander.help') return usageError(program, argv, terminal, text);
+    // Commander prints the help as an error where a command is missing, and where `help` gets an unknown one.
+    const [first, unknown] = program.args;
+    if (first === 'help') return usageError(program, argv, terminal, `unknown command '${unknown}'`);
+    if (argv.includes('--json')) return usageError(program, argv, terminal, 'missing command');
+    terminal.stdout.write(text);
+    return EXIT.ok;
   }
   return session.exitCode;
 }
 
-/** Makes the commander program; one per run, so that tests and the demo can run several side by side. */
-export function createProgram(session: Session, complaints: string[] = []) {
+/** Creates the commander program; one per run, so that tests and the demo can run several at a time. */
+export function createProgram(session: Session, usageErrors: string[] = []): Command {
   const { stdout } = session.terminal;
-  const program = new Command('calendly-sync')
-    .description('Migrates a Postgres schema and keeps it true to Calendly.')
+  const helpWidth = () => Math.min(stdout.columns ?? 100, 120);
+  const program: Command = new Command('calendly-sync')
+    .description('Migrates a Postgres schema and keeps it up to date with Calendly.')
     .version(version, '-V, --version')
     .exitOverride()
+    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 12 })
     .configureOutput({
       writeOut: (text) => stdout.write(text),
-      writeErr: (text) => complaints.push(text),
-      getOutHelpWidth: () => Math.min(stdout.columns ?? 100, 120),
-      getErrHelpWidth: () => 100,
+      writeErr: (text) => usageErrors.push(text),
+      getOutHelpWidth: helpWidth,
+      getErrHelpWidth: helpWidth,
     })
-    .showSuggestionAfterError(true)
-    .helpCommand(true)
-    .addHelpText(
-      'after',
-      '\nFirst steps:\n  $ calendly-sync demo\n  $ calendly-sync migrate && calendly-sync sync',
-    );
-  for (const command of commands) command.define(program, session);
+    .addHelpText('after', () => `\n${FIRST_STEPS}\n\n${settingsHelp(helpWidth())}`);
+  addSharedOptions(program);
+  for (const define of commands) define(program, session);
   return program;
 }
 
-function usageError(words: string[], terminal: Terminal, complaint: string): number {
-  const json = words.includes('--json');
-  const output = createOutput(terminal, { json, quiet: false, verbose: false });
-  const message = complaint.trim().replace(/^error: /, '');
-  const command = words.find((word) => !word.startsWith('-')) ?? null;
-  const report = {
-    code: 'usage' as const,
-    message,
-    hint: `See: calendly-sync ${command && commands.some(({ name }) => name === command) ? `${command} ` : ''}--help`,
-  };
+const FIRST_STEPS = `First steps:
+  $ calendly-sync demo
+  $ calendly-sync migrate && calendly-sync sync && calendly-sync health`;
+
+function settingsHelp(width: number): string {
+  const lines = Object.values(SETTINGS).map(({ name, description, default: fallback }) =>
+    wrap(`  ${name.padEnd(29)} ${description}${fallback ? ` (default: ${fallback})` : ''}`, width, {
+      indent: '    ',
+    }),
+  );
+  return ['Settings (environment or .env):', ...lines.flat()].join('\n');
+}
+
+function usageError(
+  program: Command,
+  argv: readonly string[],
+  terminal: Terminal,
+  complaint: string,
+): number {
+  const output = createOutput(terminal, { json: argv.includes('--json') });
+  const [message = '', suggestion] = complaint
+    .trim()
+    .replace(/^error: /, '')
+    .split('\n');
+  const command = innermost(program);
+  const path = command === program ? null : commandPath(command);
+  const help = `See: calendly-sync ${path === null ? '' : `${path} `}--help`;
+  const hint = suggestion ? `${suggestion.replace(/^\((.*)\)$/, '$1')} ${help}` : help;
+  const report = { code: 'usage' as const, message, hint };
   output.error(report);
-  output.document({ command, ok: false, error: report });
+  output.document({ command: path ?? program.args[0] ?? null, ok: false, error: report });
   return EXIT.usage;
+}
+
+/** The command that the arguments name, as far as they name one. */
+function innermost(program: Command): CommandUnknownOpts {
+  let command: CommandUnknownOpts = program;
+  for (const argument of program.args) {
+    const next = command.commands.find((candidate) => candidate.name() === argument);
+    if (!next) break;
+    command = next;
+  }
+  return command;
 }

@@ -1,35 +1,39 @@
-/** `demo`: the whole story in one command, without any settings. */
-import {
-  type CommandContext,
-  type CommandResult,
-  type DefineCommand,
-  runCommand,
-  withSharedOptions,
-} from '../command.js';
+/** `demo`: a walkthrough in one command, without any settings. */
+import { commandAction, type DefineCommand } from '../command.js';
 
-/** Enough to fill two pages of a listing, and few enough to be copied in a second. */
+/** Enough for two pages of a listing, and few enough to be copied in a second. */
 const MEETINGS = 150;
 
-export const demo: DefineCommand = {
-  name: 'demo',
-  define(program, session) {
-    withSharedOptions(program.command('demo'))
-      .description('show everything once: a local Calendly, an embedded database, two syncs, a health report')
-      .addHelpText(
-        'after',
-        '\nNeeds no settings and heeds none, asks nobody outside this machine, and leaves nothing behind.\n' +
-          '\nExamples:\n  $ calendly-sync demo',
-      )
-      .action((options) => runCommand(session, 'demo', options, run, { needsConfig: false }));
-  },
+export const demo: DefineCommand = (program, session) => {
+  program
+    .command('demo')
+    .description(
+      'walk through everything: a local Calendly, an embedded database, two syncs, webhooks, health',
+    )
+    .addHelpText('after', HELP)
+    .action(
+      commandAction(
+        session,
+        async (context) => {
+          const [{ createEnvironment }, { runDemo }] = await Promise.all([
+            import('./environment.js'),
+            import('./script.js'),
+          ]);
+          const environment = await createEnvironment(context, MEETINGS);
+          try {
+            return { document: await runDemo(context, environment) };
+          } finally {
+            await environment.close();
+          }
+        },
+        { needsConfig: false },
+      ),
+    );
 };
 
-async function run(context: CommandContext): Promise<CommandResult> {
-  const [{ createStage }, { tell }] = await Promise.all([import('./environment.js'), import('./script.js')]);
-  const stage = await createStage(context, MEETINGS);
-  try {
-    return { document: await tell(context, stage) };
-  } finally {
-    await stage.close();
-  }
-}
+const HELP = `
+It needs and reads no settings, sends no requests outside this machine, and leaves
+nothing behind.
+
+Examples:
+  $ calendly-sync demo`;

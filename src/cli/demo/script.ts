@@ -1,117 +1,117 @@
-/** The demo's story: what is told, in which order, and what is checked at its end. */
+/** The demo's script: what is shown in which order, and the checks. */
+import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CalendlySyncError } from '../../errors.js';
+import { newSigningKey } from '../../webhook/subscriptions/subscribe.js';
 import type { CommandContext } from '../command.js';
 import { oneLine } from '../terminal/sanitize.js';
-import { type Expected, type Happening, letThingsHappen } from './activity.js';
-import type { Ran, Stage } from './environment.js';
-import { type BookedByWebhook, bookByWebhook } from './webhook.js';
+import { type Activity, bookFor, countMeetings, simulateActivity } from './activity.js';
+import type { CommandStep, DemoEnvironment } from './environment.js';
 
-/** What the demo answers with --json. */
-export interface Told {
-  steps: (Ran | { happened: (Happening | BookedByWebhook)[] })[];
+const RECEIVER_START_TIMEOUT_MS = 20_000;
+
+/** What the demo returns with --json. `ms`: from the booking to the receiver's response, which follows its commit. */
+export interface DemoResult {
+  steps: (CommandStep | { happened: (Activity & { ms?: number })[] })[];
 }
 
-/** Plays the whole story. @throws CalendlySyncError when a command fails or finds something else than what was done */
-export async function tell({ output }: CommandContext, stage: Stage): Promise<Told> {
-  const { calendly, settings, folder } = stage;
-  const steps: Told['steps'] = [];
-  const say = (title: string, ...lines: string[]) => {
+/** Runs the whole script. @throws CalendlySyncError if a command fails or the rows differ from the meetings at Calendly */
+export async function runDemo({ output }: CommandContext, environment: DemoEnvironment): Promise<DemoResult> {
+  const { calendly, settings, folder } = environment;
+  const steps: DemoResult['steps'] = [];
+  const chapter = (title: string, ...lines: string[]) => {
     output.result(`\n── ${title} ──`, 'strong');
     for (const line of lines) output.result(line);
   };
-  const run = async (...words: string[]) => {
-    const ran = await stage.command(words);
-    steps.push(ran);
-    return ran;
-  };
+  const show = ({ what, text }: Activity) => output.result(`  ${what.padEnd(11)} ${oneLine(text)}`);
+  const run = async (...argv: string[]) => steps.push(await environment.run(...argv));
 
-  say(
-    'A Calendly to try against',
-    'Calendly has no test environment, so calendly-sync brings a local one. It runs',
-    `now, with the meetings of ${calendly.hosts[0]?.name}, and these settings lead to it:`,
+  chapter(
+    'A Calendly to try things with',
+    'Calendly has no test environment, so calendly-sync brings a local one. It is',
+    `running now, with the meetings of ${calendly.hosts[0]?.name}. These settings point to it:`,
     ...Object.entries(settings).map(([name, value]) => `  ${name}=${value}`),
-    'DATABASE_URL is not set: the database is an embedded Postgres in that folder.',
-    'Making it takes some seconds, once.',
+    'DATABASE_URL is not set, so the database is an embedded Postgres in that folder.',
+    'Creating it takes a few seconds, once.',
   );
   await run('migrate');
 
-  say('The first sync copies everything', 'Two years back, one year forward, every invitee.');
-  const first = await run('sync');
-  check('the first sync', first, { new: countMeetings(stage).active, deleted: 0 });
+  chapter('The first sync copies everything', 'Two years back, one year ahead, every invitee.');
+  await run('sync');
+  await checkRows(environment);
 
-  const { happenings, expected } = letThingsHappen(calendly);
-  steps.push({ happened: happenings });
-  say(
-    'Meanwhile at Calendly',
-    ...happenings.map(({ what, text }) => `  ${what.padEnd(11)} ${oneLine(text)}`),
-  );
+  chapter('Meanwhile at Calendly');
+  const happened = simulateActivity(calendly);
+  for (const activity of happened) show(activity);
+  steps.push({ happened });
 
-  say(
-    'The second sync finds just that',
-    'One request per 100 meetings, and one for each that changed. Rescheduled means at',
-    'Calendly: the old meeting is canceled, a new one is booked.',
+  chapter(
+    'The second sync finds exactly that',
+    'One request per 100 meetings, plus one per new or changed meeting. Rescheduling',
+    'at Calendly cancels the old meeting and books a new one.',
   );
-  check('the second sync', await run('sync'), expected);
+  await run('sync');
+  await checkRows(environment);
 
-  say(
-    'And without asking: webhooks',
-    'Calendly tells the receiver of a booking, signed with a key that only the two know.',
+  chapter(
+    'Without polling: webhooks',
+    'Calendly sends each booking to the receiver, signed with a shared key.',
   );
-  const told: BookedByWebhook[] = [];
-  const served = await bookByWebhook(stage, run, (booked) => {
-    told.push(booked);
-    output.result(`  booked      ${oneLine(booked.text)}; stored ${booked.ms} ms later`);
+  const url = `http://127.0.0.1:${await freePort()}`;
+  settings.CALENDLY_WEBHOOK_SIGNING_KEY = newSigningKey();
+  await run('webhook', 'subscribe', '--url', url);
+  const serve = ['webhook', 'serve', '--port', new URL(url).port];
+  const served = await environment.runWhile(serve, async () => {
+    await receiverStarted(url);
+    const start = performance.now();
+    const booked = bookFor(calendly, 'Ines Duarte', 48);
+    await calendly.deliveriesSettled();
+    const ms = Math.round(performance.now() - start);
+    show({ ...booked, text: `${booked.text}; stored after ${ms} ms` });
+    steps.push({ happened: [{ ...booked, ms }] });
   });
-  steps.push({ happened: told }, served);
+  steps.push(served);
 
-  say('Is it healthy?', 'One screen for people, --json for programs, exit code 0 or 4 for monitors.');
+  chapter('Is it healthy?', 'One screen for people, --json for programs, exit code 0 or 4 for monitors.');
   await run('health');
-  await checkRows(stage);
+  await checkRows(environment);
 
-  say(
-    'That was all',
-    'Every count above was compared with what happened at the local Calendly.',
-    `The folder ${folder} is deleted now.`,
-    'With your own Calendly (a token: https://calendly.com/integrations/api_webhooks):',
+  chapter(
+    'That was the demo',
+    'The stored meetings were compared with those of the local Calendly after each step.',
+    `The folder ${folder} is being deleted.`,
+    'With your own Calendly (token: https://calendly.com/integrations/api_webhooks):',
     '  $ CALENDLY_TOKEN=… calendly-sync sync',
   );
   return { steps };
 }
 
-/** How many meetings the demo's user has, as its Calendly knows them. */
-function countMeetings({ calendly }: Stage): { active: number; canceled: number } {
-  const counts = { active: 0, canceled: 0 };
-  for (const { event } of calendly.control.meetings()) {
-    if (event.event_memberships.some(({ user }) => user === calendly.hosts[0]?.uri)) counts[event.status]++;
-  }
-  return counts;
-}
-
-/** Compares a sync's own words with what was done at Calendly. */
-function check(what: string, { text, document }: Ran, expected: Expected): void {
-  const said =
-    (document?.totals as Partial<Record<string, number>> | undefined) ??
-    /complete: (?<new>\d+) new, \d+ updated, (?<deleted>\d+) deleted/.exec(text)?.groups;
-  // Under --quiet a sync says nothing; the rows are counted at the end.
-  if (said === undefined && text === '') return;
-  for (const key of ['new', 'deleted'] as const) {
-    if (Number(said?.[key]) !== expected[key])
-      throw wrong(`${what} says ${said?.[key]} ${key}, and ${expected[key]} it was at Calendly`);
-  }
-}
-
 /** Compares the rows in the database with the meetings at Calendly. */
-async function checkRows(stage: Stage): Promise<void> {
-  const { users } = (await stage.measure(['health'])) as { users?: Record<string, unknown>[] };
-  const stored = {
-    active: users?.[0]?.active_calendly_meetings,
-    canceled: users?.[0]?.deleted_calendly_meetings,
-  };
-  const wanted = countMeetings(stage);
-  if (stored.active !== wanted.active || stored.canceled !== wanted.canceled)
-    throw wrong(`stored are ${JSON.stringify(stored)}, and ${JSON.stringify(wanted)} it is at Calendly`);
+async function checkRows({ runSilently, calendly }: DemoEnvironment): Promise<void> {
+  const { users } = (await runSilently('health')) as { users?: Record<string, unknown>[] };
+  const { active_calendly_meetings: active, deleted_calendly_meetings: canceled } = users?.[0] ?? {};
+  const stored = JSON.stringify({ active, canceled });
+  const expected = JSON.stringify(countMeetings(calendly));
+  if (stored === expected) return;
+  throw new CalendlySyncError('failed', `The demo failed: stored ${stored}, but Calendly has ${expected}.`);
 }
 
-function wrong(what: string): CalendlySyncError {
-  return new CalendlySyncError('failed', `The demo failed: ${what}.`);
+async function receiverStarted(url: string): Promise<void> {
+  const deadline = performance.now() + RECEIVER_START_TIMEOUT_MS;
+  while (performance.now() < deadline) {
+    const response = await fetch(`${url}/healthz`).catch(() => null);
+    if (response?.ok) return;
+    await delay(30);
+  }
+  throw new CalendlySyncError('failed', 'The demo failed: the receiver did not start.');
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().on('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
 }

@@ -1,31 +1,26 @@
-/** `force-full`: forgets that the first sync was done, and does it again. */
+/** `force-full`: clears the mark of the first sync and runs it again. */
 import { CalendlySyncError } from '../../errors.js';
-import { type DefineCommand, runCommand, withSharedOptions } from '../command.js';
-import { collect, positiveInteger } from '../sync/command.js';
+import { commandAction, type DefineCommand } from '../command.js';
+import { collect, concurrency } from '../option-parsers.js';
 
-export const forceFull: DefineCommand = {
-  name: 'force-full',
-  define(program, session) {
-    withSharedOptions(program.command('force-full'))
-      .description('list the whole two years again; rows that are right are not touched')
-      .option('--user <id-or-email>', 'this user of the database (may be repeated)', collect, [] as string[])
-      .option('--all', 'every connected user')
-      .option('--mark-only', 'only make the next sync a full one')
-      .option('--concurrency <n>', 'requests under way at once, at most (default: 24)', positiveInteger)
-      .addHelpText('after', EXAMPLES)
-      .action((options) =>
-        runCommand(session, 'force-full', options, async (context) => {
-          const { user: users, all, markOnly, concurrency } = options;
-          if (all && users.length > 0) {
-            throw new CalendlySyncError('usage', '--all and --user exclude each other.');
-          }
-          const { runMarkOnly, runSync } = await import('../sync/run.js');
-          const { config, output, signal } = context;
-          if (markOnly) return runMarkOnly({ config, output, signal, users });
-          return runSync({ config, output, signal, users, concurrency, full: true });
-        }),
-      );
-  },
+export const forceFull: DefineCommand = (program, session) => {
+  program
+    .command('force-full')
+    .description('list the full two years again; unchanged rows are left alone')
+    .option('--user <id-or-email>', 'only this user of the database (repeatable)', collect)
+    .option('--all', 'every connected user')
+    .option('--mark-only', 'only make the next sync a full one')
+    .option('--concurrency <n>', 'max parallel requests (default: 24)', concurrency)
+    .addHelpText('after', EXAMPLES)
+    .action(
+      commandAction(session, async (context, { user: users = [], all, markOnly, concurrency }) => {
+        if (all && users.length > 0) {
+          throw new CalendlySyncError('usage', "--all and --user can't be used together.");
+        }
+        const { runMarkOnly, runSync } = await import('../sync/run.js');
+        return markOnly ? runMarkOnly(context, users) : runSync(context, { users, concurrency, full: true });
+      }),
+    );
 };
 
 const EXAMPLES = `

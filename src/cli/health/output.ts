@@ -1,4 +1,4 @@
-/** How the health report looks to people: one screen on a terminal, one line per fact elsewhere. */
+/** How the health report looks: one screen on a terminal, one line per fact elsewhere. */
 import { countOf } from '../../counting.js';
 import { formatDuration } from '../../duration.js';
 import type { Problem } from '../../health/problem.js';
@@ -6,71 +6,77 @@ import type { HealthReport } from '../../health/report.js';
 import type { UserHealth } from '../../health/status.js';
 import type { Output } from '../terminal/output.js';
 import { oneLine } from '../terminal/sanitize.js';
-import type { Cell, Tone } from '../terminal/table.js';
-import { wrapped } from '../terminal/layout.js';
+import { type Cell, type Tone, tableWidth } from '../terminal/table.js';
 
 const DAY_MS = 86_400_000;
-/** More rows than this would push the verdict off the screen; what is left out is counted. */
-const MOST_USERS = 8;
-const MOST_PROBLEMS = 8;
+/** More rows would push the verdict off the screen; the rest is counted. */
+const MAX_USERS = 8;
+const MAX_PROBLEMS = 8;
+/** In order of importance: a terminal that is too narrow loses the last ones. */
 const HEAD = ['user', 'status', 'last sync (UTC)', 'active', 'deleted', 'webhook'];
+const MIN_COLUMNS = 3;
 
 const TONES: Record<UserHealth['status'], Tone> = { ok: 'good', stale: 'warn', never: 'warn', error: 'bad' };
 
-/** Shows the report on stdout. `columns` is the terminal's width; null when it is none. */
+/** Shows the report on stdout. `columns` is the terminal's width; null without a terminal, where nothing is left out. */
 export async function showHealth(
   output: Output,
   report: HealthReport,
   columns: number | null,
 ): Promise<void> {
-  const problems = problemsOf(report);
+  const problems = allProblems(report);
   const verdict = report.healthy ? '✔ Healthy' : `✖ ${countOf(problems.length, 'problem')}`;
   output.result(`${verdict}, checked ${utc(report.checked_at)}`, report.healthy ? 'good' : 'bad');
   await showUsers(output, report, columns);
   showProblems(output, problems, columns);
-  for (const line of summaryOf(report)) output.result(columns === null ? line : wrapped(line, columns, '  '));
+  for (const line of summaryOf(report)) output.result(line);
 }
 
 async function showUsers(output: Output, report: HealthReport, columns: number | null): Promise<void> {
   const { users, checked_at: now } = report;
   if (users.length === 0) return;
-  const shown = users.length <= MOST_USERS ? users : users.filter(({ problems }) => problems.length > 0);
-  const rows = shown.slice(0, MOST_USERS).map((user) => userRow(user, now));
-  if (rows.length > 0) await output.table(HEAD, columns === null ? rows : withShortNames(rows, columns));
-  const unhealthy = shown.length - rows.length;
-  const healthy = users.length - shown.length;
-  if (unhealthy > 0)
+  if (columns === null)
+    return output.table(
+      HEAD,
+      users.map((user) => userRow(user, utc)),
+    );
+  // Those with problems first; within each group the order of the report.
+  const sorted = [...users].sort((a, b) => Number(b.problems.length > 0) - Number(a.problems.length > 0));
+  const rows = sorted.slice(0, MAX_USERS).map((user) => userRow(user, (time) => when(time, now)));
+  const cells = [HEAD.map((text) => ({ text })), ...rows];
+  let shown = HEAD.length;
+  while (shown > MIN_COLUMNS && tableWidth(cells.map((row) => row.slice(0, shown))) > columns) shown--;
+  await output.table(
+    HEAD.slice(0, shown),
+    rows.map((row) => row.slice(0, shown)),
+  );
+  const rest = sorted.slice(MAX_USERS);
+  const unhealthy = rest.filter(({ problems }) => problems.length > 0).length;
+  const healthy = rest.length - unhealthy;
+  if (unhealthy > 0) {
     output.result(`… and ${countOf(unhealthy, 'more user')} with problems (--json shows all)`);
-  if (healthy > 0) output.result(`… and ${countOf(healthy, 'user')} without a problem (--json shows all)`);
+  }
+  if (healthy > 0) {
+    output.result(`… and ${countOf(healthy, 'more user')} without problems (--json shows all)`);
+  }
 }
 
-function userRow(user: UserHealth, now: Date): Cell[] {
+function userRow(user: UserHealth, time: (last: Date) => string): Cell[] {
   return [
     { text: nameOf(user) },
     { text: user.syncing ? `${user.status}, syncing` : user.status, tone: TONES[user.status] },
-    { text: user.last_calendly_sync === null ? 'never' : when(user.last_calendly_sync, now) },
+    { text: user.last_calendly_sync === null ? 'never' : time(user.last_calendly_sync) },
     { text: user.active_calendly_meetings.toLocaleString('en-US') },
     { text: user.deleted_calendly_meetings.toLocaleString('en-US') },
     { text: user.webhook_synced_meetings.toLocaleString('en-US') },
   ];
 }
 
-/** The rows with names cut to what the other columns leave: half a name on each of two lines reads worse. */
-function withShortNames(rows: Cell[][], columns: number): Cell[][] {
-  const widths = HEAD.map((title, index) =>
-    Math.max(title.length, ...rows.map((row) => row[index]?.text.length ?? 0)),
-  );
-  const frame = 3 * HEAD.length + 1;
-  const others = widths.slice(1).reduce((sum, width) => sum + width, frame);
-  const room = Math.max(12, columns - others);
-  return rows.map(([name, ...rest]) => [{ text: shortened(name?.text ?? '', room) }, ...rest]);
-}
-
 interface NamedProblem extends Problem {
   user: string | null;
 }
 
-function problemsOf({ users, problems }: HealthReport): NamedProblem[] {
+function allProblems({ users, problems }: HealthReport): NamedProblem[] {
   return [
     ...users.flatMap((user) => user.problems.map((problem) => ({ ...problem, user: nameOf(user) }))),
     ...problems.map((problem) => ({ ...problem, user: null })),
@@ -78,29 +84,26 @@ function problemsOf({ users, problems }: HealthReport): NamedProblem[] {
 }
 
 function showProblems(output: Output, problems: NamedProblem[], columns: number | null): void {
-  const shown = problems.slice(0, MOST_PROBLEMS);
+  const shown = columns === null ? problems : problems.slice(0, MAX_PROBLEMS);
   for (const [index, { user, message, hint }] of shown.entries()) {
     const text = `✖ ${user === null ? '' : `${user}: `}${oneLine(message)}`;
-    if (columns === null) output.result(`${text} → ${hint}`, 'bad');
-    else {
-      output.result(wrapped(text, columns, '  '), 'bad');
-      // Several problems of one user often have one cure.
-      if (shown[index + 1]?.hint !== hint) output.result(`  → ${hint}`);
-    }
+    output.result(columns === null ? `${text} → ${hint}` : text, 'bad');
+    // Several problems of one user often have one solution.
+    if (columns !== null && shown[index + 1]?.hint !== hint) output.result(`  → ${hint}`);
   }
-  const more = problems.length - MOST_PROBLEMS;
+  const more = problems.length - shown.length;
   if (more > 0) output.result(`… and ${countOf(more, 'more problem')} (--json shows all)`, 'bad');
 }
 
 function summaryOf(report: HealthReport): string[] {
   const { webhook_events: events, checked_at: now, users_not_connected: others } = report;
   const { applied, pending } = report.migrations;
-  const kinds = events.map(({ event_type: type, count, last_received: last }) => {
-    const newest = last === null ? '' : ` (newest ${when(last, now)} UTC)`;
-    return `${oneLine(type)} ${count.toLocaleString('en-US')}${newest}`;
+  const types = events.map(({ event_type: type, count, last_received: last }) => {
+    const latest = last === null ? '' : ` (latest ${when(last, now)} UTC)`;
+    return `${oneLine(type)} ${count.toLocaleString('en-US')}${latest}`;
   });
   return [
-    `Webhook events: ${kinds.length === 0 ? 'none' : kinds.join(', ')}`,
+    `Webhook events: ${types.length === 0 ? 'none' : types.join(', ')}`,
     `Migrations: ${applied.length} applied, ${pending.length === 0 ? 'none' : pending.length} pending`,
     ...(others > 0 ? [`Rows in users without a Calendly account: ${others.toLocaleString('en-US')}`] : []),
   ];
@@ -110,7 +113,7 @@ function nameOf({ email, user_id: id }: UserHealth): string {
   return oneLine(email ?? String(id));
 }
 
-/** `4 min ago, 08:06` within a day, `3 days ago, Nov 19` before, and the year where that would mislead. */
+/** `4 min ago, 08:06` within a day, `3 days ago, Nov 19` after that, with the year if it would mislead. */
 function when(time: Date, now: Date): string {
   const age = now.getTime() - time.getTime();
   if (age < 0) return utc(time);
@@ -120,11 +123,6 @@ function when(time: Date, now: Date): string {
 function date(time: Date, age: number): string {
   if (age > 300 * DAY_MS) return time.toISOString().slice(0, 10);
   return time.toLocaleDateString('en-US', { month: 'short', day: 'numeric', timeZone: 'UTC' });
-}
-
-/** With `…` for what does not fit. */
-function shortened(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
 function utc(time: Date): string {

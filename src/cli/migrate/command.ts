@@ -2,13 +2,7 @@
 import type { Database } from '../../database/connection.js';
 import { CalendlySyncError } from '../../errors.js';
 import type { MigrateResult } from '../../migrations/migrate.js';
-import {
-  type CommandContext,
-  type CommandResult,
-  type DefineCommand,
-  runCommand,
-  withSharedOptions,
-} from '../command.js';
+import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
 import { patience, type WaitFlags, withWaitOptions } from './lock-options.js';
 
@@ -19,27 +13,24 @@ interface MigrateFlags extends WaitFlags {
   restore?: string | undefined;
 }
 
-export const migrate: DefineCommand = {
-  name: 'migrate',
-  define(program, session) {
-    withWaitOptions(withSharedOptions(program.command('migrate')))
-      .description('apply the migrations that the database lacks, one transaction each')
-      .option('--to <version>', 'stop after this version')
-      .option('--status', 'show what is applied, pending and drifted; exit code 4 when something is amiss')
-      .option('--dry-run', 'print the SQL that would run, and run none')
-      .option('--restore <file>', 'put the backup of a rollback back')
-      .addHelpText(
-        'after',
-        `
+export const migrate: DefineCommand = (program, session) => {
+  withWaitOptions(program.command('migrate'))
+    .description('apply the migrations that the database lacks, one transaction each')
+    .option('--to <version>', 'stop after this version')
+    .option('--status', 'show what is applied, pending and drifted; exit code 4 when something is amiss')
+    .option('--dry-run', 'print the SQL that would run, and run none')
+    .option('--restore <file>', 'put the backup of a rollback back')
+    .addHelpText(
+      'after',
+      `
 Examples:
   $ calendly-sync migrate
   $ calendly-sync migrate --status
   $ calendly-sync migrate --dry-run > review.sql
   $ calendly-sync migrate --restore .calendly-sync/backups/2026-01-31T08-00-00Z-022.jsonl.gz
   $ calendly-sync migrate --schema calendly --max-wait 10m`,
-      )
-      .action((options) => runCommand(session, 'migrate', options, (context) => run(context, options)));
-  },
+    )
+    .action(commandAction(session, run));
 };
 
 async function run(context: CommandContext, flags: MigrateFlags): Promise<CommandResult> {

@@ -2,13 +2,7 @@
 import { join } from 'node:path';
 import { CalendlySyncError } from '../../errors.js';
 import type { RollbackPlan } from '../../migrations/rollback.js';
-import {
-  type CommandContext,
-  type CommandResult,
-  type DefineCommand,
-  runCommand,
-  withSharedOptions,
-} from '../command.js';
+import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
 import { patience, type WaitFlags, withWaitOptions } from './lock-options.js';
 
@@ -19,25 +13,22 @@ interface RollbackFlags extends WaitFlags {
   backup: boolean;
 }
 
-export const rollback: DefineCommand = {
-  name: 'rollback',
-  define(program, session) {
-    withWaitOptions(withSharedOptions(program.command('rollback')))
-      .description('undo the newest migration; what it drops is written to a backup first')
-      .option('--to <version>', 'undo all above this version; 0 undoes everything')
-      .option('--dry-run', 'show what would go and the SQL that would run, and run none')
-      .option('--yes', 'do not ask; needed where there is no terminal')
-      .option('--no-backup', 'write no backup: what is dropped is lost')
-      .addHelpText(
-        'after',
-        `
+export const rollback: DefineCommand = (program, session) => {
+  withWaitOptions(program.command('rollback'))
+    .description('undo the newest migration; what it drops is written to a backup first')
+    .option('--to <version>', 'undo all above this version; 0 undoes everything')
+    .option('--dry-run', 'show what would go and the SQL that would run, and run none')
+    .option('--yes', 'do not ask; needed where there is no terminal')
+    .option('--no-backup', 'write no backup: what is dropped is lost')
+    .addHelpText(
+      'after',
+      `
 Examples:
   $ calendly-sync rollback
   $ calendly-sync rollback --to 0 --dry-run
   $ calendly-sync rollback --yes --json`,
-      )
-      .action((options) => runCommand(session, 'rollback', options, (context) => run(context, options)));
-  },
+    )
+    .action(commandAction(session, run));
 };
 
 async function run(context: CommandContext, flags: RollbackFlags): Promise<CommandResult> {
@@ -105,8 +96,8 @@ async function confirm(
   }
   const table = losses.find(({ object }) => object.startsWith('table '))?.object.slice('table '.length);
   const word = table ?? 'yes';
-  const { ask } = await import('../terminal/prompt.js');
-  const answer = await ask(
+  const { prompt } = await import('../terminal/prompt.js');
+  const answer = await prompt(
     terminal,
     `Type ${table ? `the table's name, ${table},` : 'yes'} to go on: `,
     signal,

@@ -1,4 +1,5 @@
 /** How a sync looks: the lines that operators look for, the spinner, the exit code. The wording of the lines is fixed. */
+import { countOf } from '../../counting.js';
 import { formatDuration } from '../../duration.js';
 import type { Plan } from '../../sync/plan.js';
 import type { OnSyncEvent, SyncEvent, UserResult } from '../../sync/report.js';
@@ -7,106 +8,90 @@ import { showAttempt } from '../client.js';
 import type { CommandResult } from '../command.js';
 import { EXIT, exitCodeOf } from '../exit-codes.js';
 import type { Output } from '../terminal/output.js';
-import type { Progress } from '../terminal/progress.js';
 import { oneLine } from '../terminal/sanitize.js';
 import { showMaintenance } from '../webhook/maintenance-output.js';
 
 /** Shows the events of a sync as they come. `close` ends the spinner. */
 export async function showSync(output: Output) {
-  const progress = await output.progress('Asking Calendly …');
-  const pace = createPace();
-  const onEvent: OnSyncEvent = (event) => show(output, progress, event, pace);
+  const progress = await output.progress('Requesting meetings from Calendly …');
+  const estimate = createEstimate();
+  const onEvent: OnSyncEvent = (event) => {
+    if (event.type === 'attempt') showAttempt(output, event.attempt);
+    showMaintenance(output, event);
+    if (event.type === 'planned') showPlan(output, event.plan);
+    if (event.type === 'progress') progress.update(progressText(event, estimate));
+    if (event.type === 'remark') output.warn(oneLine(event.text));
+    if (event.type === 'fetched') {
+      const { mode, active, canceled } = event;
+      output.result(`✅ ${mode.toUpperCase()} fetch complete: ${active} active, ${canceled} canceled`);
+    }
+    if (event.type === 'initial_complete') {
+      output.result('✅ Initial sync complete - future syncs will be incremental');
+    }
+    if (event.type === 'finished' && event.result.status === 'complete') showUser(output, event.result);
+  };
   return { onEvent, close: () => progress.stop() };
 }
 
-function show(output: Output, progress: Progress, event: SyncEvent, pace: Pace): void {
-  if (event.type === 'attempt') showAttempt(output, event.attempt);
-  showMaintenance(output, event);
-  const line = (text: string) => output.result(text);
-  if (event.type === 'planned') announce(output, line, event.plan);
-  if (event.type === 'progress') progress.update(progressText(event, pace));
-  if (event.type === 'remark') output.warn(oneLine(event.text));
-  if (event.type === 'fetched') {
-    line(`✅ ${event.mode.toUpperCase()} fetch complete: ${event.active} active, ${event.canceled} canceled`);
-  }
-  if (event.type === 'initial_complete') line('✅ Initial sync complete - future syncs will be incremental');
-  if (event.type === 'finished' && event.result.status === 'complete') finish(output, line, event.result);
-}
-
-function announce(output: Output, line: (text: string) => void, { mode, reason, window }: Plan): void {
+function showPlan(output: Output, { mode, reason, window }: Plan): void {
   if (reason === 'by_hand') {
-    const [from, to] = [window.from, window.to].map((ms) => new Date(ms).toISOString().slice(0, 16));
+    const [from, to] = [window.from, window.to].map((ms) => `${new Date(ms).toISOString().slice(0, 16)}Z`);
     output.note(
-      `A window by hand: meetings that start from ${from}Z to ${to}Z. The sync state of the user stays as it is.`,
+      `Custom window: meetings that start from ${from} to ${to}. The user's sync state is unchanged.`,
     );
   }
   if (reason === 'not_optimized') {
-    output.note(
-      'Migration 022 is not applied, so that nothing remembers the last sync: every sync is a full one.',
-    );
-    output.note('To change that: calendly-sync migrate');
+    output.note('Migration 022 is not applied, so nothing records the last sync: every sync is a full one.');
+    output.hint('To change that: calendly-sync migrate');
   }
   if (mode === 'full') {
-    if (reason === 'initial') line('🎯 Initial sync needed - will fetch 2 years of historical data');
-    line('📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)');
+    if (reason === 'initial') {
+      output.result('🎯 Initial sync needed - will fetch 2 years of historical data');
+    }
+    output.result('📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)');
     return;
   }
-  if (reason !== 'by_hand')
-    line('⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)');
-  if (reason === 'full_listing_due')
-    output.note('Once a day the list reaches 2 years back and 1 year forward, a page per 100 meetings.');
-  line('📅 INCREMENTAL SYNC: Fetching recent Calendly events');
+  if (reason !== 'by_hand') {
+    output.result('⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)');
+  }
+  if (reason === 'full_listing_due') {
+    output.note('The daily full listing is due: it covers 2 years back and 1 year forward.');
+  }
+  output.result('📅 INCREMENTAL SYNC: Fetching recent Calendly events');
 }
 
-function finish(output: Output, line: (text: string) => void, result: UserResult): void {
-  line(`🎉 ${lastLine(result)}`);
-  const { active, canceled } = result.fetched;
-  if (result.mode === 'full' && active + canceled === 0) {
-    output.note(
-      `Calendly shows no meeting of ${result.email ?? 'this user'} at all. Is it the right user's token?`,
-    );
+function showUser(output: Output, result: UserResult): void {
+  const { mode, updated, deleted, unchanged, restored, requests, duration_ms: ms, fetched } = result;
+  const { recorded_canceled: recorded } = result;
+  const counts = [
+    `${result.new} new, ${updated} updated, ${deleted} deleted, ${unchanged} unchanged`,
+    ...(restored > 0 ? [`${restored} restored`] : []),
+    ...(recorded > 0 ? [`${recorded} recorded as canceled`] : []),
+  ].join(', ');
+  const sent = `${requests} ${requests === 1 ? 'request' : 'requests'}`;
+  output.result(
+    `🎉 ${mode.toUpperCase()} Calendly sync complete: ${counts} (${sent}, ${formatDuration(ms)})`,
+  );
+  if (mode === 'full' && fetched.active + fetched.canceled === 0) {
+    const user = result.email ?? 'this user';
+    output.note(`Calendly returned no meetings for ${user}. Does the token belong to the right user?`);
   }
 }
 
-/** What the last line says after the 🎉. */
-function lastLine(result: UserResult): string {
-  const {
-    mode,
-    updated,
-    deleted,
-    unchanged,
-    restored,
-    recorded_canceled: recorded,
-    requests,
-    duration_ms: ms,
-  } = result;
-  const more = [
-    `${unchanged} unchanged`,
-    ...(restored > 0 ? [`${restored} restored`] : []),
-    ...(recorded > 0 ? [`${recorded} recorded as canceled`] : []),
-  ];
-  return (
-    `${mode.toUpperCase()} Calendly sync complete: ${result.new} new, ${updated} updated, ${deleted} deleted, ` +
-    `${more.join(', ')} (${requests} ${requests === 1 ? 'request' : 'requests'}, ${formatDuration(ms)})`
-  );
-}
-
-function progressText(event: Extract<SyncEvent, { type: 'progress' }>, pace: Pace): string {
+function progressText(event: Extract<SyncEvent, { type: 'progress' }>, estimate: Estimate): string {
   const { listed, read, toRead, waitingUntil } = event;
-  const limit =
-    waitingUntil === null
-      ? ''
-      : `, rate limit until ${new Date(waitingUntil).toISOString().slice(11, 19)} UTC`;
-  if (toRead === null) return `${listed} meetings listed${limit} …`;
-  const left = pace(read, toRead);
-  const about = left === null ? '' : `, about ${formatDuration(left)} left`;
-  return `${read} of ${toRead} meetings read${limit}${about} …`;
+  const until = waitingUntil === null ? null : new Date(waitingUntil).toISOString().slice(11, 19);
+  const limit = until === null ? '' : `, rate limit until ${until} UTC`;
+  if (toRead === null) return `${countOf(listed, 'meeting')} listed${limit} …`;
+  const left = estimate(read, toRead);
+  const about = left === null ? '' : `, about ${formatDuration(Math.max(left, 10_000))} left`;
+  return `${read} of ${countOf(toRead, 'meeting')} read${limit}${about} …`;
 }
 
-/** Time left in ms, from how long what is done has taken; null while too little is done to tell. */
-type Pace = (done: number, all: number) => number | null;
+/** Time left in ms, from the time spent so far; null until there is enough to extrapolate from. */
+type Estimate = (done: number, all: number) => number | null;
 
-function createPace(): Pace {
+function createEstimate(): Estimate {
   let started: number | null = null;
   return (done, all) => {
     started ??= Date.now();
@@ -115,17 +100,16 @@ function createPace(): Pace {
   };
 }
 
-/** The command's answer: the JSON keys and the exit code, errors of accounts shown. */
-export function syncAnswer(output: Output, result: SyncResult): CommandResult {
-  const { users } = result;
-  const bad = users.filter(({ error }) => error !== null);
-  for (const { error } of bad) if (error) output.error(error);
-  const first = bad[0]?.error ?? null;
-  if (first === null) return { document: result };
-  const partly = bad.length < users.length;
-  const error = partly
-    ? { code: 'partly', message: `${bad.length} of ${users.length} accounts failed.`, hint: first.hint }
-    : first;
-  const exitCode = partly ? EXIT.partly : exitCodeOf(first.code);
-  return { document: { ...result, error }, exitCode };
+/** Shows the errors of accounts. @returns the JSON keys and the exit code of the command */
+export function syncResult(output: Output, result: SyncResult): CommandResult {
+  const errors = result.users.flatMap(({ error }) => error ?? []);
+  for (const error of errors) output.error(error);
+  const [first] = errors;
+  if (first === undefined) return { document: result };
+  if (errors.length === result.users.length) {
+    return { document: { ...result, error: first }, exitCode: exitCodeOf(first.code) };
+  }
+  const message = `${errors.length} of ${result.users.length} accounts failed.`;
+  const error = { code: 'partly', message, hint: first.hint };
+  return { document: { ...result, error }, exitCode: EXIT.partly };
 }

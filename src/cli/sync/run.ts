@@ -1,18 +1,14 @@
-/** What `sync` and `force-full` do between their flags and their answer. Loaded when one of them runs. */
-import type { Config } from '../../config.js';
+/** What `sync` and `force-full` do after their flags are parsed. Loaded when one of them runs. */
 import { readOneMeeting } from '../../sync/one-meeting.js';
 import { requestFullSync, sync } from '../../sync/sync.js';
-import type { CommandResult } from '../command.js';
+import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
-import type { Output } from '../terminal/output.js';
 import { limitHeapGrowth } from './heap.js';
-import { showSync, syncAnswer } from './output.js';
+import { showSync, syncResult } from './output.js';
 
-export interface RunSyncOptions {
-  config: Config;
-  output: Output;
-  signal: AbortSignal;
-  users: string[];
+export interface SyncFlags {
+  /** `users.id` or e-mail of each user to sync; all users without it. */
+  users?: string[] | undefined;
   dryRun?: boolean | undefined;
   concurrency?: number | undefined;
   since?: number | undefined;
@@ -21,34 +17,35 @@ export interface RunSyncOptions {
   event?: string | undefined;
   /** Makes the sync a full one, whatever was done before. */
   full?: boolean | undefined;
-  /** False leaves a disabled webhook subscription as it is. */
+  /** false leaves a disabled webhook subscription as it is. */
   repair?: boolean | undefined;
 }
 
-/** Opens the database, syncs, shows it. */
-export async function runSync(options: RunSyncOptions): Promise<CommandResult> {
-  const { config, output, signal, users, dryRun = false, event } = options;
+/** Opens the database, syncs, shows the result. */
+export function runSync(context: CommandContext, flags: SyncFlags): Promise<CommandResult> {
+  const { config, output, signal } = context;
+  const { users = [], dryRun = false, event, ...options } = flags;
   limitHeapGrowth();
-  return withDatabase({ config, output, signal }, async (database) => {
+  return withDatabase(context, async (database) => {
     const shown = await showSync(output);
     const common = { config, database, signal, onEvent: shown.onEvent, users, dryRun };
-    const { concurrency, since, until, full, repair } = options;
     try {
       const result = event
         ? await readOneMeeting({ ...common, event })
-        : await sync({ ...common, concurrency, since, until, full, repair });
+        : await sync({ ...common, ...options });
       shown.close();
       if (dryRun) output.note('Nothing was written (--dry-run).');
-      return syncAnswer(output, result);
+      return syncResult(output, result);
     } finally {
       shown.close();
     }
   });
 }
 
-/** Sets the mark of `force-full --mark-only`. */
-export async function runMarkOnly({ config, output, signal, users }: RunSyncOptions): Promise<CommandResult> {
-  return withDatabase({ config, output, signal }, async (database) => {
+/** Requests a full sync of the next run: `force-full --mark-only`. */
+export function runMarkOnly(context: CommandContext, users: string[]): Promise<CommandResult> {
+  const { config, output, signal } = context;
+  return withDatabase(context, async (database) => {
     const marked = await requestFullSync({ config, database, signal, users, onEvent: () => {} });
     for (const { user_id: id, email } of marked) {
       output.result(`The next sync of ${email ?? id} will be a full one.`);

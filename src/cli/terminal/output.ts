@@ -1,36 +1,42 @@
 /**
  * The one output port: commands say what happened, this decides how it looks (terminal, plain lines, one JSON document).
- * Everything that is printed passes through `show`, which makes control characters harmless and takes secrets out.
+ * Everything printed passes through `safe`, which escapes control characters and removes secrets.
  */
 import { Chalk } from 'chalk';
 import type { ErrorReport } from '../../errors.js';
+import { wrap } from './layout.js';
 import { lineProgress, type Progress, silentProgress, spinnerProgress } from './progress.js';
-import { harmless, withoutSecrets } from './sanitize.js';
-import { type Cell, drawTable, plainTable, type Tone } from './table.js';
+import { escapeControlCharacters, redactSecrets } from './sanitize.js';
+import { type Cell, drawBlocks, drawTable, plainTable, type Tone } from './table.js';
 import type { OutputStream, Terminal } from './terminal.js';
 
 /** What a command may say. Handlers never know the format. */
 export interface Output {
-  /** A result, on stdout. Nothing under --json and --quiet. */
+  /** A result, on stdout; on a terminal a single line is broken at spaces. Nothing under --json and --quiet. */
   result(text: string, tone?: Tone): void;
-  /** Rows under a head, on stdout: a drawn table on a terminal, tab-separated lines elsewhere. */
-  table(head: string[], rows: (string | Cell)[][]): Promise<void>;
+  /**
+   * Rows under a head, on stdout: a drawn table on a terminal, tab-separated lines elsewhere.
+   * @param layout `blocks` draws no frame: for rows that are too long for any terminal
+   */
+  table(head: string[], rows: (string | Cell)[][], layout?: 'frame' | 'blocks'): Promise<void>;
   /** A remark on stderr. Nothing under --quiet. */
   note(text: string, tone?: Tone): void;
+  /** Something to type next, on stderr, never broken into lines: it is there to be copied. Nothing under --quiet. */
+  hint(text: string): void;
   /** A remark on stderr that is only for --verbose. */
   detail(text: string): void;
   /** Something the operator should act on, on stderr; under --quiet too. */
   warn(text: string): void;
   /** Shows on stderr that long work goes on. */
   progress(text: string): Promise<Progress>;
-  /** An error with its hint, on stderr; under --json it stands in the document instead. */
+  /** An error with its hint, on stderr; under --json it is in the document instead. */
   error(report: ErrorReport): void;
   /** The one JSON document, on stdout; nothing without --json. */
   document(document: object): void;
-  /** Adds values that must never be shown, from here on. */
-  hide(secrets: readonly string[]): void;
-  /** Lets values be shown after all: the tokens of a sandbox are made to be read. */
-  reveal(values: readonly string[]): void;
+  /** Adds values that must never be printed from here on. */
+  redact(secrets: readonly string[]): void;
+  /** Lets values be printed after all: the tokens of a sandbox are made to be read. */
+  allow(values: readonly string[]): void;
   /** --json was given: no questions, no extra work for the eye. */
   readonly json: boolean;
   /** --quiet was given. */
@@ -38,86 +44,98 @@ export interface Output {
 }
 
 export interface OutputOptions {
-  json: boolean;
-  quiet: boolean;
-  verbose: boolean;
+  json?: boolean | undefined;
+  quiet?: boolean | undefined;
+  verbose?: boolean | undefined;
 }
 
-/** Makes the output port of one command. */
-export function createOutput(terminal: Terminal, options: OutputOptions): Output {
+/** Creates the output port of one command. */
+export function createOutput(
+  terminal: Terminal,
+  { json = false, quiet = false, verbose = false }: OutputOptions,
+): Output {
   const { stdout, stderr, environment } = terminal;
   let secrets: string[] = [];
-  const show = (text: string) => harmless(withoutSecrets(text, secrets));
+  const safe = (text: string) => escapeControlCharacters(redactSecrets(text, secrets));
   const paintOut = painter(stdout, environment);
   const paintErr = painter(stderr, environment);
   let running: Progress = silentProgress();
   const print = (stream: OutputStream, text: string) => running.around(() => stream.write(`${text}\n`));
-  const silent = options.json || options.quiet;
+  const fitTo = (stream: OutputStream, text: string) =>
+    stream.isTTY && stream.columns ? wrap(text, stream.columns, { indent: '  ' }).join('\n') : text;
+  const remark = (text: string, tone?: Tone) => print(stderr, paintErr(fitTo(stderr, safe(text)), tone));
+  const silent = json || quiet;
 
   return {
-    json: options.json,
-    quiet: options.quiet,
+    json,
+    quiet,
     result(text, tone) {
-      if (!silent) print(stdout, paintOut(show(text), tone));
+      // Several lines are a script or metrics: breaking those would change them.
+      if (!silent)
+        print(stdout, paintOut(text.includes('\n') ? safe(text) : fitTo(stdout, safe(text)), tone));
     },
-    async table(head, rows) {
+    async table(head, rows, layout = 'frame') {
       if (silent) return;
       const cells = rows.map((row) =>
         row.map((cell) =>
-          typeof cell === 'string' ? { text: show(cell) } : { ...cell, text: show(cell.text) },
+          typeof cell === 'string' ? { text: safe(cell) } : { ...cell, text: safe(cell.text) },
         ),
       );
+      const draw = layout === 'blocks' ? drawBlocks : drawTable;
       const columns = stdout.columns ?? 80;
-      print(stdout, stdout.isTTY ? await drawTable(head, cells, columns, paintOut) : plainTable(head, cells));
+      print(stdout, stdout.isTTY ? await draw(head, cells, columns, paintOut) : plainTable(head, cells));
     },
     note(text, tone) {
-      if (!options.quiet) print(stderr, paintErr(show(text), tone));
+      if (!quiet) remark(text, tone);
+    },
+    hint(text) {
+      if (!quiet) print(stderr, safe(text));
     },
     detail(text) {
-      if (options.verbose && !options.quiet) print(stderr, paintErr(show(text), 'dim'));
+      if (verbose && !quiet) print(stderr, paintErr(safe(text), 'dim'));
     },
     warn(text) {
-      print(stderr, paintErr(show(text), 'warn'));
+      remark(text, 'warn');
     },
     async progress(text) {
       running.stop();
       const spins = stderr.isTTY && stderr.columns && !environment.CI && environment.TERM !== 'dumb';
       if (silent) running = silentProgress();
-      else if (spins) running = await spinnerProgress(show(text), stderr);
-      else running = lineProgress(show(text), (line) => stderr.write(`${line}\n`));
-      const mine = running;
+      else if (spins) running = await spinnerProgress(safe(text), stderr);
+      else running = lineProgress(safe(text), (line) => stderr.write(`${line}\n`));
+      const current = running;
       return {
-        update: (next) => mine.update(show(next)),
-        around: mine.around,
+        update: (next) => current.update(safe(next)),
+        around: current.around,
         stop() {
-          mine.stop();
-          if (running === mine) running = silentProgress();
+          current.stop();
+          if (running === current) running = silentProgress();
         },
       };
     },
-    error(report) {
+    error({ message, hint }) {
       running.stop();
-      if (options.json) return;
-      print(stderr, paintErr(`✖ ${show(report.message)}`, 'bad'));
-      if (report.hint) print(stderr, `  ${show(report.hint).replaceAll('\n', '\n  ')}`);
+      if (json) return;
+      remark(`✖ ${message}`, 'bad');
+      if (hint) print(stderr, safe(`  ${hint.replaceAll('\n', '\n  ')}`));
     },
     document(document) {
       running.stop();
-      if (options.json) stdout.write(`${withoutSecrets(JSON.stringify(document, null, 2), secrets)}\n`);
+      if (json) stdout.write(`${redactSecrets(JSON.stringify(document, null, 2), secrets)}\n`);
     },
-    hide(more) {
-      // Inside a JSON document a secret stands in its escaped form.
+    redact(more) {
+      // Inside a JSON document a secret is in its escaped form.
       for (const secret of more) secrets.push(secret, JSON.stringify(secret).slice(1, -1));
     },
-    reveal(values) {
+    allow(values) {
       secrets = secrets.filter((secret) => !values.includes(secret));
     },
   };
 }
 
-/** Colours for one stream. chalk ignores NO_COLOR, so the level is decided here, for each stream apart. */
+/** Colors for one stream. chalk ignores NO_COLOR, so the level is decided here, for each stream on its own. */
 function painter(stream: OutputStream, environment: Terminal['environment']) {
-  const chalk = new Chalk({ level: wantsColour(stream, environment) ? 1 : 0 });
+  const chalk = new Chalk({ level: wantsColor(stream, environment) ? 1 : 0 });
   const styles = {
     good: chalk.green,
     bad: chalk.red,
@@ -128,7 +146,7 @@ function painter(stream: OutputStream, environment: Terminal['environment']) {
   return (text: string, tone: Tone | undefined) => (tone ? styles[tone](text) : text);
 }
 
-function wantsColour(stream: OutputStream, environment: Terminal['environment']): boolean {
+function wantsColor(stream: OutputStream, environment: Terminal['environment']): boolean {
   if (environment.NO_COLOR) return false;
   return Boolean(stream.isTTY) && environment.TERM !== 'dumb';
 }

@@ -1,23 +1,23 @@
-/** A question on the terminal, for what cannot be undone. */
+/** A question on the terminal, before something that cannot be undone. */
 import { createInterface } from 'node:readline/promises';
 import type { Terminal } from './terminal.js';
 
 /** Asks on stderr and reads a line from stdin; null when the terminal was closed or the program stopped. */
-export async function ask(
+export async function prompt(
   { stdin, stderr }: Terminal,
   question: string,
   signal: AbortSignal,
 ): Promise<string | null> {
   const lines = createInterface({ input: stdin, terminal: false });
   const closed = new Promise<null>((resolve) => lines.once('close', () => resolve(null)));
-  // Listens first and asks then: an answer that is there already must not be missed.
+  // Listens before it asks: an answer that is already there must not be missed.
   const answer = lines.question('', { signal });
   stderr.write(question);
   try {
     return await Promise.race([answer, closed]);
-  } catch (thrown) {
+  } catch (error) {
     if (signal.aborted) return null;
-    throw thrown;
+    throw error;
   } finally {
     lines.close();
   }

@@ -1,4 +1,4 @@
-/** What a command line runs against: streams, environment, folder. Tests and the demo bring their own. */
+/** What a command line runs against: streams, environment, folder. Tests and the demo pass their own. */
 import type { Environment } from '../../config.js';
 
 /** The part of a writable stream that output needs. */

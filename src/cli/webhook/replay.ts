@@ -8,21 +8,19 @@ import { withDatabase } from '../database.js';
 import { EXIT } from '../exit-codes.js';
 import { oneLine } from '../terminal/sanitize.js';
 
-/** Applies what waits, and says what still does. */
-export async function replay(context: CommandContext): Promise<CommandResult> {
+/** Applies the stored deliveries, and reports those that are still waiting. */
+export async function runReplay(context: CommandContext): Promise<CommandResult> {
   const { output, signal } = context;
   const result = await withDatabase(
     context,
     async (database) => {
-      // Asked once and not again: a database that is away is told at once, not after all tries of the replay.
+      // Checked here without retries: an unreachable database is reported at once.
       const { hasSyncState } = await database.transaction(requireSchema, { readOnly: true });
       if (!hasSyncState) {
         throw new CalendlySyncError(
           'schema_not_ready',
           'Migration 022 is not applied: there are no webhook events.',
-          {
-            hint: 'Run: calendly-sync migrate',
-          },
+          { hint: 'Run: calendly-sync migrate' },
         );
       }
       return replayWebhookEvents({
@@ -38,11 +36,11 @@ export async function replay(context: CommandContext): Promise<CommandResult> {
   const { applied, unclaimed, failed } = result;
   if (signal.aborted) {
     throw new CalendlySyncError('stopped', `Stopped after ${applied} webhook events were applied.`, {
-      hint: 'Run the same command again to go on.',
+      hint: 'Run the same command again to continue.',
     });
   }
   for (const { event_id: id, error } of failed) output.warn(`✖ ${oneLine(id)}: ${oneLine(error)}`);
-  output.result(`${applied} applied, ${failed.length} could not be, ${unclaimed} wait for their host.`);
-  if (unclaimed > 0) output.note('A host who is connected by a sync gets them with it.', 'dim');
+  output.result(`${applied} applied, ${failed.length} failed, ${unclaimed} waiting for their host.`);
+  if (unclaimed > 0) output.note('They are applied when that host syncs for the first time.', 'dim');
   return { document: result, exitCode: failed.length > 0 ? EXIT.failed : EXIT.ok };
 }

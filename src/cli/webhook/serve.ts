@@ -1,4 +1,4 @@
-/** What `webhook serve` does between its flags and its end. Loaded when it runs. */
+/** What `webhook serve` does after its flags are parsed. Loaded when it runs. */
 import type { Database } from '../../database/connection.js';
 import { requireWebhookSchema } from '../../database/schema.js';
 import { toCalendlySyncError } from '../../errors.js';
@@ -9,7 +9,7 @@ import { logLines } from '../../webhook/receiver/log-lines.js';
 import { type Chore, runWebhookService } from '../../webhook/receiver/service.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
-import { showSync, syncAnswer } from '../sync/output.js';
+import { showSync, syncResult } from '../sync/output.js';
 import { oneLine } from '../terminal/sanitize.js';
 
 export interface ServeFlags {
@@ -22,8 +22,8 @@ export interface ServeFlags {
 
 const EVENTS_OLDER_THAN_MS = 30 * 86_400_000;
 
-/** Serves until a signal ends it. */
-export async function serve(context: CommandContext, flags: ServeFlags): Promise<CommandResult> {
+/** Serves until a signal stops it. */
+export async function runServe(context: CommandContext, flags: ServeFlags): Promise<CommandResult> {
   const { config, output, signal } = context;
   const counts = { received: 0, failed: 0 };
   return withDatabase(
@@ -53,24 +53,26 @@ export async function serve(context: CommandContext, flags: ServeFlags): Promise
         onListening(url) {
           output.note(`Listening on ${url}${WEBHOOK_PATH}`);
           if (flags.publicUrl === undefined)
-            output.note(`What Calendly must be told: curl -s ${url}${WEBHOOK_PATH}/test`, 'dim');
+            output.note(`Setup check: curl -s ${url}${WEBHOOK_PATH}/test`, 'dim');
         },
       });
-      output.note(`Stopped; deliveries answered: ${counts.received}; nothing is in hand.`);
+      output.note(
+        `Stopped. ${counts.received} ${counts.received === 1 ? 'delivery' : 'deliveries'} handled, none pending.`,
+      );
       return { document: { ...counts } };
     },
     { service: true },
   );
 }
 
-/** A schema that lacks tables ends the command; a database that is away does not: deliveries are answered 503 until it is back. */
+/** A missing schema ends the command. An unreachable database does not: deliveries get a 503 until it is back. */
 async function checkSchema({ output }: CommandContext, database: Database): Promise<void> {
   try {
     await database.transaction(requireWebhookSchema, { readOnly: true });
-  } catch (thrown) {
-    const error = toCalendlySyncError(thrown);
+  } catch (caught) {
+    const error = toCalendlySyncError(caught);
     if (error.code !== 'database_unreachable') throw error;
-    output.warn(`${error.message} Deliveries are answered 503 until it does; Calendly sends them again.`);
+    output.warn(`${error.message} Deliveries get a 503 until it does; Calendly retries them.`);
   }
 }
 
@@ -82,8 +84,8 @@ function chores(context: CommandContext, database: Database, flags: ServeFlags):
     async run(signal) {
       try {
         await run(signal);
-      } catch (thrown) {
-        if (!signal.aborted) output.error(toCalendlySyncError(thrown).toReport());
+      } catch (error) {
+        if (!signal.aborted) output.error(toCalendlySyncError(error).toReport());
       }
     },
   });
@@ -92,7 +94,7 @@ function chores(context: CommandContext, database: Database, flags: ServeFlags):
       guarded(flags.syncEvery, async (signal) => {
         const shown = await showSync(output);
         try {
-          syncAnswer(output, await sync({ config, database, signal, onEvent: shown.onEvent }));
+          syncResult(output, await sync({ config, database, signal, onEvent: shown.onEvent }));
         } finally {
           shown.close();
         }

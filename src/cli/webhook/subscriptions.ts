@@ -1,5 +1,4 @@
-/** What `webhook subscribe`, `list` and `unsubscribe` do between their flags and their answer. Loaded when one of them runs. */
-
+/** What `webhook subscribe`, `list` and `unsubscribe` do after their flags are parsed. Loaded when one of them runs. */
 import { resolveAccount } from '../../accounts/resolve.js';
 import { requireWebhookSchema } from '../../database/schema.js';
 import { CalendlySyncError } from '../../errors.js';
@@ -17,7 +16,7 @@ import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
 import { oneLine } from '../terminal/sanitize.js';
 
-/** Makes the subscription and, where none is set, the key. */
+/** Creates the subscription and, if none is set, the signing key. */
 export function runSubscribe(
   context: CommandContext,
   flags: { url: string; scope: 'user' | 'organization' },
@@ -28,65 +27,66 @@ export function runSubscribe(
     const signingKey = set ?? newSigningKey();
     const url = withPath(flags.url);
     const { subscription, made, replaced } = await subscribe(subscriber, { ...flags, url, signingKey });
-    const what = made ? 'Calendly tells' : 'Calendly tells already';
-    output.result(`✅ ${what} ${oneLine(url)} of bookings (scope ${flags.scope}).`, 'good');
-    if (replaced !== null) output.note(`It took the place of ${oneLine(replaced)}.`, 'dim');
+    const what = made ? 'Calendly now sends' : 'Calendly already sends';
+    output.result(`✅ ${what} bookings to ${oneLine(url)} (scope ${flags.scope}).`, 'good');
+    if (replaced !== null) output.note(`Replaced ${oneLine(replaced)}.`, 'dim');
     const key = set === undefined && made ? signingKey : null;
     if (key !== null) {
-      // Shown under --quiet too: nobody can ever ask for it again.
-      const say = output.quiet ? output.warn : output.result;
-      say('The signing key, shown this once. Put this line into .env and restart the receiver:');
-      say(`CALENDLY_WEBHOOK_SIGNING_KEY=${key}`);
+      // Printed under --quiet too: it cannot be shown again.
+      const print = output.quiet ? output.warn : output.result;
+      print('The signing key, shown only once. Put this line into .env and restart the receiver:');
+      print(`CALENDLY_WEBHOOK_SIGNING_KEY=${key}`);
     }
     return { document: { subscription, made, replaced, signing_key: key } };
   });
 }
 
-/** A URL that names only the origin is that of our receiver there; a query stays. */
+/** A URL without a path gets the receiver's path; its query stays. */
 function withPath(url: string): string {
   const given = new URL(url);
   return given.pathname === '/' ? Object.assign(given, { pathname: WEBHOOK_PATH }).href : url;
 }
 
-/** Shows the subscriptions that the account may see. */
+/** Shows the subscriptions that the account can see. */
 export function runList(context: CommandContext): Promise<CommandResult> {
   const { output } = context;
   return withAccount(context, async (subscriber) => {
     const subscriptions = await listSubscriptions(subscriber);
-    if (subscriptions.length === 0) output.result('There is no webhook subscription.');
+    if (subscriptions.length === 0) output.result('There are no webhook subscriptions.');
     else {
       await output.table(
-        ['state', 'scope', 'ours', 'url', 'events', 'retrying since', 'uri'],
+        ['url', 'state', 'scope', 'ours', 'events', 'retrying since', 'uri'],
         subscriptions.map((one) => [
+          oneLine(one.callback_url ?? ''),
           { text: one.state ?? '', tone: one.state === 'active' ? ('good' as const) : ('bad' as const) },
           one.scope ?? '',
           one.ours ? 'yes' : 'no',
-          oneLine(one.callback_url ?? ''),
           (one.events ?? []).join(' '),
           { text: one.retry_started_at ?? '', tone: 'warn' as const },
           oneLine(one.uri),
         ]),
+        'blocks',
       );
     }
     return { document: { subscriptions } };
   });
 }
 
-/** Deletes our subscription. */
+/** Deletes the subscription of calendly-sync. */
 export function runUnsubscribe(context: CommandContext): Promise<CommandResult> {
   const { output } = context;
   return withAccount(context, async (subscriber) => {
     const removed = await unsubscribe(subscriber);
     output.result(
       removed === null
-        ? 'There is no subscription of ours.'
-        : `Removed ${oneLine(removed)}; nothing comes by webhook any more.`,
+        ? 'calendly-sync has no subscription here.'
+        : `Removed ${oneLine(removed)}; Calendly sends no more webhooks.`,
     );
     return { document: { removed } };
   });
 }
 
-/** Opens the database, finds out whose token it is, and runs `work` for that account. */
+/** Opens the database, resolves the token's account, and runs `work` for it. */
 function withAccount(
   context: CommandContext,
   work: (subscriber: SubscriberOptions) => Promise<CommandResult>,

@@ -1,0 +1,54 @@
+/** Parsers for the values of flags, for commander. Pure; each throws commander's InvalidArgumentError. */
+import { InvalidArgumentError } from '@commander-js/extra-typings';
+import { parseDuration } from '../duration.js';
+
+/** Collects a flag that may be repeated. */
+export function collect(value: string, previous: string[] = []): string[] {
+  return [...previous, value];
+}
+
+/** An integer from `min` to `max`, both included. */
+export function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** A port; 0 takes a free one. */
+export const port = integer(0, 65_535);
+
+/** A number of parallel requests. */
+export const concurrency = integer(1, 999_999);
+
+/** A duration of at least `minMs`, in ms. */
+export function durationFrom(minMs: number): (text: string) => number {
+  return (text) => {
+    const ms = parseDuration(text);
+    if (ms !== null && ms >= minMs) return ms;
+    throw new InvalidArgumentError('It is not a valid duration. Write 90s, 30m, 36h or 30d.');
+  };
+}
+
+/** A duration above zero, in ms. */
+export const duration = durationFrom(1);
+
+/** A day or a time as ms since 1970; without an offset it is UTC. */
+export function instant(text: string): number {
+  const match = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.exec(text);
+  const [, day, time, , , offset] = match ?? [];
+  const ms = Date.parse(time && !offset ? `${text}Z` : text);
+  // Date.parse turns February 30 into March 2.
+  const exists = Number.isFinite(ms) && new Date(`${day}T00:00Z`).toISOString().slice(0, 10) === day;
+  if (match && exists) return ms;
+  throw new InvalidArgumentError('It is not a valid date. Write 2025-01-31 or 2025-01-31T09:00Z.');
+}
+
+/** An http(s) URL without credentials or fragment, without a trailing slash. */
+export function httpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const valid = url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.hash;
+  if (valid) return text.replace(/\/+$/, '');
+  throw new InvalidArgumentError('It is not a valid URL. Write one like https://hooks.example.com');
+}

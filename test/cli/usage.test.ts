@@ -1,0 +1,123 @@
+/** The command line itself: flags, help, usage errors, settings. In the process: none of it needs a database. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { run } from '../../src/cli/run.js';
+import { version } from '../../src/version.js';
+import { temporaryFolder } from '../support/program.js';
+
+async function cli(
+  argv: string[],
+  {
+    environment = {},
+    cwd = '/',
+    columns = 80,
+  }: { environment?: object; cwd?: string; columns?: number } = {},
+) {
+  let [stdout, stderr] = ['', ''];
+  const terminal = {
+    stdout: { write: (text: string) => (stdout += text), columns },
+    stderr: { write: (text: string) => (stderr += text) },
+    stdin: process.stdin,
+    environment: { ...environment },
+    cwd,
+  };
+  const code = await run(argv, terminal, new AbortController().signal);
+  return { code, stdout, stderr };
+}
+
+test.each([[[]], [['--help']], [['help']], [['webhook']], [['help', 'webhook']], [['sync', '--help']]])(
+  'the help for %j goes to stdout at the width of the terminal, with exit code 0',
+  async (argv) => {
+    for (const columns of [60, 80, 110]) {
+      const { code, stdout, stderr } = await cli(argv, { columns });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain('Usage: calendly-sync');
+      const [options = ''] = stdout.split(/\n(?:First steps|Examples):/);
+      for (const line of options.split('\n')) expect(line.length).toBeLessThanOrEqual(columns);
+    }
+  },
+);
+
+test('a shared flag works before and after the name of the command', async () => {
+  for (const argv of [
+    ['--json', 'sync'],
+    ['sync', '--json'],
+    ['--json', 'webhook', 'list'],
+    ['webhook', '--json', 'list'],
+  ]) {
+    const { code, stdout } = await cli(argv, { environment: { DATABASE_URL: 'mysql://host/db' } });
+    const command = argv.filter((argument) => argument !== '--json').join(' ');
+    expect([code, JSON.parse(stdout)]).toMatchObject([
+      2,
+      { command, ok: false, error: { code: 'settings' } },
+    ]);
+  }
+});
+
+test.each([
+  [['sink'], "unknown command 'sink'", 'Did you mean sync? See: calendly-sync --help'],
+  [['help', 'nosuch'], "unknown command 'nosuch'", 'See: calendly-sync --help'],
+  [['--json'], 'missing command', 'See: calendly-sync --help'],
+  [
+    ['sync', '--dryrun'],
+    "unknown option '--dryrun'",
+    'Did you mean --dry-run? See: calendly-sync sync --help',
+  ],
+  [['sync', '--jsn'], "unknown option '--jsn'", 'Did you mean --json? See: calendly-sync sync --help'],
+  [['sync', 'extra'], /too many arguments/, 'See: calendly-sync sync --help'],
+  [['webhook', 'nosuch'], "unknown command 'nosuch'", 'See: calendly-sync webhook --help'],
+  [['webhook', 'serve', '--port', '70000'], /0 to 65535/, 'See: calendly-sync webhook serve --help'],
+  [['webhook', 'subscribe'], /--url <url>.* not specified/, 'See: calendly-sync webhook subscribe --help'],
+  [['sync', '--concurrency', '0'], /whole number/, 'See: calendly-sync sync --help'],
+  [['sync', '--since', 'yesterday'], /not a valid date. Write 2025-01-31/, 'See: calendly-sync sync --help'],
+  [['sync', '--since', '2025-02-30'], /not a valid date/, 'See: calendly-sync sync --help'],
+  [['sync', '--until', '2026-02-31T10:00Z'], /not a valid date/, 'See: calendly-sync sync --help'],
+  [['health', '--max-age', '1y'], /not a valid duration. Write 90s/, 'See: calendly-sync health --help'],
+  [['health', '--max-age', '0s'], /not a valid duration/, 'See: calendly-sync health --help'],
+  [
+    ['clean-webhooks', '--older-than', '1d12h'],
+    /not a valid duration/,
+    'See: calendly-sync clean-webhooks --help',
+  ],
+])('%j is a usage error that points to the help of that command', async (argv, message, hint) => {
+  const { code, stdout, stderr } = await cli([...argv, '--json']);
+  expect([code, stderr]).toEqual([2, '']);
+  expect(JSON.parse(stdout)).toEqual({
+    command: expect.toBeOneOf([null, expect.any(String)]),
+    ok: false,
+    error: {
+      code: 'usage',
+      message: typeof message === 'string' ? message : expect.stringMatching(message),
+      hint,
+    },
+  });
+});
+
+test('--version prints the version', async () => {
+  expect(await cli(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test('every invalid setting is named in one error, with where its value comes from', async () => {
+  const cwd = temporaryFolder();
+  writeFileSync(join(cwd, '.env'), 'CALENDLY_API_URL=nonsense\nCALENDLY_TOKEN=ignored\n');
+  const environment = { CALENDLY_TOKEN: 'two words', CALENDLY_WEBHOOK_TOLERANCE: '1y', DATABASE_URL: ' ' };
+  const { code, stderr } = await cli(['sync', '--schema', 'pg_x'], { environment, cwd });
+  expect(code).toBe(2);
+  expect(stderr.split('\n').filter(Boolean)).toEqual([
+    '✖ --schema: "pg_x" is not a valid schema name',
+    expect.stringMatching(/^CALENDLY_TOKEN: contains spaces or characters that are not allowed in a token/),
+    'CALENDLY_API_URL: "nonsense" is not a valid URL',
+    'CALENDLY_WEBHOOK_TOLERANCE: "1y" is not a valid duration; write 90s, 30m, 36h or 30d',
+    '  --schema is set on the command line.',
+    '  CALENDLY_TOKEN is set in the environment.',
+    `  CALENDLY_API_URL is set in ${join(cwd, '.env')}.`,
+    '  CALENDLY_WEBHOOK_TOLERANCE is set in the environment.',
+  ]);
+});
+
+test('a settings file that cannot be read is an error that names it', async () => {
+  const { code, stderr } = await cli(['sync', '--env-file', 'no.env']);
+  expect(code).toBe(2);
+  expect(stderr).toContain('Cannot read the settings file /no.env');
+});
