@@ -1,4 +1,4 @@
-/** Numbers of things as people read them. Pure. */
+/** Counts as people read them. Pure. */
 
 /** `1 meeting`, `2 meetings`, `12,000 meetings`. */
 export function countOf(count: number, noun: string): string {

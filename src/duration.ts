@@ -1,17 +1,15 @@
-/**
- * Durations as operators write them (`90s`, `30m`, `36h`, `30d`) and as they read them. Pure.
- */
+/** Durations as operators write them (`90s`, `30m`, `36h`, `30d`) and as they read them. Pure. */
 
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** Milliseconds of `90s`, `30m`, `36h` or `30d`; null when the text is none of these. Whole numbers only. */
+/** Milliseconds of `90s`, `30m`, `36h` or `30d`; null if the text is not a valid duration. */
 export function parseDuration(text: string): number | null {
   const match = /^(\d{1,9})([smhd])$/.exec(text.trim());
   if (!match) return null;
   return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
 }
 
-/** A length of time in ms as a person says it: `0.8 s`, `12 s`, `4 min`, `3 h`, `12 days`. */
+/** A duration in ms for people: `0.8 s`, `12 s`, `4 min`, `3 h`, `12 days`. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, ms) / 1_000;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;

@@ -1,96 +1,82 @@
 /**
- * Which process wrote a lock, and whether it still runs. A pid alone says little: it is given out again, and it means
- * another process after a reboot or in another container. Knows nothing of what is locked.
+ * Identifies the process that wrote a lock, and tells whether it still runs. A pid alone is not enough: it is reused, and it
+ * means another process after a reboot or in another container. Knows nothing of what is locked.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** One process, told apart from every other one on this machine, before and after a reboot. */
+/** One process, distinct from every other one on this machine, before and after a reboot. */
 export interface ProcessIdentity {
   host: string;
   pid: number;
-  /** When it started, as the system says it: ticks since boot on Linux, a date elsewhere; null where nobody tells. */
+  /** Its start time as the system writes it: ticks since boot on Linux, a date elsewhere; null if unknown. */
   started: string | null;
   /** The boot that the pid belongs to; null outside Linux. */
   boot: string | null;
-  /** The pid namespace, in which alone the pid means anything; null outside Linux. */
+  /** The pid namespace, outside of which the pid means nothing; null outside Linux. */
   namespace: string | null;
 }
 
-/** This process. */
+/** The identity of this process. */
 export function ownIdentity(): ProcessIdentity {
-  return { ...ownPlace(), pid: process.pid, started: startOf(process.pid)?.started ?? null };
+  return { ...currentHost(), pid: process.pid, started: findProcess(process.pid)?.started ?? null };
 }
 
-/**
- * Whether that process still runs; null when it cannot be seen from here (another machine, another container, an earlier
- * boot of what may be another machine).
- */
-export function isRunning(identity: ProcessIdentity): boolean | null {
-  const here = ownPlace();
-  const sameMachine = here.boot === null ? identity.host === here.host : identity.boot === here.boot;
-  if (!sameMachine || identity.namespace !== here.namespace) return null;
-  const found = startOf(identity.pid);
+/** Whether that process still runs; null if it cannot be seen from here: another machine, container or boot. */
+export function isRunning({ host, pid, started, boot, namespace }: ProcessIdentity): boolean | null {
+  const here = currentHost();
+  const sameMachine = here.boot === null ? host === here.host : boot === here.boot;
+  if (!sameMachine || namespace !== here.namespace) return null;
+  const found = findProcess(pid);
   if (found === null) return false;
-  return found.started === null || identity.started === null || found.started === identity.started;
+  return found.started === null || started === null || found.started === started;
 }
 
-/** Reads back what JSON made of an identity; null when it is none. */
+/** An identity that was stored as JSON; null if it is invalid. */
 export function parseIdentity(value: unknown): ProcessIdentity | null {
-  if (typeof value !== 'object' || value === null) return null;
-  const { host, pid, started, boot, namespace } = value as Partial<Record<keyof ProcessIdentity, unknown>>;
+  const { host, pid, ...rest } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
   if (typeof host !== 'string' || typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0)
     return null;
-  return {
-    host,
-    pid,
-    started: textOrNull(started),
-    boot: textOrNull(boot),
-    namespace: textOrNull(namespace),
-  };
+  const text = (field: unknown) => (typeof field === 'string' ? field : null);
+  return { host, pid, started: text(rest.started), boot: text(rest.boot), namespace: text(rest.namespace) };
 }
 
-function textOrNull(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
-}
-
-function ownPlace(): Pick<ProcessIdentity, 'host' | 'boot' | 'namespace'> {
+function currentHost(): Pick<ProcessIdentity, 'host' | 'boot' | 'namespace'> {
   return {
     host: hostname(),
-    boot: tried(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
-    namespace: tried(() => readlinkSync('/proc/self/ns/pid')),
+    boot: tryOrNull(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
+    namespace: tryOrNull(() => readlinkSync('/proc/self/ns/pid')),
   };
 }
 
-/** The running process of that pid, with its start; null when there is none. */
-function startOf(pid: number): { started: string | null } | null {
+/** The running process of that pid, with its start time; null if there is none. */
+function findProcess(pid: number): { started: string | null } | null {
   if (process.platform === 'linux') {
-    const stat = tried(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    const stat = tryOrNull(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
     if (stat !== null) {
-      // The command's name stands in brackets and may itself hold blanks and brackets.
+      // The command's name is in parentheses and may itself contain spaces and parentheses.
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      // A zombie writes no more, and in a container without an init it stays one for ever.
+      // A zombie writes nothing any more, and in a container without an init process it stays forever.
       return fields[0] === 'Z' || fields[0] === 'X' ? null : { started: fields[19] ?? null };
     }
   }
-  if (!answersSignals(pid)) return null;
+  if (!processExists(pid)) return null;
   if (process.platform === 'win32' || process.platform === 'linux') return { started: null };
-  const started = tried(() => execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }));
-  return { started: started?.trim() || null };
+  const ps = tryOrNull(() => execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }));
+  return { started: ps?.trim() || null };
 }
 
-function answersSignals(pid: number): boolean {
+function processExists(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    // EPERM: it is there, and belongs to somebody else.
-    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
+    return process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it exists and belongs to another user.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
-function tried<T>(read: () => T): T | null {
+function tryOrNull<T>(read: () => T): T | null {
   try {
     return read();
   } catch {

@@ -2,9 +2,9 @@
  * The endpoints of Calendly's API that this tool uses. Knows no database.
  * Resource URIs are identifiers: a resource is requested from the configured base, whatever host its URI names.
  */
-import { type Clock, systemClock } from '../clock.js';
+import { systemClock } from '../clock.js';
 import { isAccessLost, isStalePage, statusOf } from './errors.js';
-import { createHttp, type HttpAttempt } from './http.js';
+import { createHttp, type HttpOptions } from './http.js';
 import { createPages } from './pages.js';
 import { resourceOf, resourcePath } from './resource.js';
 import {
@@ -20,20 +20,9 @@ import { createSubscriptionsApi, type SubscriptionsApi } from './subscriptions.j
 import { createThrottle } from './throttle.js';
 import { queryTime } from './timestamps.js';
 
-export interface ClientOptions {
-  /** Base of the API, no trailing slash. */
-  baseUrl: string;
-  token: string;
-  signal?: AbortSignal | undefined;
-  clock?: Clock;
-  fetch?: typeof fetch;
+export interface ClientOptions extends HttpOptions {
   /** Max requests in flight. */
   concurrency?: number | undefined;
-  /** Timeout of one attempt, in ms. */
-  timeoutMs?: number | undefined;
-  /** First pause before a retry, in ms. */
-  retryPauseMs?: number | undefined;
-  onAttempt?: ((attempt: HttpAttempt) => void) | undefined;
 }
 
 /** One page of the event listing, in order of start. */
@@ -74,27 +63,14 @@ export interface CalendlyClient {
   waitingUntil(): number | null;
 }
 
-const TIMEOUT_MS = 20_000;
-const RETRY_PAUSE_MS = 500;
 /** Listings that start again without having got any further than before. */
 const MAX_FRUITLESS_RESTARTS = 5;
 
 /** Creates the client of one account. All its requests share one throttle. */
 export function createCalendlyClient(options: ClientOptions): CalendlyClient {
-  const { baseUrl, token, clock = systemClock, signal, onAttempt } = options;
-  const throttle = createThrottle({ clock, concurrency: options.concurrency });
-  const { send, counters } = createHttp({
-    baseUrl,
-    token,
-    throttle,
-    clock,
-    fetch: options.fetch ?? fetch,
-    signal,
-    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
-    retryPauseMs: options.retryPauseMs ?? RETRY_PAUSE_MS,
-    onAttempt,
-  });
-  const pages = createPages(send, baseUrl);
+  const throttle = createThrottle({ clock: options.clock ?? systemClock, concurrency: options.concurrency });
+  const { send, counters } = createHttp(options, throttle);
+  const pages = createPages(send, options.baseUrl);
   const get = <T>(path: string, parse: (raw: unknown) => T | null) =>
     send('GET', path, resourceOf(path, parse));
 

@@ -3,7 +3,7 @@
  * retried where a retry can help. Knows no endpoint.
  */
 import { setMaxListeners } from 'node:events';
-import type { Clock } from '../clock.js';
+import { type Clock, systemClock } from '../clock.js';
 import { retry } from '../retry.js';
 import { version } from '../version.js';
 import {
@@ -21,14 +21,13 @@ export interface HttpOptions {
   /** Base of the API, no trailing slash. The token is never sent to another origin. */
   baseUrl: string;
   token: string;
-  throttle: Throttle;
-  clock: Clock;
-  fetch: typeof fetch;
+  clock?: Clock;
+  fetch?: typeof fetch;
   signal?: AbortSignal | undefined;
   /** Timeout of one attempt, headers and body, in ms. */
-  timeoutMs: number;
-  /** First pause before a retry in ms. */
-  retryPauseMs: number;
+  timeoutMs?: number | undefined;
+  /** First pause before a retry, in ms. */
+  retryPauseMs?: number | undefined;
   /** Called after every attempt, for --verbose. */
   onAttempt?: ((attempt: HttpAttempt) => void) | undefined;
 }
@@ -40,14 +39,6 @@ export interface HttpAttempt {
   /** The status, or the reason why there is none. */
   outcome: number | string;
   latencyMs: number;
-}
-
-/** What was sent so far. */
-export interface HttpCounters {
-  /** Requests sent, retries included. */
-  requests: number;
-  /** Those that repeated another one. */
-  retries: number;
 }
 
 /**
@@ -68,16 +59,24 @@ interface HttpResponse {
   text: string;
 }
 
+const TIMEOUT_MS = 20_000;
+const RETRY_PAUSE_MS = 500;
 const RETRIES = 5;
 /** Before the first valid response, the address is probably wrong or the network down: fail after seconds, not half a minute. */
 const RETRIES_BEFORE_FIRST_RESPONSE = 3;
 /** 429s of one request before it fails; each waits for the end of the window. */
 const MAX_429S = 15;
 
-/** Creates the sender of one account, and its counters. */
-export function createHttp(options: HttpOptions): { send: Send; counters: HttpCounters } {
-  const { baseUrl, clock, throttle, signal } = options;
-  const counters: HttpCounters = { requests: 0, retries: 0 };
+/** Creates the sender of one account. It counts the requests sent, and those among them that repeated another. */
+export function createHttp(options: HttpOptions, throttle: Throttle) {
+  const {
+    baseUrl,
+    clock = systemClock,
+    signal,
+    timeoutMs = TIMEOUT_MS,
+    retryPauseMs = RETRY_PAUSE_MS,
+  } = options;
+  const counters = { requests: 0, retries: 0 };
   // Every request in flight listens to the same signal.
   if (signal) setMaxListeners(0, signal);
   const { origin } = new URL(baseUrl);
@@ -112,11 +111,11 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
     const abort = () => controller.abort(signal?.reason);
     const timer = setTimeout(
       () => controller.abort(new DOMException('timed out', 'TimeoutError')),
-      options.timeoutMs,
+      timeoutMs,
     );
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      const response = await options.fetch(url, {
+      const response = await (options.fetch ?? fetch)(url, {
         method,
         // Following a redirect would send the token to wherever it points.
         redirect: 'manual',
@@ -163,7 +162,7 @@ export function createHttp(options: HttpOptions): { send: Send; counters: HttpCo
         throw new InvalidResponseError(`${url.origin} is not Calendly's API; not asked.`);
       return await retry(once, {
         retries: RETRIES,
-        pauseMs: options.retryPauseMs,
+        pauseMs: retryPauseMs,
         shouldRetry,
         clock,
         signal,

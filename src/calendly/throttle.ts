@@ -4,7 +4,7 @@
  * `concurrency.ts`.
  */
 import type { Clock } from '../clock.js';
-import { afterFailure, afterSuccess, DEFAULT_MAX_WIDTH, startingConcurrency } from './concurrency.js';
+import { afterFailure, afterSuccess, startingConcurrency } from './concurrency.js';
 import {
   after429,
   afterResponse,
@@ -37,9 +37,9 @@ const MAX_503_PAUSE_S = 60;
 
 /** Creates the throttle of one account. */
 export function createThrottle(options: ThrottleOptions): Throttle {
-  const { clock, concurrency: maxWidth = DEFAULT_MAX_WIDTH, random = Math.random } = options;
+  const { clock, random = Math.random } = options;
   let allowance = unknownAllowance;
-  let concurrency = startingConcurrency(maxWidth);
+  let concurrency = startingConcurrency(options.concurrency);
   let inFlight = 0;
   let held: { since: number; until: number } | null = null;
   let waitedMs = 0;
@@ -100,9 +100,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       inFlight--;
       const now = clock.now();
       const failed = response === null || response.status >= 500;
-      concurrency = failed
-        ? afterFailure(concurrency, now, maxWidth)
-        : afterSuccess(concurrency, latencyMs, now, maxWidth);
+      concurrency = failed ? afterFailure(concurrency, now) : afterSuccess(concurrency, latencyMs, now);
       if (response !== null) {
         const { status } = response;
         const rate = readRateHeaders(response.headers);
