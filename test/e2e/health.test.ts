@@ -14,7 +14,7 @@ describe('health, as a process', () => {
       update users set calendly_initial_sync_complete = true, last_calendly_sync = now() - interval '3 hours';`);
   });
 
-  test('exits 0 when all is well, 4 when not, with one JSON document that says the same', async () => {
+  test('health exits 0 if there is no problem and 4 if there is one, and its JSON document agrees', async () => {
     const well = await calendlySync(['health', '--json'], { DATABASE_URL });
     expect(well).toMatchObject({ code: 0, stderr: '' });
     expect(JSON.parse(well.stdout)).toMatchObject({
@@ -35,7 +35,7 @@ describe('health, as a process', () => {
     });
   });
 
-  test('prints metrics, and nothing else', async () => {
+  test('health --prometheus prints metrics and nothing else', async () => {
     const { code, stdout } = await calendlySync(['health', '--prometheus', '--user', '2'], { DATABASE_URL });
     expect(code).toBe(0);
     for (const line of stdout.trimEnd().split('\n')) expect(line).toMatch(/^(# (HELP|TYPE) )?calendly_sync_/);
@@ -43,7 +43,7 @@ describe('health, as a process', () => {
     expect(stdout).not.toContain('user_id="1"');
   });
 
-  test('exits 5 without tables and without any database, 75 without a server, 2 for what cannot be meant', async () => {
+  test('health exits 5 without tables or database, 75 without a server, and 2 for invalid options', async () => {
     const empty = await testDatabase('empty');
     const none = await calendlySync(['health'], { DATABASE_URL: empty.url });
     expect(none).toMatchObject({ code: 5, stdout: '' });
@@ -59,13 +59,13 @@ describe('health, as a process', () => {
     expect(gone.stdout + gone.stderr).not.toContain('very-secret');
     expect(JSON.parse(gone.stdout)).toMatchObject({ ok: false, error: { code: 'database_unreachable' } });
     const usage = ['--max-age 1y', '--prometheus --json', '--user nobody', '--maxage 2h'];
-    for (const words of usage) {
-      expect((await calendlySync(['health', ...words.split(' ')], { DATABASE_URL })).code).toBe(2);
+    for (const flags of usage) {
+      expect((await calendlySync(['health', ...flags.split(' ')], { DATABASE_URL })).code).toBe(2);
     }
   });
 });
 
-test('clean-webhooks, as a process, says how many in words and in JSON', async () => {
+test('clean-webhooks reports the number of events in words and in JSON', async () => {
   const { sql, url: DATABASE_URL } = await testDatabase();
   await sql`insert into calendly_webhook_events (event_id, event_type, payload, created_at, processed_at)
     select n::text, 'invitee.created', '{}', now() - n * interval '12 hours', case when n > 10 then now() end

@@ -12,14 +12,14 @@ async function stage() {
     CALENDLY_API_URL: sandbox.url,
     CALENDLY_TOKEN: sandbox.hosts[0]?.token ?? '',
   };
-  const json = async (...words: string[]) => {
-    const { code, stdout, stderr } = await calendlySync([...words, '--json'], settings);
+  const json = async (...args: string[]) => {
+    const { code, stdout, stderr } = await calendlySync([...args, '--json'], settings);
     return { code, stderr, document: JSON.parse(stdout) };
   };
   return { sql, sandbox, settings, json };
 }
 
-test('subscribe makes a key, serve takes bookings, sync repairs, health and list tell', async () => {
+test('subscribe creates a key, serve receives bookings, sync repairs, and health and list show the state', async () => {
   const { sql, sandbox, settings, json } = await stage();
   const port = await freePort();
   const receiver = `http://127.0.0.1:${port}`;
@@ -70,7 +70,7 @@ test('subscribe makes a key, serve takes bookings, sync repairs, health and list
   expect((await json('webhook', 'list')).document.subscriptions).toEqual([]);
 }, 120_000);
 
-test('health says that deliveries are retried and how to look at the receiver, and exits with 4', async () => {
+test('health reports failing deliveries with a command to check the receiver, and exits with 4', async () => {
   const { sandbox, settings, json } = await stage();
   const receiver = `http://127.0.0.1:${await freePort()}`;
   const url = `${receiver}/api/calendly/webhook`;
@@ -92,7 +92,7 @@ test('health says that deliveries are retried and how to look at the receiver, a
   );
 });
 
-test('a delivery for a host who is not connected is applied by that host’s first sync', async () => {
+test('a delivery for a host who is not connected is applied by the first sync of that host', async () => {
   const { sql, settings, json } = await stage();
   const sandbox = await testSandbox({ events: 0 });
   settings.CALENDLY_API_URL = sandbox.url;
@@ -103,8 +103,8 @@ test('a delivery for a host who is not connected is applied by that host’s fir
     created_at: event.created_at,
     payload: { ...invitees[0], scheduled_event: event },
   };
-  await sql`insert into calendly_webhook_events (event_id, event_type, payload) values ('kept', 'invitee.created', ${sql.json(JSON.parse(JSON.stringify(body)))})`;
-  expect((await json('webhook', 'replay')).document).toMatchObject({ applied: 0, unclaimed: 1, failed: [] });
+  await sql`insert into calendly_webhook_events (event_id, event_type, payload) values ('stored', 'invitee.created', ${sql.json(JSON.parse(JSON.stringify(body)))})`;
+  expect((await json('webhook', 'replay')).document).toMatchObject({ applied: 0, unmatched: 1, failed: [] });
   const synced = await json('sync');
   expect(synced.code).toBe(0);
   const [row] =

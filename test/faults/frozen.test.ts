@@ -1,4 +1,4 @@
-/** A server that stops in the middle and goes on later: nothing is acknowledged that it has not committed. */
+/** A Postgres server that stops in the middle and continues later: nothing is acknowledged before it is committed. */
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
@@ -22,15 +22,15 @@ await migrating.close();
 await sql`insert into users (email) values ('host@example.com')`;
 await sql`insert into calendly_accounts (user_id, calendly_uri) select id, ${HOST} from users`;
 
-/** Stops these processes until the function that it answers with is called, at the latest until the test ends. */
+/** Stops these processes until the returned function is called, or the test ends. */
 function freeze(pids: number[]): () => void {
   const signal = (name: NodeJS.Signals) => {
     for (const pid of pids) {
       try {
         process.kill(pid, name);
-      } catch (thrown) {
+      } catch (error) {
         // A worker of the server may have ended by itself.
-        if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
       }
     }
   };
@@ -44,7 +44,7 @@ function freeze(pids: number[]): () => void {
   return thaw;
 }
 
-/** Whether an answer came in so long a time. */
+/** Whether there is a response within this time. */
 const answered = (answer: Promise<unknown>) =>
   Promise.race([answer.then(() => true), delay(1_500, false, { ref: false })]);
 
@@ -59,7 +59,7 @@ async function stored(id: string) {
 
 const ONCE = { ledger: 1, meetings: 1, invitees: 1 };
 
-test('the built receiver does not answer while the whole server stands still, and 2xx once it goes on', async () => {
+test('the built receiver does not answer while the whole server is frozen, and answers 2xx once it continues', async () => {
   const base = `http://127.0.0.1:${await freePort()}`;
   const { child } = start(['webhook', 'serve', '--port', new URL(base).port, '--quiet'], {
     DATABASE_URL: server.url,
@@ -75,14 +75,14 @@ test('the built receiver does not answer while the whole server stands still, an
   const [postmaster] = await sql`select split_part(pg_read_file('postmaster.pid'), E'\n', 1)::int as pid`;
   const processes = await sql`select pid from pg_stat_activity`;
   const thaw = freeze([postmaster?.pid, ...processes.map(({ pid }) => pid)]);
-  const posted = post('STANDING');
+  const posted = post('FROZEN');
   expect(await answered(posted)).toBe(false);
   thaw();
   expect(await posted).toBe(200);
-  expect(await stored('STANDING')).toEqual(ONCE);
+  expect(await stored('FROZEN')).toEqual(ONCE);
 });
 
-test('a COMMIT that stands still is answered 503, and a repeat of the delivery 2xx once it has come', async () => {
+test('a frozen COMMIT is answered 503, and the delivery sent again after it is answered 2xx', async () => {
   // The transaction waits for this lock when everything is written and its COMMIT has begun.
   await sql.unsafe(`
     create function wait() returns trigger language plpgsql as

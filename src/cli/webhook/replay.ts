@@ -26,21 +26,21 @@ export async function runReplay(context: CommandContext): Promise<CommandResult>
       return replayWebhookEvents({
         database,
         signal,
-        onApplied(outcome) {
-          for (const { text } of logLines({ type: 'received', outcome })) output.result(oneLine(text));
+        onApplied(result) {
+          for (const { text } of logLines({ type: 'received', result })) output.result(oneLine(text));
         },
       });
     },
     { create: false },
   );
-  const { applied, unclaimed, failed } = result;
+  const { applied, unmatched, failed } = result;
   if (signal.aborted) {
     throw new CalendlySyncError('stopped', `Stopped after ${applied} webhook events were applied.`, {
       hint: 'Run the same command again to continue.',
     });
   }
   for (const { event_id: id, error } of failed) output.warn(`✖ ${oneLine(id)}: ${oneLine(error)}`);
-  output.result(`${applied} applied, ${failed.length} failed, ${unclaimed} waiting for their host.`);
-  if (unclaimed > 0) output.note('They are applied when that host syncs for the first time.', 'dim');
+  output.result(`${applied} applied, ${failed.length} failed, ${unmatched} waiting for their host.`);
+  if (unmatched > 0) output.note('They are applied when that host syncs for the first time.', 'dim');
   return { document: result, exitCode: failed.length > 0 ? EXIT.failed : EXIT.ok };
 }

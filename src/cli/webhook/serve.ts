@@ -6,7 +6,7 @@ import { sync } from '../../sync/sync.js';
 import { cleanWebhookEvents } from '../../webhook/clean.js';
 import { createWebhookHandler, WEBHOOK_PATH } from '../../webhook/receiver/handler.js';
 import { logLines } from '../../webhook/receiver/log-lines.js';
-import { type Chore, runWebhookService } from '../../webhook/receiver/service.js';
+import { type PeriodicTask, runWebhookService } from '../../webhook/receiver/service.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
 import { showSync, syncResult } from '../sync/output.js';
@@ -36,9 +36,9 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
         publicUrl: flags.publicUrl ?? null,
         onEvent(event) {
           if (event.type === 'received') counts.received++;
-          if (event.type === 'failed') counts.failed++;
-          for (const { text, bad } of logLines(event)) {
-            if (bad) output.warn(oneLine(text));
+          if (event.type === 'not_stored') counts.failed++;
+          for (const { text, level } of logLines(event)) {
+            if (level === 'error') output.warn(oneLine(text));
             else output.result(oneLine(text));
           }
         },
@@ -49,7 +49,7 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
         host: flags.host,
         port: flags.port,
         signal,
-        chores: chores(context, database, flags),
+        tasks: periodicTasks(context, database, flags),
         onListening(url) {
           output.note(`Listening on ${url}${WEBHOOK_PATH}`);
           if (flags.publicUrl === undefined)
@@ -76,10 +76,10 @@ async function checkSchema({ output }: CommandContext, database: Database): Prom
   }
 }
 
-function chores(context: CommandContext, database: Database, flags: ServeFlags): Chore[] {
+function periodicTasks(context: CommandContext, database: Database, flags: ServeFlags): PeriodicTask[] {
   const { config, output } = context;
-  const list: Chore[] = [];
-  const guarded = (everyMs: number, run: Chore['run']): Chore => ({
+  const list: PeriodicTask[] = [];
+  const guarded = (everyMs: number, run: PeriodicTask['run']): PeriodicTask => ({
     everyMs,
     async run(signal) {
       try {

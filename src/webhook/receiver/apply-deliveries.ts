@@ -1,8 +1,7 @@
 /**
- * What a transaction does with deliveries: the ledger's rows, the meetings and the invitees, all or nothing. Deliveries that are
- * in the ledger already are done with. Knows no HTTP.
+ * The work of one transaction on deliveries: ledger rows, meetings and invitees, all or nothing. Deliveries that the ledger
+ * already holds are skipped. Knows no HTTP.
  */
-
 import type { Sql } from '../../database/connection.js';
 import { preferIndexes } from '../../database/prepared-statements.js';
 import { findUsersByUris } from '../../database/tables/accounts.js';
@@ -16,87 +15,80 @@ import {
 import { type Applied, applyObservations } from '../../resources/meetings/apply.js';
 import { diffMeeting, type Observation } from '../../resources/meetings/diff.js';
 import { externalId } from '../../resources/meetings/rows.js';
-import type { Change, Delivery } from './delivery.js';
+import type { Delivery, MeetingChange } from './delivery.js';
 
 /**
- * `applied`: the meeting says it now · `kept`: a kind that changes no meeting · `unclaimed`: nobody here knows its host ·
- * `unapplied`: kept with its error · `duplicate`: it was here before.
+ * `applied`: the meeting is up to date · `ignored`: an event type that changes no meeting · `unmatched`: its host is not
+ * connected here · `failed`: stored with an error · `duplicate`: the ledger already holds it.
  */
-export type Status = 'applied' | 'kept' | 'unclaimed' | 'unapplied' | 'duplicate';
+export type DeliveryStatus = 'applied' | 'ignored' | 'unmatched' | 'failed' | 'duplicate';
 
-/** What became of one delivery. */
-export interface Outcome {
-  status: Status;
+/** What was done with one delivery. */
+export interface DeliveryResult {
+  status: DeliveryStatus;
   delivery: Delivery;
-  /** What it did, for each user whose meeting it is. */
+  /** The effect for each user who hosts the meeting. */
   applied: Applied[];
   /** Why it could not be applied. */
   error: string | null;
 }
 
-/** Takes deliveries in, those of one change only once. Answers in the order given. */
-export async function recordAndApply(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
-  const first = new Map(deliveries.map((delivery) => [delivery.eventId, delivery]).reverse() as Entries);
-  const entries = [...first.values()].map((delivery) => ledgerEntry(delivery));
+/** Stores and applies deliveries, copies of one change once. Returns the results in the order given. */
+export async function recordAndApply(sql: Sql, deliveries: Delivery[]): Promise<DeliveryResult[]> {
+  const unique = new Map<string, Delivery>();
+  for (const delivery of deliveries) {
+    if (!unique.has(delivery.eventId)) unique.set(delivery.eventId, delivery);
+  }
+  const distinct = [...unique.values()];
   const [, added, known, observations] = await Promise.all([
     preferIndexes(sql),
-    insertEvents(sql, entries),
-    lookUp(sql, [...first.values()]),
-    // Computed while the database executes those statements.
-    observe([...first.values()]),
+    insertEvents(sql, distinct.map(ledgerEntry)),
+    lookUp(sql, distinct),
+    precompute(distinct),
   ]);
-  const fresh = [...first.values()].filter(({ eventId }) => added.has(eventId));
-  const outcomes = await applyDeliveries(sql, fresh, known, observations);
-  const settled = new Map(outcomes.map((outcome) => [outcome.delivery, outcome]));
-  await settleEvents(sql, outcomes.filter(isUnforeseen).map(settlementOf));
-  return deliveries.map(
-    (delivery) => settled.get(delivery) ?? { status: 'duplicate', delivery, applied: [], error: null },
-  );
+  const fresh = distinct.filter(({ eventId }) => added.has(eventId));
+  const results = await applyDeliveries(sql, fresh, known, observations);
+  // The ledger rows of all others were inserted with their final state.
+  const open = results.filter(({ delivery }) => delivery.change?.hosts.length === 0);
+  await settleEvents(sql, open.map(settlementOf));
+  const byDelivery = new Map(results.map((result) => [result.delivery, result]));
+  return deliveries.map((delivery) => byDelivery.get(delivery) ?? resultOf(delivery, 'duplicate'));
 }
 
-/** Applies kept deliveries again, and notes what became of them. */
-export async function reapply(sql: Sql, deliveries: Delivery[]): Promise<Outcome[]> {
-  const [, known, observations] = await Promise.all([
-    preferIndexes(sql),
-    lookUp(sql, deliveries),
-    observe(deliveries),
-  ]);
-  const outcomes = await applyDeliveries(sql, deliveries, known, observations);
-  await settleEvents(
-    sql,
-    outcomes.filter(({ status }) => status !== 'unclaimed').map((outcome) => settlementOf(outcome)),
-  );
-  return outcomes;
+/** Applies stored deliveries again and records the results. */
+export async function reapply(sql: Sql, deliveries: Delivery[]): Promise<DeliveryResult[]> {
+  const [, known] = await Promise.all([preferIndexes(sql), lookUp(sql, deliveries)]);
+  const results = await applyDeliveries(sql, deliveries, known);
+  await settleEvents(sql, results.filter(({ status }) => status !== 'unmatched').map(settlementOf));
+  return results;
 }
 
-/** Keeps a delivery that the database refused to apply, with the reason. Its own transaction: nothing else is in it. */
+/**
+ * Stores a delivery that the database refused to apply, with the error. In a transaction of its own.
+ * @param asText stores the body as one JSON string, for a body that Postgres refuses as JSON
+ */
 export async function recordFailed(
   sql: Sql,
   delivery: Delivery,
   error: string,
   asText: boolean,
-): Promise<Outcome> {
+): Promise<DeliveryResult> {
   const entry = { ...ledgerEntry(delivery), done: false, error };
-  // As one JSON text, when Postgres takes it in no other form.
-  if (asText) entry.body = delivery.text;
-  const added = await insertEvents(sql, [entry]);
-  const status = added.size > 0 ? 'unapplied' : 'duplicate';
-  return { status, delivery, applied: [], error };
+  const added = await insertEvents(sql, [asText ? { ...entry, body: delivery.text } : entry]);
+  return resultOf(delivery, added.size > 0 ? 'failed' : 'duplicate', error);
 }
 
-type Entries = [string, Delivery][];
-
-/** What the database knows of deliveries' hosts and meetings. */
+/** What the database knows of the hosts and meetings of deliveries. */
 interface Known {
   /** Users by their Calendly URI. */
   users: ReadonlyMap<string, string>;
-  /** External ids of the meetings that are stored, and now locked, by user. */
+  /** External ids of stored meetings, by user; their rows are locked now. */
   locked: ReadonlyMap<string, string[]>;
 }
 
 async function lookUp(sql: Sql, deliveries: Delivery[]): Promise<Known> {
   const wanted = deliveries.flatMap(({ change }) =>
-    change ? change.hosts.map((host) => ({ host, externalId: externalId(change.meetingUri) })) : [],
+    change ? change.hosts.map((host) => ({ host, externalId: externalId(change.observation.uri) })) : [],
   );
   if (wanted.length === 0) return { users: new Map(), locked: new Map() };
   const hosts = [...new Set(wanted.map(({ host }) => host))];
@@ -104,131 +96,104 @@ async function lookUp(sql: Sql, deliveries: Delivery[]): Promise<Known> {
   return { users, locked };
 }
 
-/** The deliveries that change a meeting as observations, each with its diff against an empty database. */
-async function observe(deliveries: Delivery[]): Promise<Map<Delivery, Observation>> {
-  const observations = new Map<Delivery, Observation>();
-  for (const delivery of deliveries) {
-    const { change } = delivery;
-    if (!change) continue;
-    const { meetingUri: uri, event, invitee, noShowRemovedAt } = change;
-    const observation = { uri, event, invitees: [invitee], requestedAt: null, noShowRemovedAt };
-    observations.set(delivery, { ...observation, ifNotStored: diffMeeting(null, observation) });
-  }
-  return observations;
+/** Computes inserts while the queries are in flight. Async, so that an error rejects instead of being thrown between them. */
+async function precompute(deliveries: Delivery[]): Promise<Observations> {
+  const changes = deliveries.flatMap(({ change }) => change ?? []);
+  return new Map(
+    changes.map((change) => {
+      const { observation } = change;
+      return [change, { ...observation, ifNotStored: diffMeeting(null, observation) }];
+    }),
+  );
 }
 
-function ledgerEntry({
-  eventId,
-  eventType,
-  body,
-  inviteeUri,
-  occurredAt,
-  change,
-  problem,
-}: Delivery): LedgerEntry {
+function ledgerEntry(delivery: Delivery): LedgerEntry {
+  const { eventId, eventType, body, inviteeUri, occurredAt, change, problem } = delivery;
   const done = change === null && problem === null;
-  return {
-    eventId,
-    eventType,
-    body,
-    inviteeUri,
-    occurredAt,
-    hosts: change?.hosts ?? [],
-    done,
-    error: problem,
-  };
+  const hosts = change?.hosts ?? [];
+  return { eventId, eventType, body, inviteeUri, occurredAt, hosts, done, error: problem };
+}
+
+type Observations = ReadonlyMap<MeetingChange, Observation>;
+
+/** A change to apply, and the result that reports its effect. */
+interface Item {
+  observation: Observation;
+  hosts: string[];
+  result: DeliveryResult;
 }
 
 async function applyDeliveries(
   sql: Sql,
   deliveries: Delivery[],
   { users, locked }: Known,
-  observations: ReadonlyMap<Delivery, Observation>,
-): Promise<Outcome[]> {
+  observations: Observations = new Map(),
+): Promise<DeliveryResult[]> {
   const hostless = deliveries.flatMap(({ change }) =>
-    change?.hosts.length === 0 ? externalId(change.meetingUri) : [],
+    change?.hosts.length === 0 ? externalId(change.observation.uri) : [],
   );
   const owners = hostless.length > 0 ? await findOwners(sql, hostless) : new Map<string, string[]>();
-  const outcomes = new Map<Delivery, Outcome>();
-  const perUser = new Map<string, Delivery[]>();
-  for (const delivery of deliveries) {
+  const perUser = new Map<string, Item[]>();
+  const results = deliveries.map((delivery) => {
     const { change, problem } = delivery;
-    const whose = change ? userIdsOf(change, users, owners) : [];
-    for (const userId of whose) perUser.set(userId, [...(perUser.get(userId) ?? []), delivery]);
-    outcomes.set(delivery, { delivery, applied: [], ...firstStatus(change, problem, whose) });
-  }
-  // In the order of ids, and sent one behind the other without waiting: each user's statements are their own.
-  const ids = [...perUser.keys()].sort();
-  await settled(
-    ids.map((userId) => {
-      const user = { userId, locked: locked.get(userId) ?? [] };
-      return applyForUser(sql, user, perUser.get(userId) ?? [], observations, outcomes);
-    }),
-  );
-  return deliveries.flatMap((delivery) => outcomes.get(delivery) ?? []);
+    if (change === null) return resultOf(delivery, problem === null ? 'ignored' : 'failed', problem);
+    const userIds = userIdsOf(change, users, owners);
+    const result = userIds.length > 0 ? resultOf(delivery, 'applied') : withoutUser(delivery, change);
+    const item = { observation: observations.get(change) ?? change.observation, hosts: change.hosts, result };
+    for (const userId of userIds) perUser.set(userId, [...(perUser.get(userId) ?? []), item]);
+    return result;
+  });
+  // In the order of ids, and all sent at once: the statements of one user do not depend on those of another.
+  const work = [...perUser]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([userId, items]) => applyForUser(sql, userId, items, locked.get(userId) ?? []));
+  // Waits for all: a failure must not leave a statement of the transaction running.
+  const failed = (await Promise.allSettled(work)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+  return results;
 }
 
-function firstStatus(change: Change | null, problem: string | null, whose: string[]) {
-  if (problem !== null) return { status: 'unapplied' as const, error: problem };
-  if (change === null) return { status: 'kept' as const, error: null };
-  if (whose.length > 0) return { status: 'applied' as const, error: null };
-  if (change.hosts.length > 0) return { status: 'unclaimed' as const, error: null };
-  const error = `the delivery does not say whose meeting it is, and ${change.meetingUri} is not stored`;
-  return { status: 'unapplied' as const, error };
+function withoutUser(delivery: Delivery, { hosts, observation }: MeetingChange): DeliveryResult {
+  if (hosts.length > 0) return resultOf(delivery, 'unmatched');
+  const error = `the delivery does not name the host, and ${observation.uri} is not stored`;
+  return resultOf(delivery, 'failed', error);
 }
 
 function userIdsOf(
-  { hosts, meetingUri }: Change,
+  { hosts, observation }: MeetingChange,
   users: ReadonlyMap<string, string>,
   owners: ReadonlyMap<string, string[]>,
 ): string[] {
-  const found = hosts.length > 0 ? hosts.map((uri) => users.get(uri)) : owners.get(externalId(meetingUri));
+  const found =
+    hosts.length > 0 ? hosts.map((uri) => users.get(uri)) : owners.get(externalId(observation.uri));
   return [...new Set((found ?? []).filter((id) => id !== undefined))];
 }
 
-/** One user's deliveries: each meeting once in a round, and again in the next for a second delivery of it. */
-async function applyForUser(
-  sql: Sql,
-  { userId, locked }: { userId: string; locked: string[] },
-  deliveries: Delivery[],
-  observations: ReadonlyMap<Delivery, Observation>,
-  outcomes: ReadonlyMap<Delivery, Outcome>,
-): Promise<void> {
-  let open = deliveries;
-  // What was locked by its host leaves out the meetings of deliveries that name none.
-  let known = deliveries.every(({ change }) => change && change.hosts.length > 0) ? locked : undefined;
-  while (open.length > 0) {
-    const round = new Map<string, Delivery>();
-    for (const delivery of open) {
-      const uri = delivery.change?.meetingUri ?? '';
-      if (!round.has(uri)) round.set(uri, delivery);
+/** Applies one user's changes in rounds: each round takes one change of each meeting. */
+async function applyForUser(sql: Sql, userId: string, items: Item[], locked: string[]): Promise<void> {
+  let pending = items;
+  // A meeting is locked through its host; those of deliveries that name no host are not among the locked ones.
+  let known = items.every(({ hosts }) => hosts.length > 0) ? locked : undefined;
+  while (pending.length > 0) {
+    const round = new Map<string, Item>();
+    for (const item of pending) {
+      if (!round.has(item.observation.uri)) round.set(item.observation.uri, item);
     }
     const inRound = [...round.values()];
-    const observed = inRound.flatMap((delivery) => observations.get(delivery) ?? []);
-    const applied = await applyObservations(sql, userId, observed, known);
-    // The next round finds what this one wrote.
+    const observations = inRound.map(({ observation }) => observation);
+    const applied = await applyObservations(sql, userId, observations, known);
+    for (const [index, one] of applied.entries()) inRound[index]?.result.applied.push(one);
+    // The next round must find what this one wrote.
     known = undefined;
-    for (const [index, one] of applied.entries()) {
-      const delivery = inRound[index];
-      if (delivery) outcomes.get(delivery)?.applied.push(one);
-    }
-    open = open.filter((delivery) => !inRound.includes(delivery));
+    pending = pending.filter((item) => !inRound.includes(item));
   }
 }
 
-/** True where the ledger's row, as it was inserted, does not say what came of it. */
-function isUnforeseen({ status, delivery }: Outcome): boolean {
-  const { change, problem } = delivery;
-  return problem === null && change !== null && change.hosts.length === 0 && status !== 'kept';
+function resultOf(delivery: Delivery, status: DeliveryStatus, error: string | null = null): DeliveryResult {
+  return { status, delivery, applied: [], error };
 }
 
-function settlementOf({ delivery, status, error, applied }: Outcome): Settlement {
-  const processed = status === 'applied' || status === 'kept';
+function settlementOf({ delivery, status, error, applied }: DeliveryResult): Settlement {
+  const processed = status === 'applied' || status === 'ignored';
   return { eventId: delivery.eventId, userId: applied[0]?.userId ?? null, processed, error };
-}
-
-/** Waits for all, then fails with the first failure: no statement of the transaction is left running. */
-async function settled(work: Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(work);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

@@ -1,100 +1,93 @@
 /**
- * From a delivery to its commit: in groups, a transaction each, and alone when a group fails because of one of its members.
- * A delivery that the database will not have is kept with the reason; one that cannot even be kept now is the sender's to repeat.
+ * Commits deliveries in batches, one transaction per batch. If one delivery makes its batch fail, each is retried alone. A
+ * delivery that the database refuses is stored with the error; if even that fails, the sender gets a 503 and retries.
  */
 import type { Database } from '../../database/connection.js';
-import { isRefusedRow, isTransient, sqlState } from '../../database/errors.js';
+import { isRefusedRow, sqlState } from '../../database/errors.js';
 import { type CalendlySyncError, toCalendlySyncError } from '../../errors.js';
-import { type Outcome, recordAndApply, recordFailed } from './apply-deliveries.js';
+import { type DeliveryResult, recordAndApply, recordFailed } from './apply-deliveries.js';
 import type { Delivery } from './delivery.js';
-import { createGroups } from './group-commit.js';
+import { createGroupCommit } from './group-commit.js';
 
-export interface Intake {
-  /** Resolves after the commit. @throws CalendlySyncError when nothing could be kept */
-  take(delivery: Delivery): Promise<Outcome>;
-  /** Deliveries in hand. */
+export interface CommitQueue {
+  /** Resolves after the commit. @throws CalendlySyncError when nothing could be stored */
+  enqueue(delivery: Delivery): Promise<DeliveryResult>;
+  /** Deliveries that wait for their commit. */
   size(): number;
-  /** Done when nothing is in hand. */
+  /** Resolves when no delivery waits. */
   idle(): Promise<void>;
 }
 
-/** Most deliveries of one transaction: larger ones save nothing and hold their locks longer. */
-const GROUP = 64;
-/** Further transactions beside one that takes long, because it waits for a lock or for a slow disk. */
-const AT_ONCE = 3;
-const PATIENCE_MS = 20;
-const GATHER_MS = 4;
-/** Tries of one transaction that lost a deadlock or its connection. */
-const TRIES = 3;
+/** Larger batches save nothing and hold their locks longer. */
+const MAX_BATCH = 64;
+/** Transactions at once, for when one waits for a lock or a slow disk. */
+const MAX_CONCURRENT = 3;
+const SLOW_AFTER_MS = 20;
+const LINGER_MS = 4;
+/** Attempts of a transaction that a deadlock or another transaction aborts. */
+const MAX_ATTEMPTS = 3;
 
-export function createIntake(database: Database): Intake {
-  const groups = createGroups<Delivery, Result>({
-    most: GROUP,
-    atOnce: database.kind === 'embedded' ? 1 : AT_ONCE,
-    gatherMs: GATHER_MS,
-    patienceMs: PATIENCE_MS,
-    run: (group) => commit(database, group),
+export function createCommitQueue(database: Database): CommitQueue {
+  const commits = createGroupCommit<Delivery, Committed>({
+    maxBatch: MAX_BATCH,
+    maxConcurrent: database.kind === 'embedded' ? 1 : MAX_CONCURRENT,
+    lingerMs: LINGER_MS,
+    slowAfterMs: SLOW_AFTER_MS,
+    run: (batch) => commit(database, batch),
   });
   return {
-    async take(delivery) {
-      const result = await groups.add(delivery);
-      if ('failure' in result) throw result.failure;
-      return result.outcome;
+    async enqueue(delivery) {
+      const committed = await commits.add(delivery);
+      if ('failure' in committed) throw committed.failure;
+      return committed.result;
     },
-    size: groups.size,
-    idle: groups.idle,
+    size: commits.size,
+    idle: commits.idle,
   };
 }
 
-type Result = { outcome: Outcome } | { failure: CalendlySyncError };
+type Committed = { result: DeliveryResult } | { failure: CalendlySyncError };
 
-async function commit(database: Database, group: Delivery[]): Promise<Result[]> {
+async function commit(database: Database, batch: Delivery[]): Promise<Committed[]> {
   try {
-    const outcomes = await persisting(() => database.transaction((sql) => recordAndApply(sql, group)));
-    return outcomes.map((outcome) => ({ outcome }));
-  } catch (thrown) {
-    const [only] = group;
-    if (!isOneDeliverys(thrown)) return group.map(() => ({ failure: toCalendlySyncError(thrown) }));
-    if (group.length === 1 && only) return [await keep(database, only, thrown)];
-    const results: Result[] = [];
-    for (const delivery of group) results.push(...(await commit(database, [delivery])));
-    return results;
+    const results = await retryConflicts(() => database.transaction((sql) => recordAndApply(sql, batch)));
+    return results.map((result) => ({ result }));
+  } catch (error) {
+    const [only] = batch;
+    if (!isDeliverySpecific(error)) return batch.map(() => ({ failure: toCalendlySyncError(error) }));
+    if (batch.length === 1 && only) return [await storeFailed(database, only, error)];
+    const committed: Committed[] = [];
+    for (const delivery of batch) committed.push(...(await commit(database, [delivery])));
+    return committed;
   }
 }
 
-/** Keeps a delivery that was refused for its own sake, so that `webhook replay` can apply it once that is mended. */
-async function keep(database: Database, delivery: Delivery, refusal: unknown): Promise<Result> {
-  const error = toCalendlySyncError(refusal).message;
+/** Stores a refused delivery with the error, so that `webhook replay` can apply it once the cause is fixed. */
+async function storeFailed(database: Database, delivery: Delivery, cause: unknown): Promise<Committed> {
+  const { message } = toCalendlySyncError(cause);
   for (const asText of [false, true]) {
     try {
-      const outcome = await persisting(() =>
-        database.transaction((sql) => recordFailed(sql, delivery, error, asText)),
-      );
-      return { outcome };
-    } catch (thrown) {
-      if (!isOneDeliverys(thrown)) return { failure: toCalendlySyncError(thrown) };
+      const store = () => database.transaction((sql) => recordFailed(sql, delivery, message, asText));
+      return { result: await retryConflicts(store) };
+    } catch (error) {
+      if (!isDeliverySpecific(error)) return { failure: toCalendlySyncError(error) };
     }
   }
-  return { failure: toCalendlySyncError(refusal) };
+  return { failure: toCalendlySyncError(cause) };
 }
 
-/** Tries again what lost a deadlock; a database that is away is the sender's to wait for. */
-async function persisting<T>(work: () => Promise<T>): Promise<T> {
+/** Retries after a deadlock or a serialization failure only: while the database is down, the sender must retry. */
+async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();
-    } catch (thrown) {
-      if (attempt >= TRIES || !isTransient(thrown) || !isConflict(thrown)) throw thrown;
+    } catch (error) {
+      if (attempt >= MAX_ATTEMPTS || !['40001', '40P01'].includes(sqlState(error))) throw error;
     }
   }
 }
 
-function isConflict(thrown: unknown): boolean {
-  return ['40001', '40P01'].includes(sqlState(thrown));
-}
-
-/** True for an error that one delivery can cause: odd data, a constraint or trigger of the table's owner, too much of it. */
-function isOneDeliverys(thrown: unknown): boolean {
-  if (thrown instanceof TypeError || thrown instanceof RangeError) return true;
-  return isRefusedRow(thrown);
+/** True for an error that one delivery can cause, and that its batch may not have without it. */
+function isDeliverySpecific(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || isRefusedRow(error);
 }

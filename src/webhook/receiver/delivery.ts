@@ -1,97 +1,89 @@
 /**
- * What a webhook's body says: its kind, the invitee, the event, whose meeting it is, and which change it tells of. Pure; a body
- * that says something else still becomes a delivery, with what is wrong with it.
+ * Parses the body of a webhook request: event type, invitee, meeting, hosts, and the change it reports. Pure. A body that
+ * reports no usable change still becomes a delivery, with the reason.
  */
 import { createHash } from 'node:crypto';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
 import { isJson, type Json } from '../../database/table.js';
+import type { Observation } from '../../resources/meetings/diff.js';
 
-/** The kinds that change a meeting. Any other is kept and acknowledged. */
-export const INVITEE_KINDS = [
+/** The event types that change a meeting. Any other is stored and acknowledged. */
+export const INVITEE_EVENTS = [
   'invitee.created',
   'invitee.canceled',
   'invitee_no_show.created',
   'invitee_no_show.deleted',
 ] as const;
-export type InviteeKind = (typeof INVITEE_KINDS)[number];
+export type InviteeEvent = (typeof INVITEE_EVENTS)[number];
 
-/** One delivery as it was understood. */
+/** One parsed delivery. */
 export interface Delivery {
-  /** The same for every copy of one change, whichever subscription sent it and however often. */
+  /** Equal for every copy of one change, however often and through whichever subscription it was sent. */
   eventId: string;
   eventType: string;
-  /** The whole body, as it is kept: as it was parsed, or as text where it is nested deeper than Postgres takes. */
+  /** The body as it is stored: parsed, or as text if it is nested too deep for Postgres. */
   body: Json | string;
-  /** The whole body as it came. */
+  /** The body as it was received. */
   text: string;
   /** When the change happened, by Calendly's clock, as canonical text. */
   occurredAt: string | null;
   inviteeUri: string | null;
-  /** Null for a kind that changes no meeting, and for what cannot be applied. */
-  change: Change | null;
-  /** Why it cannot be applied; null for kinds that need not be. */
+  /** Null for an event type that changes no meeting, and for a delivery that cannot be applied. */
+  change: MeetingChange | null;
+  /** Why it cannot be applied. */
   problem: string | null;
 }
 
-/** What a delivery says of a meeting. */
-export interface Change {
-  kind: InviteeKind;
-  meetingUri: string;
-  invitee: Json;
-  /** Null in very old payloads. */
-  event: Json | null;
-  /** URIs of the Calendly users whose meeting it is; empty where the delivery does not say. */
+/** The change of a meeting that a delivery reports. */
+export interface MeetingChange {
+  eventType: InviteeEvent;
+  /** URIs of the Calendly users who host the meeting; empty if the delivery does not name them. */
   hosts: string[];
-  /** When a no-show mark was taken back; marks up to then no longer count. */
-  noShowRemovedAt: string | null;
+  observation: Observation;
 }
 
-/** Deeper JSON than this is nothing that Calendly sends. */
-const DEEPEST = 100;
+/** Calendly sends no JSON that is nested deeper than a few levels. */
+const MAX_DEPTH = 100;
 
 /**
- * Understands a body; null when it is no object.
- * @param json what parsing made of it
- * @param text the body as it came
+ * Parses a body; null if it is not a JSON object.
+ * @param json the parsed body
+ * @param text the body as it was received
  */
-export function readDelivery(json: unknown, text: string): Delivery | null {
+export function parseDelivery(json: unknown, text: string): Delivery | null {
   if (!isJson(json)) return null;
   const eventType = textOf(json.event)?.slice(0, 200) || 'unknown';
-  if (isDeeper(json, DEEPEST)) {
-    const problem = `the delivery is nested deeper than ${DEEPEST} levels`;
-    const rest = { occurredAt: null, inviteeUri: null, change: null };
-    return { eventId: hashOf(eventType, text), eventType, body: text, text, problem, ...rest };
+  const base = {
+    eventType,
+    body: json,
+    text,
+    occurredAt: null,
+    inviteeUri: null,
+    change: null,
+    problem: null,
+  };
+  if (isDeeper(json, MAX_DEPTH)) {
+    const problem = `the delivery is nested deeper than ${MAX_DEPTH} levels`;
+    return { ...base, eventId: hashId(eventType, text), body: text, problem };
   }
   const payload = isJson(json.payload) ? json.payload : {};
-  const base = { eventType, body: json, text, problem: null, change: null };
-  const hash = () => hashOf(eventType, JSON.stringify(json.payload ?? json));
-  if (!isInviteeKind(eventType)) {
+  const idOf = (uri: string | null, at: string | null) =>
+    uri && at ? `${eventType}|${uri}|${at}` : hashId(eventType, JSON.stringify(json.payload ?? json));
+  if (!isInviteeEvent(eventType)) {
     const at = canonicalTimestamp(textOf(payload.updated_at) ?? textOf(payload.created_at));
-    const uri = textOf(payload.uri);
-    const eventId = uri && at ? identity(eventType, uri, at) : hash();
-    return { ...base, eventId, occurredAt: at, inviteeUri: null };
+    return { ...base, eventId: idOf(textOf(payload.uri), at), occurredAt: at };
   }
   const { scheduled_event: scheduled, ...invitee } = payload;
   const event = isJson(scheduled) && textOf(scheduled.uri) ? scheduled : null;
   const inviteeUri = textOf(invitee.uri) || null;
   const meetingUri = textOf(event?.uri) ?? (textOf(invitee.event) || null);
   const occurredAt = changeTime(eventType, invitee, json.created_at);
-  const known = inviteeUri !== null && occurredAt !== null;
-  const eventId = known ? identity(eventType, inviteeUri, occurredAt) : hash();
-  const read = { ...base, eventId, occurredAt, inviteeUri };
-  if (inviteeUri === null) return { ...read, problem: 'the delivery names no invitee' };
-  if (meetingUri === null) return { ...read, problem: 'the delivery names no meeting' };
-  return {
-    ...read,
-    change: {
-      kind: eventType,
-      meetingUri,
-      invitee,
-      event,
-      hosts: hostsOf(event),
-      noShowRemovedAt: eventType === 'invitee_no_show.deleted' ? occurredAt : null,
-    },
-  };
+  const delivery = { ...base, eventId: idOf(inviteeUri, occurredAt), occurredAt, inviteeUri };
+  if (inviteeUri === null) return { ...delivery, problem: 'the delivery names no invitee' };
+  if (meetingUri === null) return { ...delivery, problem: 'the delivery names no meeting' };
+  const noShowRemovedAt = eventType === 'invitee_no_show.deleted' ? occurredAt : null;
+  const observation = { uri: meetingUri, event, invitees: [invitee], requestedAt: null, noShowRemovedAt };
+  return { ...delivery, change: { eventType, hosts: hostsOf(event), observation } };
 }
 
 function hostsOf(event: Json | null): string[] {
@@ -100,34 +92,29 @@ function hostsOf(event: Json | null): string[] {
   return memberships.flatMap((one) => (isJson(one) && textOf(one.user)) || []);
 }
 
-/** The change's own time; the delivery's only where Calendly says nothing better: taking back a no-show mark moves nothing. */
-function changeTime(kind: InviteeKind, invitee: Json, deliveredAt: unknown): string | null {
-  const mark = isJson(invitee.no_show) ? textOf(invitee.no_show.created_at) : null;
-  const cancellation = isJson(invitee.cancellation) ? textOf(invitee.cancellation.created_at) : null;
-  const updated = textOf(invitee.updated_at) ?? textOf(invitee.created_at);
-  const delivered = textOf(deliveredAt);
+/** The time of the change. The delivery's own time is the last choice, except where a mark was removed: that updates nothing. */
+function changeTime(eventType: InviteeEvent, invitee: Json, deliveredAt: unknown): string | null {
+  const mark = isJson(invitee.no_show) ? invitee.no_show.created_at : null;
+  const cancellation = isJson(invitee.cancellation) ? invitee.cancellation.created_at : null;
+  const updated = textOf(invitee.updated_at) ?? invitee.created_at;
   const candidates = {
-    'invitee.created': [updated, delivered],
-    'invitee.canceled': [cancellation, updated, delivered],
-    'invitee_no_show.created': [mark, updated, delivered],
-    'invitee_no_show.deleted': [mark, delivered, updated],
-  }[kind];
-  for (const text of candidates) {
-    const time = canonicalTimestamp(text);
+    'invitee.created': [updated, deliveredAt],
+    'invitee.canceled': [cancellation, updated, deliveredAt],
+    'invitee_no_show.created': [mark, updated, deliveredAt],
+    'invitee_no_show.deleted': [mark, deliveredAt, updated],
+  }[eventType];
+  for (const candidate of candidates) {
+    const time = canonicalTimestamp(textOf(candidate));
     if (time !== null) return time;
   }
   return null;
 }
 
-function identity(kind: string, uri: string, at: string): string {
-  return `${kind}|${uri}|${at}`;
+function hashId(eventType: string, content: string): string {
+  return `${eventType}|sha256:${createHash('sha256').update(content).digest('hex')}`;
 }
 
-function hashOf(kind: string, content: string): string {
-  return `${kind}|sha256:${createHash('sha256').update(content).digest('hex')}`;
-}
-
-/** True when there are more levels below this one than that; looks no deeper, so that no depth overflows our own stack. */
+/** True if more levels than that are below this one. Stops there, so that no depth overflows our own stack. */
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (levels === 0) return true;
@@ -135,8 +122,8 @@ function isDeeper(value: unknown, levels: number): boolean {
   return false;
 }
 
-function isInviteeKind(kind: string): kind is InviteeKind {
-  return (INVITEE_KINDS as readonly string[]).includes(kind);
+function isInviteeEvent(eventType: string): eventType is InviteeEvent {
+  return (INVITEE_EVENTS as readonly string[]).includes(eventType);
 }
 
 function textOf(value: unknown): string | null {

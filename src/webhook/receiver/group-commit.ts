@@ -1,129 +1,111 @@
 /**
- * Group commit: work that arrives while a transaction is under way shares the next one. A piece that comes alone goes at once.
- * Where several came together last time, the first one waits a moment for the others: their senders have just been answered, and
- * half groups cost twice as many transactions. A second group begins beside one that takes long. Each caller hears of its own
- * piece when the group that holds it is done. Knows nothing of what the work is.
+ * Group commit. Items that arrive while a batch is running go into the next one. A lone item starts immediately; after a batch
+ * of n, the first item waits up to `lingerMs` for n − 1 more: their senders have just been answered, and half-full batches cost
+ * twice as many transactions. A batch that is slow no longer holds back the next. Knows nothing of the work.
  */
 
-export interface GroupOptions<T, R> {
-  /** Does a group's work; answers in the order given. A failure is every caller's. */
-  run(group: T[]): Promise<R[]>;
-  /** Most pieces in one group. */
-  most: number;
-  /** Groups under way at once. */
-  atOnce: number;
-  /** How long the first piece of a group waits for as many as came together last time, in ms. */
-  gatherMs: number;
-  /** How long a group may take before another begins beside it, in ms. */
-  patienceMs: number;
+export interface GroupCommitOptions<T, R> {
+  /** Does the work of a batch; returns results in the same order. A failure rejects every item of the batch. */
+  run(batch: T[]): Promise<R[]>;
+  /** Max items of a batch. */
+  maxBatch: number;
+  /** Max batches at once. */
+  maxConcurrent: number;
+  /** How long the first item of a batch waits for as many as the last batch had, in ms. */
+  lingerMs: number;
+  /** How long a batch may run before another starts beside it, in ms. */
+  slowAfterMs: number;
 }
 
-export interface Groups<T, R> {
-  add(piece: T): Promise<R>;
-  /** Pieces that wait or are under way. */
+export interface GroupCommit<T, R> {
+  /** Resolves with the item's result when its batch is done. */
+  add(item: T): Promise<R>;
+  /** Items that wait or are in progress. */
   size(): number;
-  /** Done when nothing waits and nothing is under way. */
+  /** Resolves when no item waits or is in progress. */
   idle(): Promise<void>;
 }
 
 interface Waiting<T, R> {
-  piece: T;
+  item: T;
   resolve(result: R): void;
   reject(reason: unknown): void;
 }
 
-export function createGroups<T, R>(options: GroupOptions<T, R>): Groups<T, R> {
-  const { run, most, atOnce, gatherMs, patienceMs } = options;
+export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): GroupCommit<T, R> {
+  const { run, maxBatch, maxConcurrent, lingerMs, slowAfterMs } = options;
   let waiting: Waiting<T, R>[] = [];
-  let inHand = 0;
-  let running = 0;
-  /** Groups under way that are not known to take long. */
-  let brisk = 0;
-  /** How many were in hand when a group was last done. */
+  const inFlight = new Set<Promise<R>>();
+  const running = new Set<Waiting<T, R>[]>();
+  const fastInFlight = new Set<Waiting<T, R>[]>();
+  /** How many items the next batch may hope for: those of the last batch, and those that came while it ran. */
   let expected = 1;
-  let next: { soon: boolean; cancel(): void } | null = null;
-  let idlers: (() => void)[] = [];
+  let scheduled: { now: boolean; cancel(): void } | null = null;
 
-  /** Sees to it that what waits begins; a brisk group's end is waited for. */
-  function start(): void {
-    if (waiting.length === 0 || running >= atOnce || brisk > 0 || next?.soon) return;
-    if (waiting.length < Math.min(expected, most)) {
-      next ??= inMs(gatherMs);
+  /** Schedules the next batch, unless a fast one is running: its end is awaited. */
+  function schedule(): void {
+    if (waiting.length === 0 || running.size >= maxConcurrent || fastInFlight.size > 0) return;
+    if (scheduled?.now) return;
+    if (waiting.length < Math.min(expected, maxBatch)) {
+      scheduled ??= afterLinger();
       return;
     }
-    next?.cancel();
-    next = soon();
+    scheduled?.cancel();
+    scheduled = afterThisTurn();
   }
 
-  /** Not within the event itself: what the same turn of the loop still brings belongs to the same group. */
-  function soon() {
-    const immediate = setImmediate(begin);
-    return { soon: true, cancel: () => clearImmediate(immediate) };
+  /** Not in the current event: items that the same turn of the event loop still brings belong to the same batch. */
+  function afterThisTurn() {
+    const immediate = setImmediate(start);
+    return { now: true, cancel: () => clearImmediate(immediate) };
   }
 
-  function inMs(ms: number) {
-    const timer = setTimeout(begin, ms);
-    return { soon: false, cancel: () => clearTimeout(timer) };
+  function afterLinger() {
+    const timer = setTimeout(start, lingerMs);
+    return { now: false, cancel: () => clearTimeout(timer) };
   }
 
-  function begin(): void {
-    next = null;
-    const group = waiting.slice(0, most);
-    waiting = waiting.slice(most);
-    void work(group);
-    start();
+  function start(): void {
+    scheduled = null;
+    const batch = waiting.slice(0, maxBatch);
+    waiting = waiting.slice(maxBatch);
+    void work(batch);
+    schedule();
   }
 
-  async function work(group: Waiting<T, R>[]): Promise<void> {
-    const release = occupy(group.length);
+  async function work(batch: Waiting<T, R>[]): Promise<void> {
+    running.add(batch);
+    fastInFlight.add(batch);
+    const slow = setTimeout(() => {
+      fastInFlight.delete(batch);
+      schedule();
+    }, slowAfterMs);
     try {
-      const results = await run(group.map(({ piece }) => piece));
-      for (const [index, { resolve }] of group.entries()) resolve(results[index] as R);
-    } catch (thrown) {
-      for (const { reject } of group) reject(thrown);
+      const results = await run(batch.map(({ item }) => item));
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as R);
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
     } finally {
-      release();
-      expected = group.length + waiting.length;
-      start();
-      if (running === 0 && waiting.length === 0) {
-        for (const resolve of idlers) resolve();
-        idlers = [];
-      }
+      clearTimeout(slow);
+      fastInFlight.delete(batch);
+      running.delete(batch);
+      expected = batch.length + waiting.length;
+      schedule();
     }
-  }
-
-  /** Counts a group as under way, and as brisk for as long as that is believed. */
-  function occupy(size: number): () => void {
-    inHand += size;
-    running++;
-    brisk++;
-    let isBrisk = true;
-    const calm = () => {
-      if (isBrisk) brisk--;
-      isBrisk = false;
-    };
-    const timer = setTimeout(() => {
-      calm();
-      start();
-    }, patienceMs);
-    return () => {
-      clearTimeout(timer);
-      calm();
-      running--;
-      inHand -= size;
-    };
   }
 
   return {
-    add(piece) {
-      const result = new Promise<R>((resolve, reject) => waiting.push({ piece, resolve, reject }));
-      start();
+    add(item) {
+      const result = new Promise<R>((resolve, reject) => waiting.push({ item, resolve, reject }));
+      const done = () => inFlight.delete(result);
+      inFlight.add(result);
+      result.then(done, done);
+      schedule();
       return result;
     },
-    size: () => waiting.length + inHand,
-    idle() {
-      if (running === 0 && waiting.length === 0) return Promise.resolve();
-      return new Promise((resolve) => idlers.push(resolve));
+    size: () => inFlight.size,
+    async idle() {
+      while (inFlight.size > 0) await Promise.allSettled(inFlight);
     },
   };
 }

@@ -1,7 +1,7 @@
-/** What a receiver says of itself while it runs, and the lines that operators look for. Shapes and wording; prints nothing. */
-import type { Outcome } from './apply-deliveries.js';
+/** The events of a running receiver, and the log lines that operators look for. Shapes and wording only; does not print. */
+import type { DeliveryResult } from './apply-deliveries.js';
 
-/** Why a request was refused before anything of it was believed. */
+/** Why a request was rejected before any of its content was believed. */
 export type Rejection =
   | 'wrong_method'
   | 'wrong_type'
@@ -14,56 +14,62 @@ export type Rejection =
   | 'invalid_json'
   | 'overloaded';
 
+export interface RejectionCount {
+  reason: Rejection;
+  count: number;
+}
+
 export type ReceiverEvent =
-  | { type: 'received'; outcome: Outcome }
-  /** Nothing was kept: the sender was told to come again. */
-  | { type: 'failed'; message: string }
-  /** Refused since the last such event, by reason. */
-  | { type: 'rejected'; counts: { reason: Rejection; count: number }[] };
+  | { type: 'received'; result: DeliveryResult }
+  /** A delivery could not be stored; the sender got a 503 and retries. */
+  | { type: 'not_stored'; message: string }
+  /** Rejected requests since the last such event, by reason. */
+  | { type: 'rejected'; counts: RejectionCount[] };
 
 export type OnReceiverEvent = (event: ReceiverEvent) => void;
 
-/** A line for the log, and whether it is bad news. */
+/** One line for the log. */
 export interface LogLine {
   text: string;
-  bad: boolean;
+  level: 'info' | 'error';
 }
 
-/** The lines of an event; text from Calendly stands in them as it came. */
-export function logLines(event: ReceiverEvent): LogLine[] {
-  if (event.type === 'failed') return [bad(`❌ Error processing Calendly webhook: ${event.message}`)];
-  if (event.type === 'rejected') {
-    const list = event.counts.map(({ reason, count }) => `${count} ${reason.replaceAll('_', ' ')}`);
-    return [bad(`⚠ Requests refused: ${list.join(', ')}`)];
-  }
-  const { status, delivery, applied, error } = event.outcome;
-  const { eventType, change } = delivery;
-  if (status === 'duplicate') return [];
-  if (status === 'unapplied')
-    return [bad(`❌ Error processing Calendly webhook: ${eventType} kept, not applied: ${error}`)];
-  if (status === 'kept') return [good(`✅ Webhook kept: ${eventType} changes no meeting`)];
-  if (change === null) return [];
-  if (status === 'unclaimed')
-    return [good(`✅ Webhook kept for a host who is not connected here: ${eventType} ${change.meetingUri}`)];
-  const lines = [good(`${WORDS[change.kind]}: ${change.meetingUri}`)];
-  const made = applied.some(({ outcome }) => outcome === 'new' || outcome === 'recorded_canceled');
-  const name = change.event?.name;
-  const title = typeof name === 'string' ? name : change.meetingUri;
-  if (made) lines.push(good(`✅ Meeting created from webhook: ${title}`));
-  return lines;
-}
-
-const WORDS = {
+const APPLIED = {
   'invitee.created': '✅ New meeting scheduled via webhook',
   'invitee.canceled': '✅ Meeting canceled via webhook',
   'invitee_no_show.created': '✅ No-show marked via webhook',
-  'invitee_no_show.deleted': '✅ No-show mark taken back via webhook',
+  'invitee_no_show.deleted': '✅ No-show mark removed via webhook',
 } as const;
 
-function good(text: string): LogLine {
-  return { text, bad: false };
+/** The lines of an event. Text from Calendly is not escaped. */
+export function logLines(event: ReceiverEvent): LogLine[] {
+  if (event.type === 'not_stored') return [error(`❌ Error processing Calendly webhook: ${event.message}`)];
+  if (event.type === 'rejected') {
+    const list = event.counts.map(({ reason, count }) => `${count} ${reason.replaceAll('_', ' ')}`);
+    return [error(`⚠ Requests rejected: ${list.join(', ')}`)];
+  }
+  const { status, delivery, applied, error: reason } = event.result;
+  const { eventType, change } = delivery;
+  if (status === 'duplicate') return [];
+  if (status === 'failed') {
+    return [error(`❌ Error processing Calendly webhook: ${eventType} stored, not applied: ${reason}`)];
+  }
+  if (change === null) return [info(`✅ Webhook ignored: ${eventType} changes no meeting`)];
+  const { uri, event: meeting } = change.observation;
+  if (status === 'unmatched') {
+    return [info(`✅ Webhook stored for a host who is not connected here: ${eventType} ${uri}`)];
+  }
+  const lines = [info(`${APPLIED[change.eventType]}: ${uri}`)];
+  const created = applied.some(({ outcome }) => outcome === 'new' || outcome === 'recorded_canceled');
+  const title = typeof meeting?.name === 'string' ? meeting.name : uri;
+  if (created) lines.push(info(`✅ Meeting created from webhook: ${title}`));
+  return lines;
 }
 
-function bad(text: string): LogLine {
-  return { text, bad: true };
+function info(text: string): LogLine {
+  return { text, level: 'info' };
+}
+
+function error(text: string): LogLine {
+  return { text, level: 'error' };
 }

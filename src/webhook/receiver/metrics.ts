@@ -1,88 +1,95 @@
-/** What a receiver counts since it began, and the Prometheus text of it. Knows neither HTTP nor a database. */
-
-import type { Status } from './apply-deliveries.js';
+/** Counters of a receiver since its start, as Prometheus text. Knows neither HTTP nor a database. */
+import { metricsText, type Sample } from '../../prometheus.js';
+import type { DeliveryStatus } from './apply-deliveries.js';
 import type { Rejection } from './log-lines.js';
 
-/** Upper bounds of the time from a request's first byte to its answer, in seconds. */
+/** Upper bounds of the time from a request to its response, in seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 15];
+/** Further event types are counted together: memory must not grow with what senders invent. */
+const MAX_EVENT_TYPES = 50;
 
 export interface Metrics {
-  received(kind: string, status: Status, seconds: number): void;
+  received(eventType: string, status: DeliveryStatus, seconds: number): void;
   rejected(reason: Rejection): void;
-  failed(): void;
-  /** @param inHand deliveries that wait for their commit now */
-  text(inHand: number): string;
+  /** Counts a delivery that could not be stored. */
+  notStored(): void;
+  /** @param inFlight deliveries that wait for their commit now */
+  text(inFlight: number): string;
 }
 
-/** Kinds beyond so many are counted together: what comes from outside must not grow memory. */
-const MOST_KINDS = 50;
-
 export function createMetrics(now: () => number): Metrics {
-  const deliveries = new Map<string, { kind: string; status: Status; count: number }>();
-  const kinds = new Set<string>();
-  const rejections = new Map<Rejection, number>();
+  const eventTypes = new Set<string>();
+  const deliveries = new Map<string, Sample>();
+  const rejections = new Map<string, Sample>();
+  /** How many responses took at most as long as the bound of the same index. */
   const buckets = BUCKETS.map(() => 0);
   let failures = 0;
   let count = 0;
   let sum = 0;
   let last: number | null = null;
+
+  function increment(samples: Map<string, Sample>, labels: Record<string, string>): void {
+    const key = Object.values(labels).join(' ');
+    samples.set(key, { labels, value: (samples.get(key)?.value ?? 0) + 1 });
+  }
+
   return {
-    received(given, status, seconds) {
-      const kind = kinds.has(given) || kinds.size < MOST_KINDS ? given : 'other';
-      kinds.add(kind);
-      const entry = deliveries.get(`${kind} ${status}`) ?? { kind, status, count: 0 };
-      entry.count++;
-      deliveries.set(`${kind} ${status}`, entry);
-      const bucket = BUCKETS.findIndex((bound) => seconds <= bound);
-      if (bucket >= 0) buckets[bucket] = (buckets[bucket] ?? 0) + 1;
+    received(eventType, status, seconds) {
+      const known = eventTypes.has(eventType) || eventTypes.size < MAX_EVENT_TYPES ? eventType : 'other';
+      eventTypes.add(known);
+      increment(deliveries, { event_type: known, status });
+      for (const [index, bound] of BUCKETS.entries()) {
+        if (seconds <= bound) buckets[index] = (buckets[index] ?? 0) + 1;
+      }
       count++;
       sum += seconds;
       last = now();
     },
-    rejected: (reason) => rejections.set(reason, (rejections.get(reason) ?? 0) + 1),
-    failed() {
+    rejected: (reason) => increment(rejections, { reason }),
+    notStored() {
       failures++;
     },
-    text(inHand) {
-      let below = 0;
-      const histogram = BUCKETS.map((bound, index) => {
-        below += buckets[index] ?? 0;
-        return `_bucket{le="${bound}"} ${below}`;
-      });
-      return [
-        ...metric('deliveries_total', 'counter', 'Authentic deliveries, by kind and what became of them.', [
-          ...[...deliveries.values()].map(
-            (one) => `{event_type="${escaped(one.kind)}",status="${one.status}"} ${one.count}`,
-          ),
-        ]),
-        ...metric('rejections_total', 'counter', 'Requests refused, by reason.', [
-          ...[...rejections].map(([reason, times]) => `{reason="${reason}"} ${times}`),
-        ]),
-        ...metric('failures_total', 'counter', 'Deliveries answered 503 or 500: the sender repeats them.', [
-          ` ${failures}`,
-        ]),
-        ...metric('in_hand', 'gauge', 'Deliveries that wait for their commit.', [` ${inHand}`]),
-        ...metric('last_delivery_timestamp_seconds', 'gauge', 'When the newest delivery was answered.', [
-          ...(last === null ? [] : [` ${last / 1_000}`]),
-        ]),
-        ...metric('duration_seconds', 'histogram', 'From the request to its answer.', [
-          ...histogram,
-          `_bucket{le="+Inf"} ${count}`,
-          `_sum ${sum}`,
-          `_count ${count}`,
-        ]),
-      ].join('\n');
-    },
+    text: (inFlight) =>
+      metricsText('calendly_sync_webhook_', [
+        {
+          name: 'deliveries_total',
+          type: 'counter',
+          help: 'Authentic deliveries, by event type and result.',
+          samples: [...deliveries.values()],
+        },
+        {
+          name: 'rejections_total',
+          type: 'counter',
+          help: 'Rejected requests, by reason.',
+          samples: [...rejections.values()],
+        },
+        {
+          name: 'failures_total',
+          type: 'counter',
+          help: 'Deliveries answered with 503: Calendly resends them.',
+          samples: [{ value: failures }],
+        },
+        { name: 'in_flight', help: 'Deliveries that wait for their commit.', samples: [{ value: inFlight }] },
+        {
+          name: 'last_delivery_timestamp_seconds',
+          help: 'When the newest delivery was answered.',
+          samples: last === null ? [] : [{ value: last / 1_000 }],
+        },
+        {
+          name: 'duration_seconds',
+          type: 'histogram',
+          help: 'Time from a request to its response.',
+          samples: [
+            ...BUCKETS.map((le, index) => bucket(String(le), buckets[index] ?? 0)),
+            bucket('+Inf', count),
+            { suffix: '_sum', value: sum },
+            { suffix: '_count', value: count },
+          ],
+        },
+      ]),
   };
 }
 
-function metric(name: string, type: string, help: string, samples: string[]): string[] {
-  const full = `calendly_sync_webhook_${name}`;
-  const lines = [`# HELP ${full} ${help}`, `# TYPE ${full} ${type}`, ...samples.map((one) => full + one)];
-  return samples.length === 0 ? [] : [`${lines.join('\n')}`];
-}
-
-/** The format knows three escapes in label values. */
-function escaped(value: string): string {
-  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+function bucket(le: string, value: number): Sample {
+  return { suffix: '_bucket', labels: { le }, value };
 }

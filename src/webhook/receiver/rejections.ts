@@ -1,49 +1,44 @@
 /**
- * Counts refused requests: in memory first, written once in a while, so that whoever sends a million bad requests costs a handful
- * of rows. What a crash loses is at most the counts since the last writing.
+ * Counts rejected requests in memory and writes the counts now and then, so that a million bad requests cost a handful of
+ * rows. A crash loses at most the counts since the last write.
  */
 import type { Database } from '../../database/connection.js';
 import { addRejections } from '../../database/tables/webhook-rejections.js';
-import type { Rejection } from './log-lines.js';
+import type { Rejection, RejectionCount } from './log-lines.js';
 
 export interface Rejections {
   count(reason: Rejection): void;
-  /** Writes what is counted; keeps it for the next time when the database is away. */
-  flush(): Promise<void>;
-  /** Writes, and ends the writing. */
+  /** Writes the counts for the last time. */
   close(): Promise<void>;
 }
 
 const WRITE_EVERY_MS = 10_000;
 
-/** @param onWritten hears of what was counted since the last writing */
+/** @param onCounts called before each write with what was counted since the last one */
 export function createRejections(
   database: Database,
-  onWritten: (counts: { reason: Rejection; count: number }[]) => void,
+  onCounts: (counts: RejectionCount[]) => void,
 ): Rejections {
-  const counts = new Map<Rejection, number>();
-  const told = new Map<Rejection, number>();
+  const unreported = new Map<Rejection, number>();
+  const unwritten = new Map<Rejection, number>();
   let timer: NodeJS.Timeout | null = null;
   let writing: Promise<void> = Promise.resolve();
 
   async function write(): Promise<void> {
-    timer = null;
-    const batch = [...counts].map(([reason, count]) => ({ reason, count }));
-    if (batch.length === 0) return;
-    const news = [...told].map(([reason, count]) => ({ reason, count }));
-    told.clear();
-    if (news.length > 0) onWritten(news);
-    counts.clear();
+    const counts = takeAll(unwritten);
+    if (counts.length === 0) return;
+    const fresh = takeAll(unreported);
+    if (fresh.length > 0) onCounts(fresh);
     try {
-      await database.transaction((sql) => addRejections(sql, batch));
+      await database.transaction((sql) => addRejections(sql, counts));
     } catch {
-      // The database is away, and says so elsewhere: the counts wait, still one number for each reason.
-      for (const { reason, count } of batch) counts.set(reason, (counts.get(reason) ?? 0) + count);
-      later();
+      // The database is down, which is reported elsewhere: the counts wait, still one number per reason.
+      for (const { reason, count } of counts) add(unwritten, reason, count);
+      schedule();
     }
   }
 
-  function later(): void {
+  function schedule(): void {
     timer ??= setTimeout(() => void flush(), WRITE_EVERY_MS).unref();
   }
 
@@ -56,14 +51,23 @@ export function createRejections(
 
   return {
     count(reason) {
-      counts.set(reason, (counts.get(reason) ?? 0) + 1);
-      told.set(reason, (told.get(reason) ?? 0) + 1);
-      later();
+      add(unwritten, reason, 1);
+      add(unreported, reason, 1);
+      schedule();
     },
-    flush,
     async close() {
       await flush();
       if (timer) clearTimeout(timer);
     },
   };
+}
+
+function add(counts: Map<Rejection, number>, reason: Rejection, count: number): void {
+  counts.set(reason, (counts.get(reason) ?? 0) + count);
+}
+
+function takeAll(counts: Map<Rejection, number>): RejectionCount[] {
+  const taken = [...counts].map(([reason, count]) => ({ reason, count }));
+  counts.clear();
+  return taken;
 }

@@ -1,4 +1,4 @@
-/** The receiver as an HTTP server of its own, on Node. Slow senders are cut off; closing finishes what is in hand. */
+/** The receiver as an HTTP server of its own, on Node. Disconnects slow senders; on close, answers what is in progress. */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
@@ -6,22 +6,22 @@ import { CalendlySyncError } from '../../errors.js';
 import type { WebhookHandler } from './handler.js';
 
 export interface WebhookServer {
-  /** Where it listens, no trailing slash. */
+  /** Where it listens, without a trailing slash. */
   url: string;
-  /** Takes no more requests, answers those in hand, and ends. */
+  /** Accepts no more requests, answers those in progress, and closes the handler. */
   close(): Promise<void>;
 }
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
-/** Calendly opens a few; the rest is somebody who wants to use up memory. */
-const MOST_CONNECTIONS = 512;
-/** How long open connections may take to end on their own. */
+/** Calendly opens a few; anything beyond that is an attack on our memory. */
+const MAX_CONNECTIONS = 512;
+/** How long open connections may take to end by themselves. */
 const CLOSE_TIMEOUT_MS = 20_000;
 
 /**
- * Listens. Port 0 takes a free one.
- * @throws CalendlySyncError `settings` when the address cannot be had
+ * Starts listening. Port 0 takes a free port.
+ * @throws CalendlySyncError `settings` if the address is not available
  */
 export async function startWebhookServer(
   handler: WebhookHandler,
@@ -36,15 +36,14 @@ export async function startWebhookServer(
       maxHeaderSize: 16_384,
     },
   }) as Server;
-  server.maxConnections = MOST_CONNECTIONS;
+  server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenFailure(cause, host, port)));
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(cause, host, port)));
     server.listen(port, host, resolve);
   });
-  const address = server.address() as AddressInfo;
-  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  const { address, family, port: taken } = server.address() as AddressInfo;
   return {
-    url: `http://${name}:${address.port}`,
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       const timer = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
@@ -55,10 +54,8 @@ export async function startWebhookServer(
   };
 }
 
-function listenFailure(cause: NodeJS.ErrnoException, host: string, port: number): CalendlySyncError {
-  const why = cause.code === 'EADDRINUSE' ? 'another program listens there' : cause.message;
-  return new CalendlySyncError('settings', `The receiver cannot listen on ${host}:${port}: ${why}.`, {
-    hint: 'Choose another with --host and --port.',
-    cause,
-  });
+function listenError(cause: NodeJS.ErrnoException, host: string, port: number): CalendlySyncError {
+  const reason = cause.code === 'EADDRINUSE' ? 'another program is listening there' : cause.message;
+  const hint = 'Choose another address with --host and --port.';
+  return new CalendlySyncError('settings', `Cannot listen on ${host}:${port}: ${reason}.`, { hint, cause });
 }

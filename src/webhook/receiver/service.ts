@@ -1,13 +1,13 @@
 /**
- * The whole service in one process: the receiver, and beside it work that comes round every so often (the backup sync, the
- * cleaning), on one database. Ends when the signal says so, with everything in hand finished.
+ * The whole service in one process: the receiver and, beside it, periodic tasks (the backup sync, the cleaning) on the same
+ * database. Gets the tasks as functions and knows nothing of them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WebhookHandler } from './handler.js';
 import { startWebhookServer } from './server.js';
 
-/** Work that comes round. Its failures are its own to report: the service goes on. */
-export interface Chore {
+/** A task that runs again and again. It must handle its own errors. */
+export interface PeriodicTask {
   everyMs: number;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -16,26 +16,26 @@ export interface ServiceOptions {
   handler: WebhookHandler;
   host: string;
   port: number;
-  chores: Chore[];
+  tasks: PeriodicTask[];
   signal: AbortSignal;
-  /** Called once it listens. */
+  /** Called once the server listens. */
   onListening(url: string): void;
 }
 
-/** Runs until the signal is aborted; then answers what is in hand, lets the chores stop cleanly, and resolves. */
+/** Runs until the signal is aborted; then answers what is in progress, lets the tasks stop cleanly, and resolves. */
 export async function runWebhookService(options: ServiceOptions): Promise<void> {
   const { handler, host, port, signal } = options;
   const server = await startWebhookServer(handler, { host, port });
   options.onListening(server.url);
-  const chores = options.chores.map((chore) => repeat(chore, signal));
+  const tasks = options.tasks.map((task) => repeat(task, signal));
   if (!signal.aborted) {
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   }
-  await Promise.all([server.close(), ...chores]);
+  await Promise.all([server.close(), ...tasks]);
 }
 
-/** The first time at once, then at even distances; one that takes longer than its distance is never run beside itself. */
-async function repeat({ everyMs, run }: Chore, signal: AbortSignal): Promise<void> {
+/** Starts at once, then at a fixed rate. A run that takes longer than the interval delays the next one. */
+async function repeat({ everyMs, run }: PeriodicTask, signal: AbortSignal): Promise<void> {
   let next = performance.now();
   while (!signal.aborted) {
     await run(signal);

@@ -1,27 +1,29 @@
 /**
- * Who is let in: method, type, size, speed and signature of a request, in this order, before anything of its body is believed.
+ * Verifies a request: method, content type, size, speed and signature, in this order, before any of its body is believed.
  * Knows HTTP and no database.
  */
-import { type SignatureCheck, signatureProblem } from '../../calendly/signature.js';
+import { signatureProblem } from '../../calendly/signature.js';
+import { withDeadline } from './deadline.js';
 import type { Rejection } from './log-lines.js';
 
-export interface AdmissionOptions {
+export interface VerifyOptions {
   keys: readonly string[];
+  /** Max difference between the time of the signature and ours, in ms. */
   toleranceMs: number;
-  /** What time it is, in ms since 1970. */
+  /** The current time, in ms since 1970. */
   now: () => number;
   /** How long a body may take to arrive, in ms. */
   bodyTimeoutMs: number;
 }
 
-/** The body of an authentic request, or why it is refused. */
-export type Admission = { body: Uint8Array } | { refused: Rejection };
+/** The body of an authentic request, or why it is rejected. */
+export type Verification = { body: Uint8Array } | { rejected: Rejection };
 
 /** Calendly's bodies have a few thousand bytes. */
-const LARGEST_BODY = 1_048_576;
+const MAX_BODY_BYTES = 1_048_576;
 
-/** The status that stands for each refusal. */
-export const STATUS_OF: Readonly<Record<Rejection, number>> = {
+/** The HTTP status of each rejection. */
+export const REJECTION_STATUS: Readonly<Record<Rejection, number>> = {
   wrong_method: 405,
   wrong_type: 415,
   too_large: 413,
@@ -34,61 +36,43 @@ export const STATUS_OF: Readonly<Record<Rejection, number>> = {
   overloaded: 503,
 };
 
-/** Lets a request in or refuses it. */
-export async function admit(request: Request, options: AdmissionOptions): Promise<Admission> {
+/** Verifies a request and reads its body. */
+export async function verifyRequest(request: Request, options: VerifyOptions): Promise<Verification> {
   const { headers } = request;
-  if (request.method !== 'POST') return { refused: 'wrong_method' };
+  if (request.method !== 'POST') return { rejected: 'wrong_method' };
   if (!/^application\/json\s*(;|$)/i.test(headers.get('content-type') ?? ''))
-    return { refused: 'wrong_type' };
+    return { rejected: 'wrong_type' };
   const length = headers.get('content-length');
-  if (length !== null && !(Number(length) <= LARGEST_BODY)) return { refused: 'too_large' };
-  const header = headers.get('calendly-webhook-signature');
-  const check = { header, keys: options.keys, toleranceMs: options.toleranceMs };
-  // Without a readable signature there is no reason to read the body.
-  const early = problemOf({ ...check, keys: [], body: new Uint8Array(), now: 0 });
-  if (early !== 'wrong_signature') return { refused: early };
-  const body = await readBody(request, length !== null, options.bodyTimeoutMs);
-  if (!(body instanceof Uint8Array)) return { refused: body };
-  const problem = signatureProblem({ ...check, body, now: options.now() });
-  return problem === null ? { body } : { refused: problem };
+  if (length !== null && !(Number(length) <= MAX_BODY_BYTES)) return { rejected: 'too_large' };
+  const { keys, toleranceMs, bodyTimeoutMs } = options;
+  const signature = { header: headers.get('calendly-webhook-signature'), toleranceMs };
+  // A header that no key could have written: the body is not worth reading.
+  const early = signatureProblem({ ...signature, keys: [], body: new Uint8Array(), now: 0 });
+  if (early !== null && early !== 'wrong_signature') return { rejected: early };
+  // If the length is known, no more than that can arrive.
+  const reading = length === null ? readChunks(request) : readWhole(request);
+  // A read error means that the sender has disconnected.
+  const body = await withDeadline(reading, bodyTimeoutMs, () => 'too_slow' as const).catch(
+    () => 'too_slow' as const,
+  );
+  if (typeof body === 'string') return { rejected: body };
+  const problem = signatureProblem({ ...signature, keys, body, now: options.now() });
+  return problem === null ? { body } : { rejected: problem };
 }
 
-function problemOf(check: SignatureCheck): Rejection {
-  return signatureProblem(check) ?? 'wrong_signature';
-}
+type Body = Uint8Array | 'too_large' | 'too_slow';
 
-async function readBody(
-  request: Request,
-  lengthKnown: boolean,
-  timeoutMs: number,
-): Promise<Uint8Array | 'too_large' | 'too_slow'> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'too_slow'>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, 'too_slow');
-  });
-  try {
-    // Of a body whose length is known, no more than that arrives.
-    const reading = lengthKnown ? readWhole(request) : readChunks(request);
-    return await Promise.race([reading, late]);
-  } catch {
-    // The sender went away in the middle.
-    return 'too_slow';
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function readWhole(request: Request): Promise<Uint8Array | 'too_large'> {
+async function readWhole(request: Request): Promise<Body> {
   const body = new Uint8Array(await request.arrayBuffer());
-  return body.byteLength <= LARGEST_BODY ? body : 'too_large';
+  return body.byteLength <= MAX_BODY_BYTES ? body : 'too_large';
 }
 
-async function readChunks(request: Request): Promise<Uint8Array | 'too_large'> {
+async function readChunks(request: Request): Promise<Body> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength;
-    if (size > LARGEST_BODY) return 'too_large';
+    if (size > MAX_BODY_BYTES) return 'too_large';
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

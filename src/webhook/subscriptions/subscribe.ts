@@ -17,7 +17,7 @@ import {
 } from '../../database/tables/accounts.js';
 import { refreshWebhookEnabled } from '../../database/tables/users.js';
 import { CalendlySyncError } from '../../errors.js';
-import { INVITEE_KINDS } from '../receiver/delivery.js';
+import { INVITEE_EVENTS } from '../receiver/delivery.js';
 
 /** One connected account, and the means to change its subscription. */
 export interface SubscriberOptions {
@@ -68,7 +68,7 @@ export async function subscribe(
   }
   // Written down first: should we be cut off now, the next try knows whose the new one is.
   if (account.subscriptionUri === null) await remember(options, { ...record, subscriptionUri: null });
-  const ask = { url: wanted.url, events: INVITEE_KINDS, signingKey: wanted.signingKey };
+  const ask = { url: wanted.url, events: INVITEE_EVENTS, signingKey: wanted.signingKey };
   const { made, replaced } = await make(options, account, scope, ask).catch(async (thrown) => {
     if (account.subscriptionUri === null && isRefusal(thrown)) await forget(options);
     throw thrown;
@@ -157,7 +157,7 @@ function isAsWanted(
     old.callback_url === record.url &&
     old.scope === record.scope &&
     account.keyFingerprint === record.keyFingerprint &&
-    INVITEE_KINDS.every((kind) => old.events?.includes(kind))
+    INVITEE_EVENTS.every((kind) => old.events?.includes(kind))
   );
 }
 

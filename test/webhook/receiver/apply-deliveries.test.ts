@@ -1,4 +1,4 @@
-/** What becomes of deliveries that are not just a booking of a known host. */
+/** Deliveries that are more than a booking of a connected host. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openServer } from '../../../src/database/connection.js';
 import { logLines } from '../../../src/webhook/receiver/log-lines.js';
@@ -28,23 +28,23 @@ async function connected() {
 
 const status = async (response: Response) => ((await response.json()) as { status: string }).status;
 
-test('another kind is kept, acknowledged and counted, once', async () => {
+test('another event type is stored and acknowledged once', async () => {
   const { post, ledger } = await connected();
   const body = {
     event: 'routing_form_submission.created',
     created_at: '2026-02-01T00:00:00Z',
     payload: { uri: 'r1', created_at: '2026-02-01T00:00:00Z' },
   };
-  expect(await status(await post(body))).toBe('kept');
+  expect(await status(await post(body))).toBe('ignored');
   expect(await status(await post(body))).toBe('duplicate');
-  expect(await status(await post({ event: 'something.new', payload: { any: 'thing' } }))).toBe('kept');
+  expect(await status(await post({ event: 'something.new', payload: { any: 'thing' } }))).toBe('ignored');
   expect(await ledger()).toMatchObject([
     { event_type: 'routing_form_submission.created', done: true, error: null },
     { event_type: 'something.new', done: true, error: null },
   ]);
 });
 
-test('a copy from another subscription is the same change', async () => {
+test('a copy from another subscription is a duplicate', async () => {
   const { post, ledger } = await connected();
   expect(await status(await post(booking('COPY')))).toBe('applied');
   const copy = { ...booking('COPY'), created_by: OTHER, created_at: '2026-02-01T08:00:09.000000Z' };
@@ -52,23 +52,23 @@ test('a copy from another subscription is the same change', async () => {
   expect(await ledger()).toHaveLength(1);
 });
 
-describe('a host whom nobody here knows', () => {
-  test('has deliveries kept, and applied when the account is connected', async () => {
+describe('a host who is not connected', () => {
+  test('deliveries of a host who is not connected are stored, and applied by a replay once the account is connected', async () => {
     const { sql, post, connect, replay, ledger } = await connected();
     expect(await status(await post(booking('THEIRS', { event_memberships: [{ user: OTHER }] })))).toBe(
-      'unclaimed',
+      'unmatched',
     );
     expect(await ledger()).toMatchObject([{ owned: false, done: false, error: null }]);
-    expect(await replay()).toEqual({ applied: 0, unclaimed: 1, failed: [] });
+    expect(await replay()).toEqual({ applied: 0, unmatched: 1, failed: [] });
     await connect(OTHER, 'other@example.com');
-    expect(await replay()).toEqual({ applied: 1, unclaimed: 0, failed: [] });
+    expect(await replay()).toEqual({ applied: 1, unmatched: 0, failed: [] });
     expect(await ledger()).toMatchObject([{ owned: true, done: true, error: null }]);
     const rows = await sql`select u.email from meetings m join users u on u.id = m.user_id`;
     expect(rows).toEqual([{ email: 'other@example.com' }]);
   });
 });
 
-test('a meeting of two hosts here is stored for both', async () => {
+test('a meeting of two connected hosts is stored for both', async () => {
   const { sql, post, connect } = await connected();
   await connect(OTHER, 'other@example.com');
   expect(
@@ -84,7 +84,7 @@ test('a meeting of two hosts here is stored for both', async () => {
 });
 
 describe('an old payload without its event', () => {
-  test('changes the invitee of a stored meeting', async () => {
+  test('an old payload without its event changes the invitee of a stored meeting', async () => {
     const { sql, post, ledger } = await connected();
     await post(booking('OLD'));
     const late = { status: 'canceled', updated_at: '2026-02-02T00:00:00Z' };
@@ -94,10 +94,10 @@ describe('an old payload without its event', () => {
     expect(await ledger()).toMatchObject([{ done: true }, { owned: true, done: true, error: null }]);
   });
 
-  test('waits with its reason for one that is not, and is applied once it is', async () => {
+  test('an old payload without its event waits for a meeting that is not stored, and is replayed once it is', async () => {
     const { sql, post, replay, ledger, events } = await connected();
     const body = delivery('invitee.created', invitee(event('LATER').uri, 'FIRST'), null);
-    expect(await status(await post(body))).toBe('unapplied');
+    expect(await status(await post(body))).toBe('failed');
     expect((await ledger())[0]).toMatchObject({
       done: false,
       error: expect.stringContaining('is not stored'),
@@ -111,12 +111,12 @@ describe('an old payload without its event', () => {
 });
 
 describe('what cannot be applied', () => {
-  test('is kept with the reason and answered 2xx, the others of its group are applied, and replay mends it', async () => {
+  test('a refused delivery is stored with the error and answered 2xx, its batch is applied, and a replay applies it later', async () => {
     const { sql, post, replay, ledger } = await connected();
     await sql`alter table meetings add constraint no_bad check (title <> 'Bad')`;
     const bodies = [booking('A'), booking('BAD', { name: 'Bad' }), booking('C')];
     const answers = await Promise.all(bodies.map((body) => post(body)));
-    expect(await Promise.all(answers.map(status))).toEqual(['applied', 'unapplied', 'applied']);
+    expect(await Promise.all(answers.map(status))).toEqual(['applied', 'failed', 'applied']);
     expect((await ledger()).filter(({ done }) => !done)).toMatchObject([
       { error: expect.stringContaining('no_bad') },
     ]);
@@ -125,11 +125,11 @@ describe('what cannot be applied', () => {
       failed: [{ error: expect.stringContaining('no_bad') }],
     });
     await sql`alter table meetings drop constraint no_bad`;
-    expect(await replay()).toEqual({ applied: 1, unclaimed: 0, failed: [] });
+    expect(await replay()).toEqual({ applied: 1, unmatched: 0, failed: [] });
     expect(await sql`select from meetings`).toHaveLength(3);
   });
 
-  test('is kept as text when Postgres takes it in no other form', async () => {
+  test('a body that Postgres refuses as JSON is stored as text', async () => {
     const { post, sql, events } = await connected();
     const deep = `${'['.repeat(9_000)}${']'.repeat(9_000)}`;
     const body = JSON.stringify(booking('DEEP')).replace(
@@ -137,19 +137,19 @@ describe('what cannot be applied', () => {
       `"questions_and_answers":${deep}`,
     );
     const answer = await post(body);
-    expect([answer.status, await status(answer)], JSON.stringify(events)).toEqual([200, 'unapplied']);
+    expect([answer.status, await status(answer)], JSON.stringify(events)).toEqual([200, 'failed']);
     const [row] = await sql`select jsonb_typeof(payload) as type, error from calendly_webhook_events`;
     expect(row?.type).toBe('string');
   });
 
-  test('names no invitee: kept, not applied', async () => {
+  test('a delivery that names no invitee is stored and not applied', async () => {
     const { post, ledger } = await connected();
-    expect(await status(await post({ event: 'invitee.created', payload: {} }))).toBe('unapplied');
+    expect(await status(await post({ event: 'invitee.created', payload: {} }))).toBe('failed');
     expect(await ledger()).toMatchObject([{ error: 'the delivery names no invitee' }]);
   });
 });
 
-test('the lines that operators look for', async () => {
+test('a booking logs the lines that operators look for', async () => {
   const { post, events } = await connected();
   await post(booking('LINE', { name: 'Kick-off' }));
   const [uri] = [event('LINE').uri];

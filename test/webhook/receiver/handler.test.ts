@@ -1,4 +1,4 @@
-/** Who is let in, what the other paths say, and that an answer is 2xx only after the commit. */
+/** Which requests are accepted, what the other paths answer, and that a response is 2xx only after the commit. */
 import { describe, expect, test } from 'vitest';
 import { type Database, openServer } from '../../../src/database/connection.js';
 import { createWebhookHandler } from '../../../src/webhook/receiver/handler.js';
@@ -16,12 +16,12 @@ const count = async () => {
 };
 const origin = new URL(URL_OF_RECEIVER).origin;
 
-describe('a request is refused', () => {
+describe('rejected requests', () => {
   const body = JSON.stringify(booking('REFUSED'));
   const cases: [string, number, () => Request][] = [
-    ['for its method', 405, () => new Request(URL_OF_RECEIVER, { method: 'PUT', body })],
+    ['a method other than POST', 405, () => new Request(URL_OF_RECEIVER, { method: 'PUT', body })],
     [
-      'without a signature',
+      'a missing signature',
       401,
       () =>
         new Request(URL_OF_RECEIVER, {
@@ -30,25 +30,29 @@ describe('a request is refused', () => {
           headers: { 'content-type': 'application/json' },
         }),
     ],
-    ['with a wrong key', 401, () => signedRequest(body, { key: 'other' })],
+    ['a wrong key', 401, () => signedRequest(body, { key: 'other' })],
     [
-      'with an old signature',
+      'an expired signature',
       401,
       () => signedRequest(body, { time: Math.floor(Date.now() / 1_000) - 90_000 }),
     ],
-    ['for its type', 415, () => signedRequest(body, { headers: { 'content-type': 'text/plain' } })],
-    ['for its size', 413, () => signedRequest(`"${'x'.repeat(1_048_577)}"`)],
     [
-      'for a size that it lies about',
+      'a content type other than JSON',
+      415,
+      () => signedRequest(body, { headers: { 'content-type': 'text/plain' } }),
+    ],
+    ['a body that is too large', 413, () => signedRequest(`"${'x'.repeat(1_048_577)}"`)],
+    [
+      'a content length that is too large',
       413,
       () => signedRequest(body, { headers: { 'content-length': '9999999' } }),
     ],
-    ['for JSON that is none', 400, () => signedRequest('{"event":')],
-    ['for JSON that is no object', 400, () => signedRequest('[1]')],
-    ['for an empty body', 400, () => signedRequest('', {})],
+    ['invalid JSON', 400, () => signedRequest('{"event":')],
+    ['JSON that is not an object', 400, () => signedRequest('[1]')],
+    ['an empty body', 400, () => signedRequest('', {})],
   ];
   for (const [why, status, request] of cases) {
-    test(`${why}: ${status}`, async () => {
+    test(`a request with ${why} is answered ${status} and stores nothing`, async () => {
       const { handler } = receiving(url);
       const before = await count();
       const response = await handler(request());
@@ -59,7 +63,7 @@ describe('a request is refused', () => {
     });
   }
 
-  test('and counted by reason and hour, in a row each, however many came', async () => {
+  test('rejected requests are counted in one row per reason and hour', async () => {
     const { handler } = receiving(url);
     for (let time = 0; time < 50; time++) await handler(signedRequest(body, { key: 'other' }));
     await handler(signedRequest('{', {}));
@@ -74,14 +78,14 @@ describe('a request is refused', () => {
   });
 });
 
-test('without a key there is no receiver', () => {
+test('a receiver without a signing key cannot be created', () => {
   const database = openServer(url);
   for (const signingKeys of [[], ['']]) {
     expect(() => createWebhookHandler({ database, signingKeys })).toThrow('CALENDLY_WEBHOOK_SIGNING_KEY');
   }
 });
 
-test('the test page names the URL and what is missing, and no secret', async () => {
+test('the test page names the URL and what is missing, and shows no secret', async () => {
   const { handler } = receiving(url);
   const response = await handler(new Request(`${URL_OF_RECEIVER}/test`));
   const text = await response.text();
@@ -100,7 +104,7 @@ test('the test page names the URL and what is missing, and no secret', async () 
   });
 });
 
-test('healthz says whether the database is reached', async () => {
+test('healthz says whether the database can be reached', async () => {
   const { handler } = receiving(url);
   expect((await handler(new Request(`${origin}/healthz`))).status).toBe(200);
   const dead = receiving('', {
@@ -109,7 +113,7 @@ test('healthz says whether the database is reached', async () => {
   expect((await dead.handler(new Request(`${origin}/healthz`))).status).toBe(503);
 });
 
-test('metrics count deliveries, refusals and failures', async () => {
+test('metrics count deliveries, rejections and failures', async () => {
   const { handler, post } = receiving(url);
   await post(booking('METRIC'));
   await post(booking('METRIC'), 'other');
@@ -122,17 +126,17 @@ test('metrics count deliveries, refusals and failures', async () => {
   expect(text.endsWith('\n')).toBe(true);
 });
 
-test('a dead database is answered 503, and nothing is lost when the delivery comes again', async () => {
+test('without a database a delivery is answered 503, and is stored when it is sent again', async () => {
   const dead = receiving('', {
     database: openServer('postgres://nobody@127.0.0.1:9/none', { connect_timeout: 1 }),
   });
   expect((await dead.post(booking('AGAIN'))).status).toBe(503);
-  expect(dead.events).toMatchObject([{ type: 'failed' }]);
+  expect(dead.events).toMatchObject([{ type: 'not_stored' }]);
   const { post } = receiving(url);
   expect(await (await post(booking('AGAIN'))).json()).toMatchObject({ status: 'applied' });
 });
 
-test('no answer before the commit: a commit that does not come is answered 503', async () => {
+test('a delivery is not answered before its commit, and a commit that takes too long is answered 503', async () => {
   const real = openServer(url);
   let release: () => void = () => {};
   const held = new Promise<void>((resolve) => {

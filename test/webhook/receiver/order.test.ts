@@ -1,4 +1,4 @@
-/** Deliveries in any order, any number of times, make the rows of the truth. The truth is told by the sandbox. */
+/** Deliveries in any order, any number of times, lead to the rows that the sandbox says are true. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compareEvents, mergeEvent, mergeInvitee } from '../../../src/resources/meetings/merge.js';
@@ -29,7 +29,7 @@ describe('two states of an event', () => {
     }),
   });
 
-  test('come to the same, whichever comes first', () => {
+  test('two states of an event merge to the same result in either order', () => {
     fc.assert(
       fc.property(state, state, (a, b) => {
         expect(Math.sign(compareEvents(a, b))).toBe(-Math.sign(compareEvents(b, a)) || 0);
@@ -38,7 +38,7 @@ describe('two states of an event', () => {
     );
   });
 
-  test('lose nothing that only one of them says', () => {
+  test('merging two states loses nothing that only one of them has', () => {
     const full = {
       updated_at: '2026-01-01T00:00:00Z',
       status: 'active',
@@ -51,7 +51,7 @@ describe('two states of an event', () => {
     expect(mergeEvent(later, full)).toEqual(both);
   });
 
-  test('a cancellation goes with its status', () => {
+  test('a cancellation is removed together with its status', () => {
     const canceled = {
       updated_at: '2026-01-01T00:00:00Z',
       status: 'canceled',
@@ -77,7 +77,7 @@ describe('an invitee', () => {
     { raw: { ...base, no_show: mark(4) }, removedAt: null },
   ];
 
-  test('has the mark that was made last and not taken back, in any order, each any number of times', () => {
+  test('an invitee has the newest no-show mark that was not removed, in any order and with copies', () => {
     const last = fc.integer({ min: 0, max: changes.length - 1 });
     fc.assert(
       fc.property(
@@ -85,20 +85,20 @@ describe('an invitee', () => {
         fc.infiniteStream(fc.nat()),
         fc.integer({ min: 1, max: 3 }),
         (newest, random, copies) => {
-          const told = changes.slice(0, newest + 1);
-          const shuffled = Array.from({ length: copies }, () => told)
+          const sent = changes.slice(0, newest + 1);
+          const shuffled = Array.from({ length: copies }, () => sent)
             .flat()
             .map((one) => ({ one, key: random.next().value as number }))
             .sort((a, b) => a.key - b.key);
           let state: ReturnType<typeof mergeInvitee> = { raw: null, noShowRemovedAt: null };
           for (const { one } of shuffled) state = mergeInvitee(state, one.raw, one.removedAt);
-          expect(state.raw?.no_show).toEqual(told.at(-1)?.raw.no_show);
+          expect(state.raw?.no_show).toEqual(sent.at(-1)?.raw.no_show);
         },
       ),
     );
   });
 
-  test('once canceled is never active again', () => {
+  test('a canceled invitee never becomes active again', () => {
     const canceled = { ...base, status: 'canceled', updated_at: at(2) };
     for (const updated_at of [at(1), at(2), at(3)]) {
       const late = { ...base, updated_at };
@@ -108,7 +108,7 @@ describe('an invitee', () => {
   });
 });
 
-/** Books, cancels, moves, joins, leaves, marks and, if wanted, marks again; answers the bodies that webhooks carry. */
+/** Books, cancels, moves, joins, leaves, marks and, with `again`, marks again; returns the bodies of the webhooks. */
 async function busyDay(sandbox: Sandbox, { again = true } = {}): Promise<Loose[]> {
   const collected = await collecting(sandbox);
   const { control } = sandbox;
@@ -129,7 +129,7 @@ async function busyDay(sandbox: Sandbox, { again = true } = {}): Promise<Loose[]
   return collected();
 }
 
-/** Subscribes with an address where nobody listens: the bodies are taken from the sandbox's own list. */
+/** Subscribes with an address without a listener: the bodies come from the sandbox's own list. */
 async function collecting(sandbox: Sandbox) {
   const made = await ask(sandbox, '/webhook_subscriptions', {
     method: 'POST',
@@ -148,7 +148,7 @@ async function collecting(sandbox: Sandbox) {
 
 describe('a busy day', () => {
   for (const seed of [1, 2, 3]) {
-    test(`shuffled and doubled (${seed}) ends in the truth without any poll`, async () => {
+    test(`the deliveries of a busy day, shuffled and doubled, lead to the truth without a poll (seed ${seed})`, async () => {
       const { url, sql } = await testDatabase();
       const sandbox = await testSandbox({ events: 0 });
       await syncing(sandbox, url)();
@@ -164,7 +164,7 @@ describe('a busy day', () => {
       expect(ledger).toEqual({ n: bodies.length, done: bodies.length });
     });
 
-    test(`interleaved with polls (${seed}) ends in the truth`, async () => {
+    test(`the deliveries of a busy day, interleaved with polls, lead to the truth (seed ${seed})`, async () => {
       const { url, sql } = await testDatabase();
       const sandbox = await testSandbox({ events: 0 });
       const sync = syncing(sandbox, url);
@@ -186,13 +186,13 @@ describe('a busy day', () => {
 
 const toTheSecond = <T>(value: T): T => JSON.parse(JSON.stringify(value).replaceAll(/\.\d{6}Z/g, 'Z')) as T;
 
-describe('a busy day whose times have whole seconds only, so that states of one meeting have the same', () => {
+describe('times without fractions of a second, so that states of one meeting share a time', () => {
   for (const seed of [1, 2, 3]) {
-    test(`ends in the truth in any order (${seed})`, async () => {
+    test(`deliveries whose times are whole seconds lead to the truth in any order (seed ${seed})`, async () => {
       const { url, sql } = await testDatabase();
       const sandbox = await testSandbox({ events: 0 });
       await syncing(sandbox, url)();
-      // Marked, unmarked and marked again within one second is what no order could be read from.
+      // Marked, unmarked and marked again within one second has no readable order.
       const bodies = toTheSecond(await busyDay(sandbox, { again: false }));
       const { post } = receiving(url);
       for (const body of shuffled([...bodies, ...bodies], randomOf(seed)))
@@ -203,7 +203,7 @@ describe('a busy day whose times have whole seconds only, so that states of one 
 });
 
 describe('what a delivery must not do', () => {
-  test('erase what the poll knows and it does not carry; bring back what Calendly called gone', async () => {
+  test('a delivery erases nothing that only a poll knows, and does not restore a meeting that is gone', async () => {
     const { url, sql } = await testDatabase();
     const sandbox = await testSandbox({ events: 0 });
     const sync = syncing(sandbox, url);
@@ -225,8 +225,8 @@ describe('what a delivery must not do', () => {
   });
 });
 
-describe('one meeting in one group', () => {
-  test('two invitees, a cancel and a booking at once are all taken', async () => {
+describe('one meeting in one batch', () => {
+  test('two invitees, a cancellation and a booking of one meeting are all applied from one batch', async () => {
     const { url, sql } = await testDatabase();
     const [user] = await sql`insert into users (email) values ('h@example.com') returning id`;
     await sql`insert into calendly_accounts (user_id, calendly_uri) values (${user?.id}, 'https://api.calendly.com/users/HOST0001')`;

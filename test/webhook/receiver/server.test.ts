@@ -6,7 +6,7 @@ const { url, sql } = await testDatabase();
 const [user] = await sql`insert into users (email) values ('host@example.com') returning id`;
 await sql`insert into calendly_accounts (user_id, calendly_uri, email) values (${user?.id}, ${HOST}, 'host@example.com')`;
 
-test('a booking is a meeting, an invitee and a ledger row', async () => {
+test('a booking becomes a meeting, an invitee and a ledger row', async () => {
   const { post, events } = receiving(url);
   const response = await post(booking('E1'));
   expect(response.status, JSON.stringify(events)).toBe(200);
@@ -28,7 +28,7 @@ test('a booking is a meeting, an invitee and a ledger row', async () => {
   expect(ledger[0]?.processed_at).not.toBeNull();
 });
 
-test('the cancel before its booking stays a cancel', async () => {
+test('a cancellation that arrives before its booking stays a cancellation', async () => {
   const { post } = receiving(url);
   await post(cancellation('E2'));
   await post(booking('E2'));
