@@ -17,6 +17,7 @@ const program = createProgram({
   },
   signal: new AbortController().signal,
   exitCode: 0,
+  run: async () => 0,
 });
 
 describe('the README', () => {

@@ -25,11 +25,20 @@ export interface CommandResult {
   exitCode?: number | undefined;
 }
 
+/** Runs one command line to its end. @returns the exit code */
+export type RunProgram = (
+  argv: readonly string[],
+  terminal: Terminal,
+  signal: AbortSignal,
+) => Promise<number>;
+
 /** One run of the program: what it runs against, and its exit code. */
 export interface Session {
   terminal: Terminal;
   signal: AbortSignal;
   exitCode: number;
+  /** For a command that runs other commands. */
+  run: RunProgram;
 }
 
 /** Adds one command to the program. */

@@ -16,7 +16,7 @@ import type { Terminal } from './terminal/terminal.js';
  * @returns the exit code; never throws for what a user did
  */
 export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<number> {
-  const session: Session = { terminal, signal, exitCode: EXIT.ok };
+  const session: Session = { terminal, signal, exitCode: EXIT.ok, run };
   const usageErrors: string[] = [];
   const program = createProgram(session, usageErrors);
   try {

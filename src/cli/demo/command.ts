@@ -19,7 +19,7 @@ export const demo: DefineCommand = (program, session) => {
             import('./environment.js'),
             import('./script.js'),
           ]);
-          const environment = await createEnvironment(context, MEETINGS);
+          const environment = await createEnvironment(context, session.run, MEETINGS);
           try {
             return { document: await runDemo(context, environment) };
           } finally {

@@ -7,8 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CalendlySyncError } from '../../errors.js';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js';
-import type { CommandContext } from '../command.js';
-import { run } from '../run.js';
+import type { CommandContext, RunProgram } from '../command.js';
 import type { OutputStream } from '../terminal/terminal.js';
 
 /** One command that was run, and its JSON document under --json. */
@@ -37,7 +36,11 @@ export interface DemoEnvironment {
 const PASSED_ON = ['TERM', 'NO_COLOR', 'CI', 'LANG'];
 
 /** Creates the environment. Close it in a `finally`. */
-export async function createEnvironment(context: CommandContext, meetings: number): Promise<DemoEnvironment> {
+export async function createEnvironment(
+  context: CommandContext,
+  run: RunProgram,
+  meetings: number,
+): Promise<DemoEnvironment> {
   const { output, terminal, signal } = context;
   const calendly = await startSandbox({ events: meetings });
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'calendly-sync-demo-')));
