@@ -1,7 +1,7 @@
 /**
- * The lease on an account: of any number of processes on any number of machines, one works on it. Taken with one UPDATE, renewed
- * while the work goes on, expired two minutes after a crash, or at once when its process is known to be dead on this host. It
- * holds through a transaction-mode pooler, because it is a row and no session lock.
+ * The lease on an account: of any number of processes on any number of machines, only one syncs it. It is taken with one UPDATE,
+ * renewed during the run, and expires two minutes after a crash, or at once if its process is known to be dead on this host. It
+ * is a row, not a session lock, so it works through a transaction-mode pooler.
  */
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../database/connection.js';
@@ -11,48 +11,48 @@ import { isRunning, ownIdentity, type ProcessIdentity, parseIdentity } from '../
 
 /** A lease that this process holds. */
 export interface Lease {
-  /** What stands in `lease_owner`. */
+  /** The value of `lease_owner`. */
   readonly owner: string;
-  /** Aborted when the lease was lost: nothing more may be recorded under it. */
-  readonly lost: AbortSignal;
-  /** Ends the renewing. The row is given back by the transaction that ends the run. */
+  /** Stops the renewal. The transaction that ends the run releases the row. */
   stop(): void;
 }
 
 const RENEW_MS = (LEASE_SECONDS * 1_000) / 4;
 
 /**
- * Takes the lease of an account.
+ * Takes the lease of an account and renews it until `stop` is called.
+ * @param onLost called with the error once another process has taken the lease: nothing more may be recorded under it
  * @throws CalendlySyncError `locked`, naming the holder
  */
-export async function claimAccount(database: Database, accountId: string): Promise<Lease> {
+export async function claimAccount(
+  database: Database,
+  accountId: string,
+  onLost: (error: CalendlySyncError) => void,
+): Promise<Lease> {
   const owner = JSON.stringify({ run: randomUUID(), ...ownIdentity() });
   await database.transaction(async (sql) => {
     const holder = await leaseHolder(sql, accountId);
     const process = holder ? readOwner(holder) : null;
     const dead = process !== null && isRunning(process) === false;
     if (await takeLease(sql, accountId, owner, dead ? holder : null)) return;
-    throw heldElsewhere(process);
+    throw lockedError(process);
   });
-  const lost = new AbortController();
   const renewal = setInterval(async () => {
     try {
       const kept = await database.transaction((sql) => renewLease(sql, accountId, owner));
-      if (!kept)
-        lost.abort(
-          new CalendlySyncError('locked', 'Another process took this account over.', { hint: AGAIN }),
-        );
+      if (kept) return;
+      onLost(new CalendlySyncError('locked', 'Another process took this account over.', { hint: AGAIN }));
     } catch {
-      // The database is away for a moment: the work itself will notice, and the next renewal tries again.
+      // The database is unreachable: the run notices that itself, and the next renewal tries again.
     }
   }, RENEW_MS);
   renewal.unref();
-  return { owner, lost: lost.signal, stop: () => clearInterval(renewal) };
+  return { owner, stop: () => clearInterval(renewal) };
 }
 
 const AGAIN = 'Run the same command again later.';
 
-function heldElsewhere(process: ProcessIdentity | null): CalendlySyncError {
+function lockedError(process: ProcessIdentity | null): CalendlySyncError {
   const who = process ? `process ${process.pid} on ${process.host}` : 'another process';
   return new CalendlySyncError('locked', `This account is being synced right now by ${who}.`, {
     hint: AGAIN,

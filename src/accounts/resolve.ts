@@ -1,21 +1,21 @@
 /**
- * Whose token it is and which `users` row it belongs to. `/users/me` is asked once per token, not once per run: the account
- * remembers the token's fingerprint, so that a changed token is asked about again.
+ * Resolves an API token to its Calendly account and the `users` row it is linked to. `/users/me` is requested once per token, not
+ * once per run: the account stores the token's fingerprint, so a changed token is noticed.
  */
 import { createHash } from 'node:crypto';
 import type { CalendlyClient } from '../calendly/client.js';
 import type { Database, Sql } from '../database/connection.js';
 import {
   type Account,
+  type CalendlyProfile,
   findAccountBy,
-  type Identity,
   lockLinking,
   saveAccount,
 } from '../database/tables/accounts.js';
 import { findUsers, insertUser, type User } from '../database/tables/users.js';
 import { CalendlySyncError } from '../errors.js';
 
-/** Which account a token stands for. Without `account`, nothing of it is stored yet (a dry run). */
+/** The account of a token; `account` is null if it is not stored yet (in a dry run). */
 export interface ResolvedAccount {
   account: Account | null;
   calendlyUri: string;
@@ -23,16 +23,16 @@ export interface ResolvedAccount {
   email: string | null;
 }
 
-/** What is stored of a token, to know it again; never the token. */
+/** Hashes a token, to recognize it without storing it. */
 export function fingerprintOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
 /**
- * Finds the account of a token, and makes and links it where needed.
- * @param named the `--user` values; they choose the row that a new account is linked to, and must fit a known one
- * @param write false changes nothing: the answer may then lack account and user
- * @throws CalendlySyncError `user_unknown` when no `users` row fits and none can be made
+ * Finds the account of a token; creates and links it if needed.
+ * @param named the `--user` values: they select the row that a new account is linked to, and must match an existing account
+ * @param write false changes nothing; account and user may then be null
+ * @throws CalendlySyncError `user_unknown` if no `users` row matches and none can be created
  */
 export async function resolveAccount(
   database: Database,
@@ -44,16 +44,14 @@ export async function resolveAccount(
   const tokenFingerprint = fingerprintOf(token);
   const known = await database.transaction(
     (sql) => findAccountBy(sql, 'token_fingerprint', tokenFingerprint),
-    {
-      readOnly: true,
-    },
+    { readOnly: true },
   );
   if (known) {
     await database.transaction((sql) => checkNamed(sql, known, named), { readOnly: true });
     return { account: known, calendlyUri: known.calendlyUri, userId: known.userId, email: known.email };
   }
   const { value: me } = await client.me();
-  const identity: Identity = {
+  const profile: CalendlyProfile = {
     calendlyUri: me.uri,
     organizationUri: me.current_organization ?? null,
     email: me.email ?? null,
@@ -63,33 +61,33 @@ export async function resolveAccount(
   };
   return database.transaction(
     async (sql) => {
-      // Two first syncs at once must not make two users.
+      // Two first syncs at the same time must not create two users.
       if (write) await lockLinking(sql);
       const linked = await findAccountBy(sql, 'calendly_uri', me.uri);
       if (linked) await checkNamed(sql, linked, named);
       const user = linked
         ? { id: linked.userId, email: linked.email }
-        : await chooseUser(sql, identity, named, write);
-      const account = write && user ? await saveAccount(sql, user.id, identity) : linked;
+        : await chooseUser(sql, profile, named, write);
+      const account = write && user ? await saveAccount(sql, user.id, profile) : linked;
       return {
         account,
         calendlyUri: me.uri,
         userId: user?.id ?? null,
-        email: identity.email ?? user?.email ?? null,
+        email: profile.email ?? user?.email ?? null,
       };
     },
     { readOnly: !write },
   );
 }
 
-/** The `users` row for a Calendly user that is not linked yet: the named one, else the one with its e-mail, else a new one. */
+/** Finds the `users` row for a Calendly user that is not linked yet: the named one, or the one with its e-mail, or a new one. */
 async function chooseUser(
   sql: Sql,
-  identity: Identity,
+  profile: CalendlyProfile,
   named: string[],
   write: boolean,
 ): Promise<User | null> {
-  const wanted = named[0] ?? identity.email;
+  const wanted = named[0] ?? profile.email;
   const found = wanted === null ? [] : await findUsers(sql, wanted);
   const [user, second] = found;
   if (named.length > 0 && !user) throw noSuchUser(named[0] ?? '');
@@ -98,19 +96,19 @@ async function chooseUser(
       hint: `Name one by its id: ${found.map(({ id }) => `--user ${id}`).join(' or ')}`,
     });
   }
-  if (!user) return write ? insertUser(sql, identity.email, identity.name) : null;
+  if (!user) return write ? insertUser(sql, profile.email, profile.name) : null;
   const other = await findAccountBy(sql, 'user_id', user.id);
-  if (other && other.calendlyUri !== identity.calendlyUri) {
+  if (other && other.calendlyUri !== profile.calendlyUri) {
     throw new CalendlySyncError(
       'user_unknown',
-      `The user ${user.id} is linked to another Calendly user already (${other.email ?? other.calendlyUri}).`,
+      `The user ${user.id} is already linked to another Calendly user (${other.email ?? other.calendlyUri}).`,
       { hint: "Set CALENDLY_TOKEN to that user's token, or name another row with --user ID-OR-EMAIL." },
     );
   }
   return user;
 }
 
-/** A token is for one user: naming another one must not write that user's meetings, nor pretend that it had. */
+/** A token belongs to one user: naming another one is an error, never a sync of the wrong user. */
 async function checkNamed(sql: Sql, account: Account, named: string[]): Promise<void> {
   for (const name of named) {
     const found = await findUsers(sql, name);
@@ -120,15 +118,13 @@ async function checkNamed(sql: Sql, account: Account, named: string[]): Promise<
     throw new CalendlySyncError(
       'user_unknown',
       `CALENDLY_TOKEN belongs to ${account.email ?? account.calendlyUri}, not to ${name}.`,
-      {
-        hint: `Leave out --user ${name}, or set CALENDLY_TOKEN to that user's token.`,
-      },
+      { hint: `Omit --user ${name}, or set CALENDLY_TOKEN to that user's token.` },
     );
   }
 }
 
 function noSuchUser(name: string): CalendlySyncError {
   return new CalendlySyncError('user_unknown', `No row in users has the id or e-mail ${name}.`, {
-    hint: 'Check the spelling, or leave out --user: the row with the e-mail of the Calendly user is taken, or made.',
+    hint: 'Check the spelling, or omit --user: the row with the e-mail of the Calendly user is used, or created.',
   });
 }

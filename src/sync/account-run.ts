@@ -1,14 +1,12 @@
 /**
- * One run over one account that this process holds the lease of: plan, list, work off, record. Promises that the sync state on
- * `users` moves only when the run was complete, in one transaction with the run's own row.
+ * Runs one sync of one account whose lease this process holds: list, process, record. Sync state on `users` changes only if
+ * the run was complete, in the transaction that also ends the run's own row and releases the lease.
  */
-
 import type { Lease } from '../accounts/lease.js';
 import type { CalendlyClient } from '../calendly/client.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { type Account, recordFullListing, releaseLease } from '../database/tables/accounts.js';
-import { databaseTime } from '../database/tables/event-reads.js';
 import { findDueForNoShows } from '../database/tables/meetings.js';
 import {
   addPending,
@@ -20,11 +18,10 @@ import {
 import { endRun, type RunEnd, startRun } from '../database/tables/sync-runs.js';
 import { recordSync } from '../database/tables/users.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
-import { createWriter } from './batch-writer.js';
-import { createListing } from './listing.js';
+import { listChanges } from './listing.js';
 import type { Plan } from './plan.js';
-import { drainPending } from './process-pending.js';
-import { type Counts, countApplied, type OnSyncEvent, zeroCounts } from './report.js';
+import { processPending } from './process-pending.js';
+import { type Counts, countRequests, fetchedEvent, type OnSyncEvent, progressEvent } from './report.js';
 
 export interface AccountRunOptions {
   database: Database;
@@ -32,239 +29,162 @@ export interface AccountRunOptions {
   account: Account;
   lease: Lease;
   plan: Plan;
-  /** Migration 022 is applied: there is sync state on `users` to record. */
+  /** Migration 022 is applied, so `users` has sync state to record. */
   hasSyncState: boolean;
-  /** Aborted by the caller, by a lost lease, or by `halt`. */
+  /** Aborted when the run must end; its reason is the error. */
   signal: AbortSignal;
-  /** Aborted by the caller alone: the run counts as stopped, not as failed. */
+  /** Aborted by the caller: the run counts as stopped, not as failed. */
   stopSignal: AbortSignal;
-  halt(reason: unknown): void;
+  /** Aborts the run and all its requests with this error. */
+  abort(error: unknown): void;
+  /** Counts what the run does, also if it fails. */
+  counts: Counts;
   onEvent: OnSyncEvent;
 }
 
-/** How a run ended, with what it counted. Never throws for what happened at Calendly or in the database. */
-export interface AccountRunResult {
-  counts: Counts;
-  error: CalendlySyncError | null;
-}
+/** Warnings about single events that are shown; the others are only counted. */
+const MAX_WARNINGS = 20;
 
-/** Remarks about single events that are shown one by one; the rest are counted. */
-const MOST_REMARKS = 20;
-
-export async function runAccount(options: AccountRunOptions): Promise<AccountRunResult> {
-  const { database, account, lease, plan, client } = options;
-  const counts = zeroCounts();
+/** Runs the sync and returns its error, if any. Never throws for a failure at Calendly or in the database. */
+export async function runAccount(options: AccountRunOptions): Promise<CalendlySyncError | null> {
+  const { database, account, plan, client, counts, onEvent } = options;
   let error: CalendlySyncError | null = null;
   let runId: string | null = null;
   try {
     const start = { accountId: account.id, userId: account.userId, mode: plan.mode, window: plan.window };
-    runId = await persistentTransaction(database, (sql) => startRun(sql, start));
-    const unreadable = await listWindow(options, runId, counts);
-    await workOff(options, runId, counts);
+    const started = await persistentTransaction(database, async (sql) => ({
+      runId: await startRun(sql, start),
+      left: await countPending(sql, account.id),
+    }));
+    runId = started.runId;
+    const unreadable = await listWindow(options, runId, started.left > 0);
+    await processAll(options, runId);
     if (unreadable > 0) {
       throw new CalendlySyncError(
         'incomplete',
         `${unreadable} listed rows have no URI and cannot be stored.`,
-        {
-          hint: 'Everything else is stored.',
-        },
+        { hint: 'Everything else is stored.' },
       );
     }
-    announceFetched(options, counts);
-  } catch (thrown) {
-    error = failureOf(options, thrown);
+    onEvent(fetchedEvent(account.email, plan.mode, counts));
+  } catch (cause) {
+    error = toRunError(options, cause);
   }
-  const { requests, retries, rateLimitWaitMs } = client.counters();
-  Object.assign(counts, { requests, retries, rate_limit_wait_ms: rateLimitWaitMs });
+  countRequests(counts, client);
   try {
-    await record(options, runId, counts, error);
-  } catch (thrown) {
-    error ??= toCalendlySyncError(thrown);
-  } finally {
-    lease.stop();
+    await record(options, runId, error);
+  } catch (cause) {
+    error ??= toCalendlySyncError(cause);
   }
-  if (!error && plan.reason === 'initial')
-    options.onEvent({ type: 'initial_complete', email: account.email });
-  return { counts, error };
+  if (!error && plan.reason === 'initial') onEvent({ type: 'initial_complete', email: account.email });
+  return error;
 }
 
-/** Lists the window, pages back to back, and puts what needs work into the pending table. Answers how many rows could not be read at all. */
-async function listWindow(options: AccountRunOptions, runId: string, counts: Counts): Promise<number> {
-  const { database, client, account, plan, signal, onEvent } = options;
-  const { seenAt, left } = await persistentTransaction(database, async (sql) => ({
-    seenAt: await databaseTime(sql),
-    left: await countPending(sql, account.id),
-  }));
-  const listing = createListing(account.userId, plan.window, seenAt);
-  const remarks = remarker(options);
-  // Only then can a listed event that needs nothing be among the pending ones.
-  let mayBePending = left > 0;
+/**
+ * Lists the window and stores what needs work as pending.
+ * @param mayBePending false if nothing is pending yet: then no listed event has to be removed from the pending ones
+ * @returns the number of listed rows without a URI
+ */
+async function listWindow(options: AccountRunOptions, runId: string, mayBePending: boolean): Promise<number> {
+  const { id, userId, calendlyUri, email } = options.account;
+  const listing = { ...options, userId, calendlyUri, email, window: options.plan.window };
+  let dropUnchanged = mayBePending;
+  const pages = listChanges(listing, async (sql, { changed, unchanged, unlisted }) => {
+    if (dropUnchanged) await dropPending(sql, id, unchanged);
+    await addPendingUris(sql, id, runId, 'unlisted', unlisted);
+    await addPending(sql, id, runId, changed);
+  });
+  const warnings = limitedWarnings(options);
   let unreadable = 0;
-  for await (const page of client.listEvents(account.calendlyUri, plan.window)) {
-    const { findings: found, accept } = await persistentTransaction(
-      database,
-      async (sql) => {
-        const examined = await listing.examine(sql, page);
-        const { findings } = examined;
-        if (mayBePending) await dropPending(sql, account.id, findings.unchanged);
-        await addPendingUris(sql, account.id, runId, 'unlisted', findings.unlisted);
-        await addPending(sql, account.id, runId, findings.news);
-        return examined;
-      },
-      signal,
-    );
-    accept();
-    mayBePending ||= found.unlisted.length > 0;
-    counts.fetched.active += found.active;
-    counts.fetched.canceled += found.canceled;
-    counts.unchanged += found.unchanged.length;
+  for await (const page of pages) {
+    dropUnchanged ||= page.unlisted.length > 0;
     unreadable += page.unreadable;
-    for (const { uri, text } of found.issues) remarks.add(`${uri} is odd: ${text}; stored as it is`);
-    const listed = counts.fetched.active + counts.fetched.canceled;
-    onEvent({
-      type: 'progress',
-      email: account.email,
-      listed,
-      read: 0,
-      toRead: null,
-      waitingUntil: client.waitingUntil(),
-    });
-    signal.throwIfAborted();
+    for (const { uri, text } of page.issues) warnings.add(`${uri} is odd: ${text}; stored as it is`);
   }
-  remarks.end();
+  warnings.end();
   return unreadable;
 }
 
-/** Reads and writes everything that is pending: this run's findings, and what an earlier run left behind. */
-async function workOff(options: AccountRunOptions, runId: string, counts: Counts): Promise<void> {
-  const { database, client, account, plan, signal, onEvent } = options;
+/** Processes everything that is pending: what this run found, and what an earlier run left. */
+async function processAll(options: AccountRunOptions, runId: string): Promise<void> {
+  const { database, client, account, plan, counts, onEvent } = options;
   const toRead = await persistentTransaction(database, async (sql) => {
     await adoptPending(sql, account.id, runId);
-    if (plan.counts)
+    if (plan.updatesSyncState)
       await addPendingUris(sql, account.id, runId, 'no_show', await findDueForNoShows(sql, account.userId));
     return countPending(sql, account.id);
   });
-  const remarks = remarker(options);
-  const failed: string[] = [];
-  let done = 0;
-  const listed = counts.fetched.active + counts.fetched.canceled;
-  const progress = () =>
-    onEvent({
-      type: 'progress',
-      email: account.email,
-      listed,
-      read: done,
-      toRead,
-      waitingUntil: client.waitingUntil(),
-    });
+  const warnings = limitedWarnings(options);
+  let read = 0;
+  const progress = () => onEvent(progressEvent(account.email, counts, client, { read, toRead }));
   const ticking = setInterval(progress, 1_000);
-  const writer = createWriter({
-    database,
-    accountId: account.id,
-    userId: account.userId,
-    onApplied: (applied) => countApplied(counts, applied),
-    onMissing: (outcome) => {
-      counts[outcome]++;
-    },
-    onFailed: (uri, message) => {
-      failed.push(uri);
-      remarks.add(`${uri}: ${message}`);
-    },
-  });
+  const onProcessed = () => {
+    read++;
+    progress();
+  };
   try {
-    await drainPending({
-      database,
-      client,
-      accountId: account.id,
-      userId: account.userId,
-      calendlyUri: account.calendlyUri,
-      writer,
-      signal,
-      halt: options.halt,
-      onSettled: () => {
-        done++;
-        progress();
-      },
-      onRead: () => {
-        counts.invitees.events_read++;
-      },
-      onOddity: (uri, text) => remarks.add(`${uri} is odd: ${text}; stored as it is`),
-    });
+    const failed = await processPending({ ...options, warn: warnings.add, onProcessed });
+    if (failed.length > 0) throw incomplete(failed, toRead);
   } finally {
     clearInterval(ticking);
-    remarks.end();
-  }
-  if (failed.length > 0) {
-    throw new CalendlySyncError(
-      'incomplete',
-      `${failed.length} of ${toRead} meetings could not be brought up to date: ${failed.slice(0, 3).join(', ')}${failed.length > 3 ? ', …' : ''}`,
-      { hint: 'Everything else is stored. The next sync tries these again.' },
-    );
+    warnings.end();
   }
 }
 
-/** Ends the run's row, gives the lease back and, when all is done, moves the sync state: all at once or not at all. */
+function incomplete(failed: string[], total: number): CalendlySyncError {
+  const some = `${failed.slice(0, 3).join(', ')}${failed.length > 3 ? ', …' : ''}`;
+  return new CalendlySyncError(
+    'incomplete',
+    `${failed.length} of ${total} meetings could not be brought up to date: ${some}`,
+    { hint: 'Everything else is stored. The next sync tries these again.' },
+  );
+}
+
+/** Ends the run's row, releases the lease and, if the run is complete, updates the sync state: all or nothing. */
 async function record(
-  options: AccountRunOptions,
+  { database, account, lease, plan, hasSyncState, counts }: AccountRunOptions,
   runId: string | null,
-  counts: Counts,
   error: CalendlySyncError | null,
 ) {
-  const { database, account, lease, plan, hasSyncState } = options;
   const { requests, retries, rate_limit_wait_ms: rateLimitWaitMs, ...rest } = counts;
-  const status: RunEnd['status'] =
-    error === null ? 'complete' : error.code === 'stopped' ? 'stopped' : 'failed';
+  const stopped = error?.code === 'stopped';
+  const status: RunEnd['status'] = error === null ? 'complete' : stopped ? 'stopped' : 'failed';
   await persistentTransaction(database, async (sql) => {
-    const held = await releaseLease(
-      sql,
-      account.id,
-      lease.owner,
-      error && error.code !== 'stopped' ? error : null,
-    );
+    const held = await releaseLease(sql, account.id, lease.owner, stopped ? null : error);
     if (!held && error === null) {
       throw new CalendlySyncError(
         'locked',
         'Another process took this account over before the run was recorded.',
-        {
-          hint: 'What was read is stored; run the same command again.',
-        },
+        { hint: 'What was read is stored; run the same command again.' },
       );
     }
-    if (runId !== null)
-      await endRun(sql, runId, { status, counts: rest, requests, retries, rateLimitWaitMs, error });
-    if (error === null && runId !== null && plan.counts) {
-      if (plan.fullWindow) await recordFullListing(sql, account.id, runId);
-      if (hasSyncState) await recordSync(sql, account.userId, plan.mode === 'full');
-    }
+    if (runId === null) return;
+    await endRun(sql, runId, { status, counts: rest, requests, retries, rateLimitWaitMs, error });
+    if (error !== null || !plan.updatesSyncState) return;
+    if (plan.fullWindow) await recordFullListing(sql, account.id, runId);
+    if (hasSyncState) await recordSync(sql, account.userId, plan.mode === 'full');
   });
 }
 
-function announceFetched({ account, plan, onEvent }: AccountRunOptions, counts: Counts): void {
-  const { active, canceled } = counts.fetched;
-  onEvent({ type: 'fetched', email: account.email, mode: plan.mode, active, canceled });
+/** The error of a run: that it was stopped, why it was aborted, or else what was thrown. */
+function toRunError({ stopSignal, signal }: AccountRunOptions, cause: unknown): CalendlySyncError {
+  if (!stopSignal.aborted) return toCalendlySyncError(signal.aborted ? signal.reason : cause);
+  return new CalendlySyncError('stopped', 'Stopped before the end. What was read so far is stored.', {
+    hint: 'The next sync continues from there.',
+    cause,
+  });
 }
 
-function failureOf({ stopSignal, lease }: AccountRunOptions, thrown: unknown): CalendlySyncError {
-  if (stopSignal.aborted) {
-    return new CalendlySyncError('stopped', 'Stopped before the end. What was read so far is stored.', {
-      hint: 'The next sync goes on from there.',
-      cause: thrown,
-    });
-  }
-  if (lease.lost.aborted) return toCalendlySyncError(lease.lost.reason);
-  return toCalendlySyncError(thrown);
-}
-
-/** Shows the first remarks and counts the others, so that 10,000 odd rows do not fill a screen. */
-function remarker({ account, onEvent }: AccountRunOptions) {
+/** Shows the first warnings and counts the others, so that 10,000 odd rows do not fill a screen. */
+function limitedWarnings({ account, onEvent }: AccountRunOptions) {
   let count = 0;
-  const say = (text: string) => onEvent({ type: 'remark', email: account.email, text });
+  const warn = (text: string) => onEvent({ type: 'warning', email: account.email, text });
   return {
     add(text: string) {
-      if (++count <= MOST_REMARKS) say(text);
+      if (++count <= MAX_WARNINGS) warn(text);
     },
     end() {
-      if (count > MOST_REMARKS) say(`… and ${count - MOST_REMARKS} more like these`);
+      if (count > MAX_WARNINGS) warn(`… and ${count - MAX_WARNINGS} more like these`);
     },
   };
 }

@@ -1,10 +1,11 @@
 /**
- * Results on their way into the database: gathered into batches, each written in one transaction together with the removal of its
- * pending rows. A batch that is refused for a row's sake is halved until that row stands alone and is reported; the others go in.
+ * Writes the results of pending events in batches, each in one transaction that also removes them from the pending table. If
+ * the database rejects a row, its batch is halved until the row is alone and is reported; all others are stored.
  */
 import type { Database } from '../database/connection.js';
 import { isRefusedRow } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
+import type { Account } from '../database/tables/accounts.js';
 import { markDeleted } from '../database/tables/meetings.js';
 import { dropPending, failPending } from '../database/tables/pending-events.js';
 import { toCalendlySyncError } from '../errors.js';
@@ -12,36 +13,35 @@ import { type Applied, applyObservations } from '../resources/meetings/apply.js'
 import type { Observation } from '../resources/meetings/diff.js';
 import { externalId } from '../resources/meetings/rows.js';
 
-/** What became of one pending event. */
+/** The result of one pending event. */
 export type Result =
   | { kind: 'observed'; uri: string; observation: Observation }
   | { kind: 'missing'; uri: string; reason: 'gone' | 'access_lost' }
   | { kind: 'failed'; uri: string; message: string };
 
-export interface WriterOptions {
-  database: Database;
-  accountId: string;
-  userId: string;
-  onApplied(applied: Applied): void;
-  onMissing(outcome: 'deleted' | 'updated' | 'unchanged'): void;
-  onFailed(uri: string, message: string): void;
+/** What one transaction wrote. */
+export interface Written {
+  applied: Applied[];
+  missing: ('deleted' | 'updated' | 'unchanged')[];
+  failed: { uri: string; message: string }[];
 }
 
-export interface Writer {
-  /** Takes a result; resolves when there is room for the next one. Rejects once writing has failed for good. */
-  add(result: Result): Promise<void>;
+export interface BatchWriter<T> {
+  /** Adds an item; resolves when there is room for the next one. Rejects once a write has failed. */
+  add(item: T): Promise<void>;
   /** Writes what is left. */
   flush(): Promise<void>;
 }
 
 const BATCH = 100;
-/** A batch that does not fill up is written after so many ms: what was read is not lost to a crash minutes later. */
+/** A batch that does not fill up is written after so many ms, so that a crash loses little of what was read. */
 const FLUSH_AFTER_MS = 1_000;
 
-export function createWriter(options: WriterOptions): Writer {
-  let buffer: Result[] = [];
+/** Collects items and writes them batch after batch; after a failed write, nothing more is written. */
+export function createBatchWriter<T>(write: (batch: T[]) => Promise<void>): BatchWriter<T> {
+  let buffer: T[] = [];
   let writing: Promise<void> = Promise.resolve();
-  let failure: { thrown: unknown } | null = null;
+  let failure: { error: unknown } | null = null;
   let timer: NodeJS.Timeout | null = null;
 
   const flushNow = () => {
@@ -52,17 +52,17 @@ export function createWriter(options: WriterOptions): Writer {
     writing = writing.then(async () => {
       if (batch.length === 0 || failure) return;
       try {
-        await writeBatch(options, batch);
-      } catch (thrown) {
-        failure = { thrown };
+        await write(batch);
+      } catch (error) {
+        failure = { error };
       }
     });
   };
 
   return {
-    async add(result) {
-      if (failure) throw failure.thrown;
-      buffer.push(result);
+    async add(item) {
+      if (failure) throw failure.error;
+      buffer.push(item);
       if (buffer.length >= BATCH) {
         flushNow();
         await writing;
@@ -73,45 +73,50 @@ export function createWriter(options: WriterOptions): Writer {
     async flush() {
       flushNow();
       await writing;
-      if (failure) throw failure.thrown;
+      if (failure) throw failure.error;
     },
   };
 }
 
-async function writeBatch(options: WriterOptions, batch: Result[]): Promise<void> {
-  const { database, accountId, userId } = options;
+/** Writes a batch and yields what each transaction wrote: one, unless the database rejected a row. */
+export async function* writeBatch(
+  database: Database,
+  account: Account,
+  batch: Result[],
+): AsyncGenerator<Written> {
+  let written: Written;
   try {
-    const done = await persistentTransaction(database, async (sql) => {
-      const observations = batch
-        .filter((one) => one.kind === 'observed')
-        .map(({ observation }) => observation);
-      const applied = await applyObservations(sql, userId, observations);
-      const missing: ('deleted' | 'updated' | 'unchanged')[] = [];
-      for (const one of batch) {
-        if (one.kind === 'missing')
-          missing.push(await markDeleted(sql, userId, externalId(one.uri), one.reason));
-        if (one.kind === 'failed') await failPending(sql, accountId, one.uri, one.message);
-      }
-      await dropPending(
-        sql,
-        accountId,
-        batch.filter(({ kind }) => kind !== 'failed').map(({ uri }) => uri),
-      );
-      return { applied, missing };
-    });
-    for (const one of done.applied) options.onApplied(one);
-    for (const outcome of done.missing) options.onMissing(outcome);
-    for (const one of batch) if (one.kind === 'failed') options.onFailed(one.uri, one.message);
-  } catch (thrown) {
-    if (!isRefusedRow(thrown)) throw thrown;
+    written = await writeAll(database, account, batch);
+  } catch (error) {
+    if (!isRefusedRow(error)) throw error;
     const [only] = batch;
     if (batch.length === 1 && only) {
-      const message = `not stored: ${toCalendlySyncError(thrown).message}`;
-      await writeBatch(options, [{ kind: 'failed', uri: only.uri, message }]);
+      const message = `not stored: ${toCalendlySyncError(error).message}`;
+      yield* writeBatch(database, account, [{ kind: 'failed', uri: only.uri, message }]);
       return;
     }
     const half = Math.ceil(batch.length / 2);
-    await writeBatch(options, batch.slice(0, half));
-    await writeBatch(options, batch.slice(half));
+    yield* writeBatch(database, account, batch.slice(0, half));
+    yield* writeBatch(database, account, batch.slice(half));
+    return;
   }
+  yield written;
+}
+
+function writeAll(database: Database, { id, userId }: Account, batch: Result[]): Promise<Written> {
+  const observations = batch.flatMap((result) => (result.kind === 'observed' ? result.observation : []));
+  const failed = batch.filter((result) => result.kind === 'failed');
+  const processed = batch.filter((result) => result.kind !== 'failed');
+  return persistentTransaction(database, async (sql) => {
+    const applied = await applyObservations(sql, userId, observations);
+    const missing: Written['missing'] = [];
+    for (const result of processed) {
+      if (result.kind === 'missing')
+        missing.push(await markDeleted(sql, userId, externalId(result.uri), result.reason));
+    }
+    for (const { uri, message } of failed) await failPending(sql, id, uri, message);
+    const uris = processed.map(({ uri }) => uri);
+    await dropPending(sql, id, uris);
+    return { applied, missing, failed };
+  });
 }

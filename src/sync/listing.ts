@@ -1,11 +1,12 @@
 /**
- * From pages to findings: which listed events bring news, and which stored ones a stretch of the listing did not show. Reads the
- * database, writes nothing; the caller does with the findings what the kind of run wants.
+ * Lists a window of events page by page and compares each page with the database: which listed events changed, and which
+ * stored meetings the listing should contain but does not. Writes nothing itself; the caller stores the findings.
  */
-import type { EventPage, Window } from '../calendly/client.js';
+import type { CalendlyClient, EventPage, Window } from '../calendly/client.js';
 import type { CalendlyEvent, Parsed } from '../calendly/schemas.js';
 import { canonicalTimestamp } from '../calendly/timestamps.js';
-import type { Sql } from '../database/connection.js';
+import type { Database, Sql } from '../database/connection.js';
+import { persistentTransaction } from '../database/retry.js';
 import { databaseTime } from '../database/tables/event-reads.js';
 import { findMeetings, findUnlisted } from '../database/tables/meetings.js';
 import type { Pending } from '../database/tables/pending-events.js';
@@ -13,124 +14,154 @@ import { diffEvent, type MeetingOutcome } from '../resources/meetings/diff.js';
 import { fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
 import { compareTimes } from '../resources/meetings/merge.js';
 import { externalId } from '../resources/meetings/rows.js';
+import { type Counts, type OnSyncEvent, progressEvent } from './report.js';
 
 /** What one page brought. */
 export interface Findings {
   active: number;
   canceled: number;
-  /** Listed events that need something, with what their row alone would become. */
-  news: (Pending & { outcome: MeetingOutcome; readsInvitees: boolean })[];
+  /** Listed events that need work, with what their listed row alone changes. */
+  changed: (Pending & { outcome: MeetingOutcome; readsInvitees: boolean })[];
   /** URIs of listed events that need nothing. */
   unchanged: string[];
-  /** URIs of stored meetings that belong into the stretch that this page closes, and were not listed. */
+  /** URIs of stored meetings in the range that this page completes that were not listed. */
   unlisted: string[];
   issues: { uri: string; text: string }[];
+  /** Listed rows without a URI. */
+  unreadable: number;
 }
 
-/** The listing of one window, page after page. Remembers only the last few pages. */
-export interface Listing {
-  /**
-   * Compares a page with the database. `accept` makes it the last one: to be called once the transaction is committed, so that a
-   * transaction that is tried again finds the page as new as it was.
-   */
-  examine(sql: Sql, page: EventPage): Promise<{ findings: Findings; accept(): void }>;
+export interface ListingOptions {
+  database: Database;
+  client: CalendlyClient;
+  /** Null if the user is not stored yet: every event is new. */
+  userId: string | null;
+  calendlyUri: string;
+  email: string | null;
+  window: Window;
+  signal: AbortSignal;
+  /** Counts the listed and the unchanged events. */
+  counts: Counts;
+  onEvent: OnSyncEvent;
 }
 
-/** URIs remembered to tell a row that comes twice: a page sent again, or rows that move while pages are read. */
-const REMEMBERED = 1_000;
+/** URIs remembered to recognize a row that is listed twice: on a page sent again, or because rows moved between requests. */
+const MAX_REMEMBERED = 1_000;
 
 /**
- * @param userId null when the user is not stored yet: everything is new
- * @param seenAt database time before the first page was asked for
+ * Lists the window, pages back to back, and yields the findings of each page.
+ * @param store stores the findings in the transaction that compared the page; null if nothing may be written
  */
-export function createListing(userId: string | null, window: Window, seenAt: string): Listing {
+export async function* listChanges(
+  options: ListingOptions,
+  store: ((sql: Sql, findings: Findings) => Promise<void>) | null,
+): AsyncGenerator<Findings> {
+  const { database, client, calendlyUri, email, window, signal, counts, onEvent } = options;
+  const seenAt = await persistentTransaction(database, databaseTime);
+  const listing = createListing(options.userId, window, seenAt);
+  for await (const page of client.listEvents(calendlyUri, window)) {
+    const examine = async (sql: Sql) => {
+      const examined = await listing.examine(sql, page);
+      await store?.(sql, examined.findings);
+      return examined;
+    };
+    const { findings, commit } = store
+      ? await persistentTransaction(database, examine, signal)
+      : await database.transaction(examine, { readOnly: true });
+    commit();
+    counts.fetched.active += findings.active;
+    counts.fetched.canceled += findings.canceled;
+    counts.unchanged += findings.unchanged.length;
+    yield findings;
+    onEvent(progressEvent(email, counts, client));
+    signal.throwIfAborted();
+  }
+}
+
+/** Compares the pages of one listing with the database. `seenAt` is the database time before the first page was requested. */
+function createListing(userId: string | null, window: Window, seenAt: string) {
   const recent = new Set<string>();
-  // Everything that starts before `closed` has been compared; rows that start exactly then may stand on two pages.
-  let closed = instant(window.from);
+  // The listing has been compared up to `closed`; rows that start exactly then may be on two pages.
+  let closed = toText(window.from);
   let atClosed: string[] = [];
-  let before = seenAt;
+  let requestedAt = seenAt;
   let first = true;
 
   return {
-    async examine(sql, page) {
-      const fresh = onceEach(page.events).filter(({ value }) => !recent.has(value.uri));
-      const found = await compare(sql, fresh);
-      const stretch = await closeStretch(sql, page);
+    /**
+     * Compares a page with the database. Call `commit` once the transaction is committed; until then a retried transaction
+     * examines the same page again.
+     */
+    async examine(sql: Sql, page: EventPage): Promise<{ findings: Findings; commit(): void }> {
+      const fresh = dedupeByUri(page.events).filter(({ value }) => !recent.has(value.uri));
+      const compared = await compare(sql, fresh);
+      const range = await closeRange(sql, page);
       const after = await databaseTime(sql);
-      const findings = { ...found, unlisted: stretch.unlisted };
-      const accept = () => {
-        before = after;
-        ({ closed, atClosed } = stretch);
-        first &&= !stretch.compared;
+      const findings = { ...compared, unlisted: range.unlisted, unreadable: page.unreadable };
+      const commit = () => {
+        requestedAt = after;
+        ({ closed, atClosed } = range);
+        first &&= !range.compared;
         for (const { value } of fresh) recent.add(value.uri);
         for (const uri of recent) {
-          if (recent.size <= REMEMBERED) break;
+          if (recent.size <= MAX_REMEMBERED) break;
           recent.delete(uri);
         }
       };
-      return { findings, accept };
+      return { findings, commit };
     },
   };
 
   async function compare(sql: Sql, events: Parsed<CalendlyEvent>[]) {
     const ids = events.map(({ value }) => externalId(value.uri));
     const stored = userId === null ? new Map() : await findMeetings(sql, userId, ids);
-    const found: Omit<Findings, 'unlisted'> = {
-      active: 0,
-      canceled: 0,
-      news: [],
-      unchanged: [],
-      issues: [],
-    };
-    for (const { value, raw, issues } of events) {
-      if (value.status === 'canceled') found.canceled++;
-      else found.active++;
-      for (const text of issues) found.issues.push({ uri: value.uri, text });
-      const known = stored.get(externalId(value.uri));
-      const pending = { uri: value.uri, event: raw, seenAt: before };
-      const { outcome } = diffEvent(known ?? null, raw, before);
+    const changed: Findings['changed'] = [];
+    const unchanged: string[] = [];
+    for (const { value, raw } of events) {
+      const { uri } = value;
+      const known = stored.get(externalId(uri)) ?? null;
+      const { outcome } = diffEvent(known, raw, requestedAt);
+      const pending = { uri, event: raw, seenAt: requestedAt, outcome };
       if (known?.fingerprint !== fingerprint(value)) {
-        found.news.push({ ...pending, kind: 'changed', outcome, readsInvitees: hasInvitees(value) });
+        changed.push({ ...pending, kind: 'changed', readsInvitees: hasInvitees(value) });
       } else if (outcome !== 'unchanged') {
-        found.news.push({ ...pending, kind: 'edited', outcome, readsInvitees: false });
+        changed.push({ ...pending, kind: 'edited', readsInvitees: false });
       } else {
-        found.unchanged.push(value.uri);
+        unchanged.push(uri);
       }
     }
-    return found;
+    const canceled = events.filter(({ value }) => value.status === 'canceled').length;
+    const issues = events.flatMap((event) => event.issues.map((text) => ({ uri: event.value.uri, text })));
+    return { active: events.length - canceled, canceled, changed, unchanged, issues };
   }
 
-  /** Stored rows between where the last page ended and where this one ends must have been on one of the two. */
-  async function closeStretch(sql: Sql, page: EventPage) {
+  /** Stored meetings that start between the ends of the last page and of this one must have been on one of the two. */
+  async function closeRange(sql: Sql, page: EventPage) {
     const starts = page.events
       .map(({ value }) => ({ id: externalId(value.uri), start: canonicalTimestamp(value.start_time) }))
-      .filter((one): one is { id: string; start: string } => one.start !== null);
+      .filter((event): event is { id: string; start: string } => event.start !== null);
     const reached = [closed, ...starts.map(({ start }) => start)].sort().at(-1) ?? closed;
-    const end = page.last ? instant(window.to) : reached;
+    const end = page.last ? toText(window.to) : reached;
     const compared = end > closed;
     let unlisted: string[] = [];
     if (compared && userId !== null) {
-      // The window's own edges may be inclusive or exclusive: what starts just there is left to the next window.
-      const from = first ? instant(window.from + 1_000) : closed;
+      // It is not documented whether the window includes its edges: what starts exactly there is left to the next window.
+      const from = first ? toText(window.from + 1_000) : closed;
       unlisted = await findUnlisted(sql, userId, from, end, [...atClosed, ...starts.map(({ id }) => id)]);
     }
     const onEdge = starts.filter(({ start }) => start === reached).map(({ id }) => id);
-    return {
-      unlisted,
-      compared,
-      closed: reached,
-      atClosed: reached === closed ? [...atClosed, ...onEdge] : onEdge,
-    };
+    const edge = reached === closed ? [...atClosed, ...onEdge] : onEdge;
+    return { unlisted, compared, closed: reached, atClosed: edge };
   }
 }
 
-/** A time in ms as canonical text. */
-function instant(ms: number): string {
+/** Formats a time in ms since 1970 as canonical text. */
+function toText(ms: number): string {
   return canonicalTimestamp(new Date(ms).toISOString()) ?? '';
 }
 
-/** Each event once: of two rows with one URI the newer, the later of two of one age. */
-function onceEach(events: Parsed<CalendlyEvent>[]): Parsed<CalendlyEvent>[] {
+/** Keeps one event per URI: the newest, and the last of those of the same age. */
+function dedupeByUri(events: Parsed<CalendlyEvent>[]): Parsed<CalendlyEvent>[] {
   const byUri = new Map<string, Parsed<CalendlyEvent>>();
   for (const event of events) {
     const other = byUri.get(event.value.uri);

@@ -1,134 +1,134 @@
 /**
- * Works off what is pending: reads invitees, confirms what is missing, and hands each result to the writer. Many events at a time;
- * the client's gate decides how many requests are really under way.
+ * Processes the pending events of an account: requests invitees, confirms deletions, and writes the results in batches. Many
+ * events at a time; the client limits how many requests are really in progress.
  */
-import PQueue from 'p-queue';
 import type { CalendlyClient } from '../calendly/client.js';
 import { parseEvent } from '../calendly/schemas.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import type { Json } from '../database/table.js';
+import type { Account } from '../database/tables/accounts.js';
 import { findStart } from '../database/tables/meetings.js';
 import { nextPending, type Pending } from '../database/tables/pending-events.js';
 import { CalendlySyncError } from '../errors.js';
-import type { Observation } from '../resources/meetings/diff.js';
 import { hasInvitees } from '../resources/meetings/fingerprint.js';
 import { externalId } from '../resources/meetings/rows.js';
-import type { Result, Writer } from './batch-writer.js';
+import { createBatchWriter, type Result, writeBatch } from './batch-writer.js';
+import { type Counts, countApplied } from './report.js';
 
-export interface DrainOptions {
+export interface ProcessOptions {
   database: Database;
   client: CalendlyClient;
-  accountId: string;
-  userId: string;
-  /** URI of the Calendly user whose listing the events are on. */
-  calendlyUri: string;
-  writer: Writer;
-  /** Aborted by the caller or by `halt`; the client's requests end with it. */
+  account: Account;
+  counts: Counts;
+  /** Aborted when the run must end; the client's requests end with it. */
   signal: AbortSignal;
-  /** Ends all requests of the run. */
-  halt(reason: unknown): void;
-  /** Called when an event is done, well or not. */
-  onSettled(): void;
-  /** Called when the invitees of an event were read. */
-  onRead(): void;
-  onOddity(uri: string, text: string): void;
+  /** Aborts the run with this error. */
+  abort(error: unknown): void;
+  warn(text: string): void;
+  /** Called after each event, whether it succeeded or not. */
+  onProcessed(): void;
 }
 
 const CHUNK = 200;
 const WORKERS = 32;
-/** Events that fail one after the other because Calendly does not answer; then the rest would fail too. */
-const MOST_UNANSWERED = 4;
+/** After so many events in a row without a response from Calendly, the others would fail too. */
+const MAX_UNANSWERED = 4;
 
 /**
- * Works off all pending events of an account. Failures of single events go to the writer; what would fail for all is thrown,
- * after what was read so far has been written.
+ * Processes all pending events of an account.
+ * @returns the URIs of the events that could not be processed or stored
+ * @throws what would fail for every event, after everything read until then is written
  */
-export async function drainPending(options: DrainOptions): Promise<void> {
-  const { database, accountId, writer, signal } = options;
-  const queue = new PQueue({ concurrency: WORKERS });
+export async function processPending(options: ProcessOptions): Promise<string[]> {
+  const { database, account, counts, signal } = options;
+  const failed: string[] = [];
+  const writer = createBatchWriter<Result>(async (batch) => {
+    for await (const written of writeBatch(database, account, batch)) {
+      for (const applied of written.applied) countApplied(counts, applied);
+      for (const outcome of written.missing) counts[outcome]++;
+      for (const { uri, message } of written.failed) {
+        failed.push(uri);
+        options.warn(`${uri}: ${message}`);
+      }
+    }
+  });
   let unanswered = 0;
-  let fatal: { thrown: unknown } | null = null;
-  const giveUp = (thrown: unknown) => {
-    fatal ??= { thrown };
-    options.halt(thrown);
-  };
-
-  const work = async (pending: Pending, now: string) => {
-    if (signal.aborted) return;
-    try {
-      const result = await settle(options, pending, now);
-      unanswered = 0;
-      await writer.add(result);
-    } catch (thrown) {
+  const events = pendingEvents(options);
+  const work = async () => {
+    for await (const { pending, now } of events) {
       if (signal.aborted) return;
-      const failure = isOneEvents(thrown);
-      if (failure === null) return giveUp(thrown);
-      await writer.add({ kind: 'failed', uri: pending.uri, message: failure.message });
-      if (failure.code === 'calendly_unreachable' && ++unanswered >= MOST_UNANSWERED) giveUp(thrown);
+      try {
+        const result = await processOne(options, pending, now);
+        unanswered = 0;
+        await writer.add(result);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isEventSpecific(error)) throw error;
+        await writer.add({ kind: 'failed', uri: pending.uri, message: error.message });
+        if (error.code === 'calendly_unreachable' && ++unanswered >= MAX_UNANSWERED) throw error;
+      } finally {
+        options.onProcessed();
+      }
     }
   };
+  await Promise.all(Array.from({ length: WORKERS }, () => work().catch(options.abort)));
+  await writer.flush();
+  signal.throwIfAborted();
+  return failed;
+}
 
-  let after = '';
-  while (!signal.aborted) {
+/** All pending events, each with the database time before it was handed out. */
+async function* pendingEvents({ database, account, signal }: ProcessOptions) {
+  for (let after: string | null = ''; after !== null && !signal.aborted; ) {
+    const cursor: string = after;
     const { rows, now } = await persistentTransaction(
       database,
-      (sql) => nextPending(sql, accountId, after, CHUNK),
+      (sql) => nextPending(sql, account.id, cursor, CHUNK),
       signal,
     );
-    const last = rows.at(-1);
-    if (!last) break;
-    after = last.uri;
-    for (const pending of rows) {
-      await queue.onSizeLessThan(1);
-      if (signal.aborted) break;
-      void queue.add(() => work(pending, now).catch(giveUp).finally(options.onSettled));
-    }
+    for (const pending of rows) yield { pending, now };
+    after = rows.at(-1)?.uri ?? null;
   }
-  await queue.onIdle();
-  await writer.flush();
-  const failed = fatal as { thrown: unknown } | null;
-  if (failed) throw failed.thrown;
-  signal.throwIfAborted();
 }
 
-/** A failure that is one event's own; null for what would meet all of them. */
-function isOneEvents(thrown: unknown): CalendlySyncError | null {
-  if (!(thrown instanceof CalendlySyncError)) return null;
-  const all = thrown.code === 'calendly_unauthorized' || !thrown.code.startsWith('calendly_');
-  return all ? null : thrown;
+/** True for a failure that concerns one event only; false for one that every event would meet. */
+function isEventSpecific(error: unknown): error is CalendlySyncError {
+  return (
+    error instanceof CalendlySyncError &&
+    error.code.startsWith('calendly_') &&
+    error.code !== 'calendly_unauthorized'
+  );
 }
 
-async function settle(options: DrainOptions, pending: Pending, now: string): Promise<Result> {
-  const { uri, kind, event } = pending;
-  if (kind === 'unlisted') return confirmMissing(options, uri, now);
-  if (kind === 'edited' && event) {
-    return observed({ uri, event, invitees: null, requestedAt: { event: pending.seenAt, invitees: now } });
-  }
-  return readInvitees(options, { uri, event, eventSeenAt: pending.seenAt }, now);
+async function processOne(options: ProcessOptions, pending: Pending, now: string): Promise<Result> {
+  const { uri, kind, event, seenAt } = pending;
+  if (kind === 'unlisted') return confirmDeleted(options, uri, now);
+  if (kind === 'edited' && event) return observed(uri, event, null, { event: seenAt, invitees: now });
+  return readInvitees(options, uri, event, { event: seenAt, invitees: now });
 }
 
-/** A stored meeting that the listing lacked: only Calendly's own word on it counts. */
-async function confirmMissing(options: DrainOptions, uri: string, now: string): Promise<Result> {
+/** Requests a stored meeting that was not listed: only Calendly's own 404 or 403 for it deletes it. */
+async function confirmDeleted(options: ProcessOptions, uri: string, now: string): Promise<Result> {
   const answer = await options.client.event(uri);
   if ('gone' in answer) return { kind: 'missing', uri, reason: 'gone' };
   if ('accessLost' in answer) return { kind: 'missing', uri, reason: 'access_lost' };
-  return readInvitees(options, { uri, event: answer.found.raw, eventSeenAt: now }, now);
+  return readInvitees(options, uri, answer.found.raw, { event: now, invitees: now });
 }
 
 async function readInvitees(
-  options: DrainOptions,
-  { uri, event, eventSeenAt }: { uri: string; event: Json | null; eventSeenAt: string },
-  now: string,
+  options: ProcessOptions,
+  uri: string,
+  event: Json | null,
+  requestedAt: { event: string; invitees: string },
 ): Promise<Result> {
-  const value = event ? (parseEvent(event)?.value ?? null) : null;
-  const base = { uri, event, requestedAt: { event: eventSeenAt, invitees: now } };
-  if (value && !hasInvitees(value)) return observed({ ...base, invitees: [] });
+  const value = event && (parseEvent(event)?.value ?? null);
+  if (value && !hasInvitees(value)) return observed(uri, event, [], requestedAt);
   try {
     const { invitees, unreadable } = await options.client.invitees(uri);
-    options.onRead();
+    options.counts.invitees.events_read++;
     for (const { issues, value: invitee } of invitees) {
-      for (const text of issues) options.onOddity(invitee.uri, text);
+      for (const text of issues) options.warn(`${invitee.uri} is odd: ${text}; stored as it is`);
     }
     if (unreadable > 0) {
       throw new CalendlySyncError(
@@ -136,37 +136,43 @@ async function readInvitees(
         `${unreadable} of the invitees of ${uri} have no URI.`,
       );
     }
-    return observed({ ...base, invitees: invitees.map(({ raw }) => raw) });
-  } catch (thrown) {
-    if (!(thrown instanceof CalendlySyncError) || thrown.code !== 'calendly_not_found') throw thrown;
-    return afterVanishing(options, uri, value?.start_time ?? (await storedStart(options, uri)), thrown);
+    const raws = invitees.map(({ raw }) => raw);
+    return observed(uri, event, raws, requestedAt);
+  } catch (error) {
+    if (!(error instanceof CalendlySyncError) || error.code !== 'calendly_not_found') throw error;
+    return confirmDeletedSinceListed(options, uri, value?.start_time ?? null, error);
   }
 }
 
 /**
- * The invitees of a listed event answer 404: it may have been deleted in the meantime. Believed when the event itself answers 404
- * and a new listing of its moment lacks it; any contradiction leaves the event to the next run, and this one incomplete.
+ * The invitees of a listed event returned 404: the event may have been deleted since. It is deleted if the event itself returns
+ * 404 and a new listing of its start time lacks it. Any contradiction leaves the event to the next run, and this run incomplete.
  */
-async function afterVanishing(
-  options: DrainOptions,
+async function confirmDeletedSinceListed(
+  { client, database, account }: ProcessOptions,
   uri: string,
-  start: string | null,
+  listedStart: string | null,
   cause: CalendlySyncError,
 ): Promise<Result> {
-  const { client, calendlyUri } = options;
+  const start =
+    listedStart ??
+    (await database.transaction((sql) => findStart(sql, account.userId, externalId(uri)), {
+      readOnly: true,
+    }));
   const answer = await client.event(uri);
   if (!('gone' in answer) || start === null) throw cause;
   const at = Date.parse(start);
-  for await (const page of client.listEvents(calendlyUri, { from: at - 1_000, to: at + 1_000 })) {
+  for await (const page of client.listEvents(account.calendlyUri, { from: at - 1_000, to: at + 1_000 })) {
     if (page.events.some(({ value }) => value.uri === uri)) throw cause;
   }
   return { kind: 'missing', uri, reason: 'gone' };
 }
 
-function observed(observation: Observation): Result {
-  return { kind: 'observed', uri: observation.uri, observation };
-}
-
-function storedStart({ database, userId }: DrainOptions, uri: string): Promise<string | null> {
-  return database.transaction((sql) => findStart(sql, userId, externalId(uri)), { readOnly: true });
+function observed(
+  uri: string,
+  event: Json | null,
+  invitees: Json[] | null,
+  requestedAt: { event: string; invitees: string },
+): Result {
+  return { kind: 'observed', uri, observation: { uri, event, invitees, requestedAt } };
 }

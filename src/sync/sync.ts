@@ -1,4 +1,7 @@
-/** The public functions: `sync` and `forceFull`. They find the accounts, hold their leases, run them, and answer a result each. */
+/**
+ * The public functions `sync` and `requestFullSync`: find the account, take its lease, plan, run, and return the result. What a
+ * run does is in account-run.ts.
+ */
 
 import { claimAccount } from '../accounts/lease.js';
 import { fingerprintOf, type ResolvedAccount, resolveAccount } from '../accounts/resolve.js';
@@ -17,34 +20,43 @@ import type { Repair } from '../webhook/subscriptions/repair.js';
 import { runAccount } from './account-run.js';
 import { dryRun } from './dry-run.js';
 import { type Plan, planRun } from './plan.js';
-import { type Counts, type OnSyncEvent, sumCounts, type UserResult, zeroCounts } from './report.js';
+import {
+  type Counts,
+  countRequests,
+  fetchedEvent,
+  type OnSyncEvent,
+  sumCounts,
+  toUserResult,
+  type UserResult,
+  zeroCounts,
+} from './report.js';
 
 export interface SyncOptions {
   config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'> & Partial<Pick<Config, 'webhookSigningKeys'>>;
   database: Database;
   signal: AbortSignal;
   onEvent: OnSyncEvent;
-  /** `users.id` or e-mail of those to sync; empty: every account. */
+  /** `users.id` or e-mail of the users to sync; empty: every account. */
   users?: string[];
-  /** Says what would change and writes nothing. */
+  /** Only reports what would change; writes nothing. */
   dryRun?: boolean;
-  /** Most requests under way at once, for each account. */
+  /** Max requests in progress at a time, per account. */
   concurrency?: number | undefined;
-  /** A window of start times by hand, in ms since 1970. */
+  /** A custom window of start times, in ms since 1970. */
   since?: number | undefined;
   until?: number | undefined;
-  /** What time it is, in ms since 1970. */
+  /** Returns the current time in ms since 1970. */
   now?: () => number;
-  /** Forgets first that the initial sync was done. */
+  /** Runs a full sync, even if the initial sync is complete. */
   full?: boolean | undefined;
   /** False leaves a disabled webhook subscription as it is. */
   repair?: boolean | undefined;
   fetch?: typeof fetch;
-  /** Other pauses and limits than the client's own, in ms. */
+  /** Overrides the client's timeout and retry pause, in ms. */
   timing?: Pick<ClientOptions, 'timeoutMs' | 'retryPauseMs'>;
 }
 
-/** What a sync answers. It never throws for what happened to one account: that is in the account's result. */
+/** The result of a sync. A failure of one account is in that account's result. */
 export interface SyncResult {
   users: UserResult[];
   totals: Counts;
@@ -54,7 +66,7 @@ export interface SyncResult {
 
 /**
  * Syncs every connected account, or the named ones.
- * @throws CalendlySyncError `settings` without any token, `schema_not_ready`, `database_unreachable`
+ * @throws CalendlySyncError `settings` without a token, `user_unknown`, `schema_not_ready`, `database_unreachable`
  */
 export async function sync(options: SyncOptions): Promise<SyncResult> {
   const token = requireToken(options.config);
@@ -73,118 +85,81 @@ function resultOf(users: UserResult[], webhook: Repair | null): SyncResult {
   return { users, totals: sumCounts(users), ...(webhook ? { webhook } : {}) };
 }
 
-/** Makes the next sync of accounts a full one, without running it. Answers the users that it did so for. */
+/**
+ * Makes the next sync of the named accounts a full one, without running it.
+ * @returns the users concerned
+ * @throws CalendlySyncError `settings` without a token, `schema_not_ready` if migration 022 is not applied
+ */
 export async function requestFullSync(
   options: SyncOptions,
 ): Promise<{ user_id: UserId; email: string | null }[]> {
+  const { database, users = [] } = options;
   const token = requireToken(options.config);
-  const { hasSyncState } = await options.database.transaction(requireSchema, { readOnly: true });
-  const { userId, email } = await resolveAccount(
-    options.database,
-    clientOf(options, token),
-    token,
-    options.users ?? [],
-    true,
-  );
+  const { hasSyncState } = await database.transaction(requireSchema, { readOnly: true });
+  const { userId, email } = await resolveAccount(database, clientOf(options, token), token, users, true);
   if (userId === null) return [];
   if (!hasSyncState) {
     throw new CalendlySyncError(
       'schema_not_ready',
-      'Migration 022 is not applied: there is no mark to set, every sync is a full one.',
-      {
-        hint: 'Run: calendly-sync migrate',
-      },
+      'Migration 022 is not applied: no full sync can be requested, and every sync is a full one.',
+      { hint: 'Run: calendly-sync migrate' },
     );
   }
-  await markUsers(options.database, [userId]);
+  await persistentTransaction(database, (sql) => clearInitialSync(sql, [userId]));
   return [{ user_id: userIdForJson(userId), email }];
 }
 
-function markUsers(database: Database, userIds: string[]): Promise<void> {
-  return persistentTransaction(database, (sql) => clearInitialSync(sql, userIds));
-}
-
 async function syncToken(options: SyncOptions, token: string, hasSyncState: boolean): Promise<UserResult> {
-  const { now = systemClock.now, database, signal, onEvent } = options;
+  const { now = systemClock.now, database, signal: stopSignal, onEvent } = options;
   const started = now();
-  const halt = new AbortController();
-  const runSignal = AbortSignal.any([signal, halt.signal]);
-  const client = clientOf({ ...options, signal: runSignal }, token);
-  let identified: ResolvedAccount | null = null;
+  const abortion = new AbortController();
+  const abort = (error: unknown) => abortion.abort(error);
+  const signal = AbortSignal.any([stopSignal, abortion.signal]);
+  const client = clientOf({ ...options, signal }, token);
+  let resolved: ResolvedAccount | null = null;
   let plan: Plan | null = null;
-  let counts = zeroCounts();
+  const counts = zeroCounts();
   let error: CalendlySyncError | null = null;
   try {
-    identified = await resolveAccount(database, client, token, options.users ?? [], !options.dryRun);
-    const { account, userId, email } = identified;
+    resolved = await resolveAccount(database, client, token, options.users ?? [], !options.dryRun);
+    const { userId, calendlyUri, email } = resolved;
+    let { account } = resolved;
     if (options.dryRun || account === null) {
-      plan = await planFor(options, identified, hasSyncState);
+      plan = await planFor(options, resolved, hasSyncState);
       onEvent({ type: 'planned', email, plan });
-      counts = await dryRun({
-        database,
-        client,
-        userId,
-        calendlyUri: identified.calendlyUri,
-        plan,
-        signal,
-        onEvent,
-        email,
-      });
+      const { window, mode } = plan;
+      await dryRun({ database, client, userId, calendlyUri, email, window, signal, counts, onEvent });
+      onEvent(fetchedEvent(email, mode, counts));
     } else {
-      // Before the lease: when another run holds it, the mark stays and the next sync is a full one.
-      if (options.full && hasSyncState) await markUsers(database, [account.userId]);
-      const lease = await claimAccount(database, account.id);
+      const user = account.userId;
+      // Before the lease is taken: if another run holds it, the request remains and the next sync is a full one.
+      if (options.full && hasSyncState)
+        await persistentTransaction(database, (sql) => clearInitialSync(sql, [user]));
+      const lease = await claimAccount(database, account.id, abort);
       try {
-        // Read again under the lease: a run that ended just now may have changed what is to be done.
+        // Read again under the lease: a run that has just ended may have changed what this one must do.
         const fresh = await database.transaction(
           (sql) => findAccountBy(sql, 'token_fingerprint', fingerprintOf(token)),
-          {
-            readOnly: true,
-          },
+          { readOnly: true },
         );
-        identified = { ...identified, account: fresh ?? account };
-        plan = await planFor(options, identified, hasSyncState);
+        account = fresh ?? account;
+        plan = await planFor(options, { ...resolved, account }, hasSyncState);
         onEvent({ type: 'planned', email, plan });
-        const signals = [runSignal, lease.lost];
-        const result = await runAccount({
-          database,
-          client,
-          account: identified.account ?? account,
-          lease,
-          plan,
-          hasSyncState,
-          signal: AbortSignal.any(signals),
-          stopSignal: signal,
-          halt: (reason) => halt.abort(reason),
-          onEvent,
-        });
-        counts = result.counts;
-        error = result.error;
+        const run = { database, client, account, lease, plan, hasSyncState, counts, onEvent };
+        error = await runAccount({ ...run, signal, stopSignal, abort });
       } finally {
         lease.stop();
       }
     }
-  } catch (thrown) {
-    error = signal.aborted ? stoppedEarly(thrown) : toCalendlySyncError(thrown);
-    // What stands for all accounts, and for the command itself, is not one account's failure.
+  } catch (cause) {
+    error = stopSignal.aborted ? stoppedEarly(cause) : toCalendlySyncError(cause);
+    // These concern every account, or the command itself, not one account.
     if (/^(usage|settings|user_unknown|database_.*)$/.test(error.code)) throw error;
   }
-  const { requests, retries, rateLimitWaitMs } = client.counters();
-  Object.assign(counts, { requests, retries, rate_limit_wait_ms: rateLimitWaitMs });
-  const result: UserResult = {
-    user_id: identified?.userId == null ? null : userIdForJson(identified.userId),
-    email: identified?.email ?? null,
-    mode: plan?.mode ?? 'full',
-    status: error === null ? 'complete' : error.code === 'locked' && plan === null ? 'skipped' : 'failed',
-    window: plan && {
-      from: new Date(plan.window.from).toISOString(),
-      to: new Date(plan.window.to).toISOString(),
-    },
-    ...counts,
-    duration_ms: now() - started,
-    error: error?.toReport() ?? null,
-  };
-  onEvent({ type: 'finished', email: result.email, result });
+  countRequests(counts, client);
+  const { userId = null, email = null } = resolved ?? {};
+  const result = toUserResult({ userId, email, plan, counts, durationMs: now() - started, error });
+  onEvent({ type: 'finished', email, result });
   return result;
 }
 
@@ -202,11 +177,11 @@ async function planFor(
     now: now(),
     initialComplete: hasSyncState ? complete : null,
     lastFullListingAt: account?.lastFullListingAt?.getTime() ?? null,
-    byHand: { since, until },
+    customWindow: { since, until },
   });
 }
 
-/** The Calendly client of a token, its requests reported. */
+/** Creates the Calendly client of a token; it reports each request as an event. */
 export function clientOf(options: SyncOptions, token: string): CalendlyClient {
   return createCalendlyClient({
     baseUrl: options.config.calendlyApiUrl,
@@ -219,17 +194,20 @@ export function clientOf(options: SyncOptions, token: string): CalendlyClient {
   });
 }
 
-/** The token that is set. */
+/**
+ * Returns the token that is set.
+ * @throws CalendlySyncError `settings`
+ */
 export function requireToken({ calendlyToken }: SyncOptions['config']): string {
   if (calendlyToken !== null) return calendlyToken;
   throw new CalendlySyncError('settings', 'CALENDLY_TOKEN is not set.', {
-    hint: 'Make a personal access token at https://calendly.com/integrations/api_webhooks and put CALENDLY_TOKEN=… into .env or the environment.\nWithout one: calendly-sync demo',
+    hint: 'Create a personal access token at https://calendly.com/integrations/api_webhooks and put CALENDLY_TOKEN=… in .env or the environment.\nWithout one: calendly-sync demo',
   });
 }
 
 function stoppedEarly(cause: unknown): CalendlySyncError {
   return new CalendlySyncError('stopped', 'Stopped before the end.', {
-    hint: 'The next sync goes on from there.',
+    hint: 'The next sync continues from there.',
     cause,
   });
 }

@@ -1,5 +1,5 @@
-/** Under every fault a sync ends in the right rows, or in an honest failure that the next run mends. False deletes: none. */
-import { describe, expect, it } from 'vitest';
+/** Under every fault a sync ends with the right rows, or fails and the next run completes it. It never deletes wrongly. */
+import { describe, expect, test } from 'vitest';
 import type { FaultInput } from '../../src/sandbox/faults.js';
 import { testDatabase } from '../support/database.js';
 import { testSandbox } from '../support/sandbox.js';
@@ -9,12 +9,12 @@ import { expectTruth } from '../support/truth.js';
 const EVENTS = 150;
 
 const FAULTS: Record<string, FaultInput> = {
-  'a reset before the answer': { kind: 'reset' },
+  'a reset before the response': { kind: 'reset' },
   'a reset in the middle of the body': { kind: 'reset-body' },
-  'a hang': { kind: 'hang' },
+  'a response that never comes': { kind: 'hang' },
   'a slow body': { kind: 'slow', ms: 10_000 },
   'truncated JSON': { kind: 'truncated' },
-  'JSON of another shape': { kind: 'other-shape' },
+  'unexpected JSON': { kind: 'other-shape' },
   'an empty body': { kind: 'empty' },
   'HTML with status 200': { kind: 'html' },
   'HTML with status 404': { kind: 'status', status: 404, body: '<html>not here</html>' },
@@ -24,22 +24,22 @@ const FAULTS: Record<string, FaultInput> = {
   'status 503': { kind: 'status', status: 503 },
   'a redirect to another host': { kind: 'redirect', to: 'http://127.0.0.1:9' },
   'a next page on another host': { kind: 'next-page-elsewhere', to: 'http://127.0.0.1:9' },
-  'a page that names itself as the next one': { kind: 'page-twice' },
+  'a page whose next page is itself': { kind: 'page-twice' },
   'a stale page token': { kind: 'status', status: 400, match: 'page_token=', body: STALE() },
-  'a 404 for an event that is there': { kind: 'status', status: 404, match: '/scheduled_events/' },
-  'a 403 for an event that is ours': { kind: 'status', status: 403, match: '/scheduled_events/' },
-  'a 401 in the middle': { kind: 'status', status: 401, after: 20 },
+  'a 404 for an existing event': { kind: 'status', status: 404, match: '/scheduled_events/' },
+  'a 403 for an event of this user': { kind: 'status', status: 403, match: '/scheduled_events/' },
+  'a 401 in the middle of a run': { kind: 'status', status: 401, after: 20 },
 };
 
-describe('one request in ten meets', async () => {
+describe('one faulty response in ten', async () => {
   const { url, sql } = await testDatabase();
 
   for (const [name, fault] of Object.entries(FAULTS)) {
-    it(name, async () => {
+    test(`a sync deletes nothing wrongly and recovers from ${name}`, async () => {
       await sql`truncate meetings, calendly_accounts, users cascade`;
       const sandbox = await testSandbox({ events: EVENTS, rateLimit: 50_000 });
       const run = syncing(sandbox, url);
-      // Known meetings, so that there is something to delete wrongly.
+      // From the second run on there are stored meetings that could be deleted wrongly.
       sandbox.control.fail({ ...fault, rate: 0.1, count: name.includes('401') ? 1 : null });
       for (let attempt = 0; attempt < 3; attempt++) {
         const { user } = await run({ timing: { retryPauseMs: 2, timeoutMs: 150 } });
@@ -57,10 +57,10 @@ describe('one request in ten meets', async () => {
   }
 });
 
-describe('nothing answers', async () => {
+describe('no response', async () => {
   const { url, sql } = await testDatabase();
 
-  it('from the first request on: the run fails, says that Calendly is out of reach, and deletes nothing', async () => {
+  test('a run without any response from Calendly fails as calendly_unreachable and deletes nothing', async () => {
     const sandbox = await testSandbox({ events: EVENTS, rateLimit: 50_000 });
     const run = syncing(sandbox, url);
     await run();
@@ -72,7 +72,7 @@ describe('nothing answers', async () => {
     await expectTruth(sql, sandbox);
   });
 
-  it('after half of the invitees: what was read is stored, and the next run does not read it again', async () => {
+  test('what was read before Calendly stopped responding is stored, and the next run does not read it again', async () => {
     await sql`truncate meetings, calendly_accounts, users cascade`;
     const sandbox = await testSandbox({ events: EVENTS, rateLimit: 50_000 });
     const run = syncing(sandbox, url);
@@ -91,10 +91,10 @@ describe('nothing answers', async () => {
   });
 });
 
-describe('one event cannot be read', async () => {
+describe('one failing event', async () => {
   const { url, sql } = await testDatabase();
 
-  it('keeps its old invitees, the others go in, and the run is not complete', async () => {
+  test('an event that cannot be read keeps its invitees, all others are updated, and the run is incomplete', async () => {
     const sandbox = await testSandbox({ events: 0, rateLimit: 50_000 });
     const run = syncing(sandbox, url);
     const one = sandbox.control.book({ start: '+1d', invitees: 2, limit: 5 }).event.uri;
@@ -114,7 +114,7 @@ describe('one event cannot be read', async () => {
     await expectTruth(sql, sandbox);
   });
 
-  it('and one row that the database refuses is reported by its URI while the others are stored', async () => {
+  test('a row that the database rejects is reported by its URI, and all others are stored', async () => {
     await sql`truncate meetings, calendly_accounts, users cascade`;
     await sql`alter table meetings add constraint picky check (title <> 'refused')`;
     const sandbox = await testSandbox({ events: 30, rateLimit: 50_000 });
@@ -124,7 +124,7 @@ describe('one event cannot be read', async () => {
     expect(user).toMatchObject({ status: 'failed', error: { code: 'incomplete' } });
     expect(user.new + user.recorded_canceled).toBe(30);
     expect(
-      events.filter(({ type }) => type === 'remark').map((event) => 'text' in event && event.text),
+      events.filter(({ type }) => type === 'warning').map((event) => 'text' in event && event.text),
     ).toEqual([expect.stringContaining(bad)]);
     await sql`alter table meetings drop constraint picky`;
     expect((await run()).user).toMatchObject({ status: 'complete', new: 1 });
@@ -135,7 +135,7 @@ describe('one event cannot be read', async () => {
 describe('deletion', async () => {
   const { url, sql } = await testDatabase();
 
-  it('between the listing and the invitees is noticed, and the run is complete', async () => {
+  test('a run that meets an event deleted since it was listed is complete', async () => {
     const sandbox = await testSandbox({ events: 20, rateLimit: 50_000 });
     const run = syncing(sandbox, url);
     const { event } = sandbox.control.book();
@@ -149,7 +149,7 @@ describe('deletion', async () => {
     await expectTruth(sql, sandbox);
   });
 
-  it('is never believed of a listing that broke off', async () => {
+  test('an unfinished listing deletes nothing', async () => {
     await sql`truncate meetings, calendly_accounts, users cascade`;
     const sandbox = await testSandbox({ events: 250, rateLimit: 50_000 });
     const run = syncing(sandbox, url);
@@ -161,7 +161,7 @@ describe('deletion', async () => {
     expect(await falseDeletes(sql)).toBe(0);
   });
 
-  it('survives rows that move from page to page while they are listed', async () => {
+  test('meetings that move from page to page during the listing are not deleted', async () => {
     await sql`truncate meetings, calendly_accounts, users cascade`;
     const sandbox = await testSandbox({ events: 250, rateLimit: 50_000 });
     const run = syncing(sandbox, url);

@@ -1,4 +1,4 @@
-/** A Calendly account of a sandbox that is connected to a user of a database. */
+/** Connects a Calendly account of a sandbox to a user of a test database. */
 import type postgres from 'postgres';
 import { onTestFinished } from 'vitest';
 import { resolveAccount } from '../../src/accounts/resolve.js';
@@ -8,16 +8,16 @@ import type { Sandbox } from '../../src/sandbox/sandbox.js';
 import { testDatabase } from './database.js';
 import { testSandbox } from './sandbox.js';
 
-/** Where accounts are connected. */
-interface Stage {
+/** A database and a sandbox. */
+interface Environment {
   url: string;
   sql: postgres.Sql;
   sandbox: Sandbox;
 }
 
-/** Connects a host of a new sandbox on a new database, or of those where another one is connected already. */
-export async function connectedAccount(host = 0, beside?: Stage) {
-  const { url, sql, sandbox } = beside ?? {
+/** Connects a host of a new sandbox on a new database, or of an existing pair of both. */
+export async function connectedAccount(host = 0, existing?: Environment) {
+  const { url, sql, sandbox } = existing ?? {
     ...(await testDatabase()),
     sandbox: await testSandbox({ events: 0 }),
   };

@@ -1,4 +1,4 @@
-/** `sync` against a sandbox and a test database, with short pauses between retries. */
+/** Runs `sync` against a sandbox and a test database, with short pauses between retries. */
 import { onTestFinished } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
@@ -12,7 +12,7 @@ export interface TestSync {
   events: SyncEvent[];
 }
 
-/** A function that runs one sync and answers what it said; its connections end with the test. */
+/** Returns a function that runs one sync and returns its result and events; the connections close with the test. */
 export function syncing(sandbox: Sandbox, databaseUrl: string, host = 0) {
   const database = openServer(databaseUrl);
   onTestFinished(() => database.close());
@@ -27,7 +27,7 @@ export function syncing(sandbox: Sandbox, databaseUrl: string, host = 0) {
       ...options,
     });
     const user = result.users[0];
-    if (!user) throw new Error('a sync without an account');
+    if (!user) throw new Error('the sync returned no account');
     return { result, user, events };
   };
 }

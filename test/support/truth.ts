@@ -1,6 +1,6 @@
 /**
- * What the database should hold, told by the sandbox itself and not by the code under test: every meeting of a host with its
- * invitees, column by column.
+ * The expected rows of every meeting of a host and its invitees, column by column, derived from the sandbox and not by the code
+ * under test.
  */
 import type postgres from 'postgres';
 import { expect } from 'vitest';
@@ -8,7 +8,7 @@ import type { Sandbox } from '../../src/sandbox/sandbox.js';
 
 type Loose = Record<string, unknown>;
 
-/** Asserts that `meetings` and `meeting_invitees` say of a host's meetings just what Calendly says of them. */
+/** Asserts that `meetings` and `meeting_invitees` hold exactly a host's meetings at Calendly. */
 export async function expectTruth(
   sql: postgres.Sql,
   sandbox: Sandbox,
@@ -149,7 +149,7 @@ function date(text: unknown): Date | null {
   return typeof text === 'string' ? new Date(text) : null;
 }
 
-/** Postgres holds no U+0000; it is stored as U+FFFD. */
+/** Postgres cannot store U+0000; U+FFFD is stored instead. */
 function sanitizeForPostgres(value: object): Loose {
   return JSON.parse(JSON.stringify(value).replaceAll('\\u0000', '\ufffd')) as Loose;
 }

@@ -1,4 +1,4 @@
-/** A `meetings` that somebody else made: its columns have types of their own, and the sync finds its own words in them again. */
+/** A `meetings` that the host application created, with its own column types: what the sync wrote is recognized again. */
 import { describe, expect, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
 import { migrate } from '../../src/migrations/migrate.js';
@@ -31,7 +31,7 @@ test.each([
   `status varchar(50) not null default 'scheduled'`,
   'is_deleted boolean',
   `meeting_source varchar(50) not null default 'google'`,
-])('%s: a second sync finds nothing to change', async (column) => {
+])('a second sync changes nothing if the host column is %s', async (column) => {
   const { sql, sync } = await host((tx) =>
     tx.unsafe(`
       do $$ begin execute format('alter database %I set timezone = %L', current_database(), 'Asia/Kolkata'); end $$;
@@ -49,7 +49,7 @@ test.each([
 });
 
 describe.each(ID_TYPES)('with keys of type %s', (idType) => {
-  test('a sync writes its own rows and leaves all others as they are', async () => {
+  test(`a sync leaves the rows of other sources as they are (keys of type ${idType})`, async () => {
     const { sql, sync } = await host((tx) => makeHost(tx, idType));
     const columns = 'id, user_id, title, meeting_source, external_id, start_time, notes, touched, updated_at';
     const others = async () =>

@@ -1,7 +1,7 @@
-/** Answers that no well-behaved Calendly gives, from a server that says just what the test wants. */
+/** Responses that Calendly should never send, from a server whose responses the test defines. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
 import { type SyncOptions, sync } from '../../src/sync/sync.js';
 import { testDatabase } from '../support/database.js';
@@ -23,12 +23,12 @@ function event(id: string, more: object = {}) {
   };
 }
 
-/** A Calendly whose listing is these pages and whose events have one invitee each. */
+/** Starts a Calendly that lists these pages and whose events have one invitee each. */
 async function standIn(pages: unknown[][], answer?: (path: string) => unknown) {
-  const asked: string[] = [];
+  const requested: string[] = [];
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://x');
-    asked.push(url.pathname);
+    requested.push(url.pathname);
     const page = Number(url.searchParams.get('page_token') ?? 0);
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const body =
@@ -54,7 +54,7 @@ async function standIn(pages: unknown[][], answer?: (path: string) => unknown) {
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requested };
 }
 
 async function run(url: string, databaseUrl: string, more: Partial<SyncOptions> = {}) {
@@ -71,7 +71,7 @@ async function run(url: string, databaseUrl: string, more: Partial<SyncOptions> 
   return users[0];
 }
 
-it('one URI twice on a page, and again on the next, is one meeting: the newest of it', async () => {
+test('a URI listed twice on a page, or again on the next one, is one meeting in its newest state', async () => {
   const { url, sql } = await testDatabase();
   const older = event('A', { name: 'older' });
   const newer = event('A', { name: 'newer', updated_at: '2026-01-01T00:00:00.000001Z' });
@@ -87,13 +87,13 @@ it('one URI twice on a page, and again on the next, is one meeting: the newest o
   ]);
 });
 
-it('empty pages in between end nothing', async () => {
+test('an empty page does not end a listing', async () => {
   const { url } = await testDatabase();
   const { url: calendly } = await standIn([[event('A')], [], [], [event('B')]]);
   expect(await run(calendly, url)).toMatchObject({ status: 'complete', new: 2 });
 });
 
-it('a row without a URI, and one whose URI is none, are reported while the others are stored', async () => {
+test('a listed row with a missing or invalid URI fails the run, and all others are stored', async () => {
   const { url, sql } = await testDatabase();
   const { url: calendly } = await standIn([[event('A'), { name: 'nameless' }, 7, event('B')]]);
   const first = await run(calendly, url);
@@ -107,7 +107,7 @@ it('a row without a URI, and one whose URI is none, are reported while the other
   expect(await sql`select 1 from meetings`).toHaveLength(2);
 });
 
-it('odd values are stored as they are, and the columns stay empty', async () => {
+test('invalid values are kept in raw, and their columns stay null', async () => {
   const { url, sql } = await testDatabase();
   const odd = event('A', {
     name: 42,
@@ -125,7 +125,7 @@ it('odd values are stored as they are, and the columns stay empty', async () => 
   expect(await run(calendly, url)).toMatchObject({ status: 'complete', unchanged: 1, requests: 1 });
 });
 
-it('an identity without a URI is refused', async () => {
+test('a profile without a URI fails the sync, and no user is created', async () => {
   const { url, sql } = await testDatabase();
   const { url: calendly } = await standIn([], (path) =>
     path === '/users/me' ? { resource: { email: 'x' } } : undefined,

@@ -1,5 +1,5 @@
-/** The main promise: after a sync the tables say what Calendly says, for the fewest requests that can tell. */
-import { describe, expect, it } from 'vitest';
+/** The main promise: after a sync the tables hold what Calendly returns, for the fewest possible requests. */
+import { describe, expect, test } from 'vitest';
 import { testDatabase } from '../support/database.js';
 import { testSandbox } from '../support/sandbox.js';
 import { syncing } from '../support/sync.js';
@@ -8,7 +8,7 @@ import { expectTruth } from '../support/truth.js';
 describe('a generated account of 250 meetings', async () => {
   const { url, sql } = await testDatabase();
 
-  it('is copied whole, then incrementally, for the floor of requests', async () => {
+  test('a first sync copies every meeting, and a second one lists only recent ones, with the fewest possible requests', async () => {
     const sandbox = await testSandbox({ events: 250, rateLimit: 5_000 });
     const run = syncing(sandbox, url);
     const mine = sandbox.control.state().filter(({ event }) => hostedBy(event, sandbox.hosts[0]?.uri ?? ''));
@@ -50,7 +50,7 @@ describe('a generated account of 250 meetings', async () => {
     await expectTruth(sql, sandbox);
   });
 
-  it('writes no row that did not change', async () => {
+  test('a sync writes no row that did not change', async () => {
     const sandbox = await testSandbox({ events: 250, rateLimit: 5_000, seed: 1 });
     const run = syncing(sandbox, url);
     await run();
@@ -73,7 +73,7 @@ describe('a generated account of 250 meetings', async () => {
 describe('changes at Calendly', async () => {
   const { url, sql } = await testDatabase();
 
-  it('cost one call each, and are counted as what they are', async () => {
+  test('each change at Calendly costs one request and is counted by its kind', async () => {
     const sandbox = await testSandbox({ events: 0, rateLimit: 5_000 });
     const { control } = sandbox;
     const run = syncing(sandbox, url);
@@ -117,13 +117,13 @@ describe('changes at Calendly', async () => {
     control.restore({ event: gone });
     const fourth = await run();
     expect(fourth.user).toMatchObject({ status: 'complete', new: 0, updated: 1, deleted: 0, restored: 1 });
-    // What came back is what it was: its row needs writing, its invitees need no reading.
+    // The restored meeting is unchanged: its row is written, its invitees are not read.
     expect(fourth.user.requests).toBe(1 + 1);
     await expectTruth(sql, sandbox);
     expect((await run()).user).toMatchObject({ updated: 0, requests: 1 });
   });
 
-  it('links both halves of a reschedule', async () => {
+  test('both halves of a reschedule are linked', async () => {
     const rows = await sql`
       select o.calendly_uri as old, n.calendly_uri as new from meeting_invitees o
       join meeting_invitees n on n.calendly_uri = o.new_invitee_uri and n.old_invitee_uri = o.calendly_uri`;
@@ -134,13 +134,13 @@ describe('changes at Calendly', async () => {
 describe('a no-show marked after the meeting', async () => {
   const { url, sql } = await testDatabase();
 
-  it('is found at one extra call in the life of an event, though nothing in the list tells of it', async () => {
+  test('a no-show marked after the meeting is found with one extra request per event, although the listing does not show it', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const run = syncing(sandbox, url);
     const { event } = sandbox.control.book({ start: '-30h', created: '-40h' });
     sandbox.control.book({ start: '-1h', created: '-40h' });
     await run();
-    // As if it had been read when it had just ended: then the mark came later.
+    // As if its invitees had been read just after it ended, before the mark was set.
     await sql`update calendly_event_reads set read_at = now() - interval '20 hours'`;
     sandbox.control.noShow({ event: event.uri });
     const found = await run();
@@ -154,7 +154,7 @@ describe('a no-show marked after the meeting', async () => {
 describe('what lies outside the short window', async () => {
   const { url, sql } = await testDatabase();
 
-  it('is caught by the daily listing of the full window', async () => {
+  test('changes outside the recent window are found by the daily listing of the full window', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const run = syncing(sandbox, url);
     const { event: old } = sandbox.control.book({ start: '-200d', created: '-210d' });

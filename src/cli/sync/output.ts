@@ -20,7 +20,7 @@ export async function showSync(output: Output) {
     showMaintenance(output, event);
     if (event.type === 'planned') showPlan(output, event.plan);
     if (event.type === 'progress') progress.update(progressText(event, estimate));
-    if (event.type === 'remark') output.warn(oneLine(event.text));
+    if (event.type === 'warning') output.warn(oneLine(event.text));
     if (event.type === 'fetched') {
       const { mode, active, canceled } = event;
       output.result(`✅ ${mode.toUpperCase()} fetch complete: ${active} active, ${canceled} canceled`);
@@ -34,13 +34,13 @@ export async function showSync(output: Output) {
 }
 
 function showPlan(output: Output, { mode, reason, window }: Plan): void {
-  if (reason === 'by_hand') {
+  if (reason === 'custom_window') {
     const [from, to] = [window.from, window.to].map((ms) => `${new Date(ms).toISOString().slice(0, 16)}Z`);
     output.note(
       `Custom window: meetings that start from ${from} to ${to}. The user's sync state is unchanged.`,
     );
   }
-  if (reason === 'not_optimized') {
+  if (reason === 'no_sync_state') {
     output.note('Migration 022 is not applied, so nothing records the last sync: every sync is a full one.');
     output.hint('To change that: calendly-sync migrate');
   }
@@ -51,7 +51,7 @@ function showPlan(output: Output, { mode, reason, window }: Plan): void {
     output.result('📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)');
     return;
   }
-  if (reason !== 'by_hand') {
+  if (reason !== 'custom_window') {
     output.result('⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)');
   }
   if (reason === 'full_listing_due') {

@@ -48,8 +48,8 @@ export async function findUsersByUris(sql: Sql, calendlyUris: string[]): Promise
   return new Map(rows.map((row) => [row.uri, row.user_id]));
 }
 
-/** What `/users/me` said of an account. */
-export interface Identity {
+/** What `/users/me` returned, and the fingerprint of the token it was requested with. */
+export interface CalendlyProfile {
   calendlyUri: string;
   organizationUri: string | null;
   email: string | null;
@@ -64,8 +64,8 @@ export async function lockLinking(sql: Sql): Promise<void> {
 }
 
 /** Links a Calendly user to a user of the database, or updates an account. The link of an existing account does not change. */
-export async function saveAccount(sql: Sql, userId: string, identity: Identity): Promise<Account> {
-  const { calendlyUri, organizationUri, email, name, timezone, tokenFingerprint } = identity;
+export async function saveAccount(sql: Sql, userId: string, profile: CalendlyProfile): Promise<Account> {
+  const { calendlyUri, organizationUri, email, name, timezone, tokenFingerprint } = profile;
   await sql`
     update calendly_accounts set token_fingerprint = null
     where token_fingerprint = ${tokenFingerprint} and calendly_uri <> ${calendlyUri}`;

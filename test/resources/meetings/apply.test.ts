@@ -1,10 +1,10 @@
-/** What two writers of one meeting see of each other. */
+/** Two writers of one meeting at the same time. */
 import postgres from 'postgres';
 import { expect, onTestFinished, test } from 'vitest';
 import { testDatabase } from '../../support/database.js';
 import { booking, delivery, event, HOST, invitee, receiving } from '../../support/webhooks.js';
 
-test('a delivery that waited for another writer’s lock undoes nothing that one wrote', async () => {
+test('a delivery that waited for the lock of another writer does not undo what that writer wrote', async () => {
   const { url, sql } = await testDatabase();
   await sql`
     with u as (insert into users (email) values ('host@example.com') returning id)
@@ -34,7 +34,7 @@ test('a delivery that waited for another writer’s lock undoes nothing that one
   expect(await sql`select from meeting_invitees`).toHaveLength(3);
 });
 
-/** Resolves once a transaction of this database waits for another one's lock. */
+/** Resolves when a transaction of this database waits for a lock. */
 async function waitingForLock(sql: postgres.Sql): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {
     const [{ count } = { count: 0 }] = await sql<{ count: number }[]>`
@@ -43,5 +43,5 @@ async function waitingForLock(sql: postgres.Sql): Promise<void> {
     if (count > 0) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  throw new Error('nobody waits for a lock');
+  throw new Error('no transaction waits for a lock');
 }
