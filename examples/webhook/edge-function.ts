@@ -1,6 +1,6 @@
-// An edge function on Deno (Supabase Edge Functions, Deno Deploy): a function of the name `calendly-webhook`.
-// Its URL goes to `calendly-sync webhook subscribe --url https://PROJECT.supabase.co/functions/v1/calendly-webhook`.
-// On Supabase it is deployed with `--no-verify-jwt`: Calendly signs its deliveries and sends no token of Supabase.
+// An edge function on Deno (Supabase Edge Functions, Deno Deploy), named `calendly-webhook`. Subscribe with
+// `calendly-sync webhook subscribe --url https://PROJECT.supabase.co/functions/v1/calendly-webhook`.
+// On Supabase, deploy it with `--no-verify-jwt`: Calendly signs its deliveries but sends no Supabase token.
 import { createWebhookHandler, openServer } from 'npm:calendly-sync';
 
 declare const Deno: {
@@ -11,7 +11,7 @@ declare const Deno: {
 const handler = createWebhookHandler({
   database: openServer(Deno.env.get('DATABASE_URL') ?? '', { max: 2 }),
   signingKeys: (Deno.env.get('CALENDLY_WEBHOOK_SIGNING_KEY') ?? '').split(',').map((key) => key.trim()),
-  // The platform strips what stands before the function's own name.
+  // The platform removes the path before the function's name.
   path: '/calendly-webhook',
 });
 

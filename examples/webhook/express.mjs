@@ -1,4 +1,4 @@
-// Express 4 or 5: the body must reach the handler as the bytes that were signed, so that these routes come before `express.json()`.
+// Express 4 or 5. The handler needs the body as the bytes that were signed: mount these routes before `express.json()`.
 import { createWebhookHandler, loadConfig, openServer, WEBHOOK_PATH } from 'calendly-sync';
 import express from 'express';
 
@@ -18,7 +18,7 @@ async function calendly(req, res, next) {
       .set(Object.fromEntries(answer.headers))
       .send(await answer.text());
   } catch (error) {
-    // Express 4 does not see what an async function throws.
+    // Express 4 does not catch errors of async functions.
     next(error);
   }
 }

@@ -1,4 +1,4 @@
-// Hono, on Node: one route of your application. `@hono/node-server` is what you serve Hono with anyway.
+// Hono on Node: one route of your application.
 import { serve } from '@hono/node-server';
 import { createWebhookHandler, loadConfig, openServer, WEBHOOK_PATH } from 'calendly-sync';
 import { Hono } from 'hono';

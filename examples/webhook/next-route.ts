@@ -1,11 +1,12 @@
-// Next.js: put this at app/api/calendly/webhook/route.ts, and `export { GET } from '../route'` at …/webhook/test/route.ts for the test page.
+// Next.js: save this as app/api/calendly/webhook/route.ts. For the test page, put `export { GET } from '../route'` into
+// app/api/calendly/webhook/test/route.ts.
 import { createWebhookHandler, loadConfig, openServer, type WebhookHandler } from 'calendly-sync';
 
-// Node's runtime: the handler talks to Postgres over TCP.
+// The Node runtime: the handler connects to Postgres over TCP.
 export const runtime = 'nodejs';
 export const dynamic = 'force-dynamic';
 
-// Made with the first request: `next build` loads this file too, where there may be no key and no database.
+// Created by the first request: `next build` also loads this file, perhaps without a key and a database.
 let handler: WebhookHandler | undefined;
 
 function calendly(request: Request): Promise<Response> {

@@ -1,4 +1,4 @@
-// Node, no framework: the receiver as a server of its own inside your program.
+// Node without a framework: the receiver as an HTTP server inside your program.
 import { createWebhookHandler, loadConfig, logLines, openServer, startWebhookServer } from 'calendly-sync';
 
 const config = loadConfig(process.env);

@@ -1,6 +1,6 @@
 /**
- * A storm: bookings, cancels, moves and no-shows told many times over, shuffled and late, while polls run, the receiver is killed
- * and the database crashes. It ends in the rows of the truth. `STORM_BOOKINGS=5000` makes it 50,000 deliveries.
+ * A storm: bookings, cancellations, moves and no-shows are delivered many times, shuffled and late, while syncs run, the
+ * receiver is killed and the database crashes. It ends with the true rows. `STORM_BOOKINGS=5000` makes it 50,000 deliveries.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -21,17 +21,17 @@ const DELIVERIES = BOOKINGS * 10;
 const PHASES = 5;
 const CONNECTIONS = 16;
 
-test(`${DELIVERIES} deliveries of ${BOOKINGS} bookings, polls, kills and crashes`, {
+test(`${DELIVERIES} deliveries of ${BOOKINGS} bookings lead to the true rows through polls, kills and crashes`, {
   timeout: 3_600_000,
 }, async () => {
   const random = randomOf(Number(process.env.STORM_SEED ?? 7));
-  const server = await startPostgres('18', { fsync: 'off' });
+  const server = await startPostgres(undefined, { fsync: 'off' });
   onTestFinished(() => server.stop());
   const sandbox = await testSandbox({ events: 0, rateLimit: 1_000_000 });
   const settings = { ...settingsOf(sandbox, server.url), CALENDLY_WEBHOOK_SIGNING_KEY: KEY };
   expect((await calendlySync(['migrate'], settings)).code).toBe(0);
   expect((await calendlySync(['sync'], settings)).code).toBe(0);
-  const told = await listening(sandbox);
+  const sent = await listening(sandbox);
 
   const port = await freePort();
   const receiver = supervised(port, settings);
@@ -48,12 +48,12 @@ test(`${DELIVERIES} deliveries of ${BOOKINGS} bookings, polls, kills and crashes
   let seen = 0;
   for (let phase = 1; phase <= PHASES; phase++) {
     await liveOn(sandbox, random, BOOKINGS / PHASES);
-    const bodies = await told();
-    const news = bodies.slice(seen);
+    const bodies = await sent();
+    const fresh = bodies.slice(seen);
     seen = bodies.length;
-    const copies = Math.ceil(DELIVERIES / PHASES / news.length);
-    const all = shuffled([...late, ...Array.from({ length: copies }, () => news).flat()], random);
-    // A third comes only with a later phase, when other states of the same meetings are known already.
+    const copies = Math.ceil(DELIVERIES / PHASES / fresh.length);
+    const all = shuffled([...late, ...Array.from({ length: copies }, () => fresh).flat()], random);
+    // A third is delivered only in a later phase, when newer states of the same meetings are known.
     const cut = phase === PHASES ? all.length : Math.floor((all.length * 2) / 3);
     late = all.slice(cut);
     const posting = postAll(port, all.slice(0, cut));
@@ -71,14 +71,14 @@ test(`${DELIVERIES} deliveries of ${BOOKINGS} bookings, polls, kills and crashes
   await expectTold(sql, sandbox.control.state());
   const [ledger] =
     await sql`select count(*)::int as n, count(processed_at)::int as done from calendly_webhook_events`;
-  const { length } = await told();
+  const { length } = await sent();
   expect(ledger).toEqual({ n: length, done: length });
   expect(polls.complete).toBeGreaterThan(0);
   expect((await calendlySync(['sync'], settings)).code).toBe(0);
   await expectTruth(sql, sandbox);
 });
 
-/** Days of an organizer: books, and changes what is booked, group events among it. */
+/** Books meetings, group events among them, and changes them. */
 async function liveOn({ control }: Sandbox, random: () => number, bookings: number): Promise<void> {
   for (let index = 0; index < bookings; index++) {
     const isGroup = random() < 0.3;
@@ -93,14 +93,14 @@ async function liveOn({ control }: Sandbox, random: () => number, bookings: numb
       if (random() < 0.5) control.noShow({ event: uri, marked: false });
       if (random() < 0.3) control.noShow({ event: uri });
     }
-    // Lets polls and deliveries in.
+    // Gives polls and deliveries a turn.
     if (index % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 
-/** Subscribes with an address that takes everything; answers the bodies sent so far. */
+/** Subscribes with an address that accepts everything; returns the bodies sent so far. */
 async function listening(sandbox: Sandbox) {
-  // A set: the sandbox, too, sends again what was answered late.
+  // A set: the sandbox resends what was answered late.
   const bodies = new Set<string>();
   const sink = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -130,7 +130,7 @@ async function listening(sandbox: Sandbox) {
   };
 }
 
-/** The built receiver, started again whenever it ends. */
+/** The built receiver, restarted after each kill. */
 function supervised(port: number, settings: Record<string, string>) {
   const begin = () => start(['webhook', 'serve', '--port', String(port), '--quiet'], settings);
   let running = begin();
@@ -148,7 +148,7 @@ function supervised(port: number, settings: Record<string, string>) {
   };
 }
 
-/** Posts every body until it is answered 2xx, over so many connections at once. */
+/** Posts every body until it is answered 2xx, over several connections at once. */
 function postAll(port: number, bodies: string[]) {
   let next = 0;
   const progress = () => next / bodies.length;
