@@ -1,6 +1,6 @@
 /**
- * Resolves an API token to its Calendly account and the `users` row it is linked to. `/users/me` is requested once per token, not
- * once per run: the account stores the token's fingerprint, so a changed token is noticed.
+ * Resolves an API token to its Calendly account and the `users` row it is linked to. `/users/me` is requested once per
+ * token, not once per run: the account stores the token's fingerprint, so a changed token is noticed.
  */
 import { createHash } from 'node:crypto';
 import type { CalendlyClient } from '../calendly/client.js';
@@ -30,7 +30,8 @@ export function fingerprintOf(token: string): string {
 
 /**
  * Finds the account of a token; creates and links it if needed.
- * @param named the `--user` values: they select the row that a new account is linked to, and must match an existing account
+ * @param named the `--user` values: they select the row that a new account is linked to, and must match an
+ *   existing account
  * @param write false changes nothing; account and user may then be null
  * @throws CalendlySyncError `user_unknown` if no `users` row matches and none can be created
  */
@@ -80,7 +81,10 @@ export async function resolveAccount(
   );
 }
 
-/** Finds the `users` row for a Calendly user that is not linked yet: the named one, or the one with its e-mail, or a new one. */
+/**
+ * Finds the `users` row for a Calendly user that is not linked yet: the named one, or the one with its
+ * e-mail, or a new one.
+ */
 async function chooseUser(
   sql: Sql,
   profile: CalendlyProfile,
@@ -125,6 +129,6 @@ async function checkNamed(sql: Sql, account: Account, named: string[]): Promise<
 
 function noSuchUser(name: string): CalendlySyncError {
   return new CalendlySyncError('user_unknown', `No row in users has the id or e-mail ${name}.`, {
-    hint: 'Check the spelling, or omit --user: the row with the e-mail of the Calendly user is used, or created.',
+    hint: 'Check the spelling, or omit --user to use or create the row with the e-mail of the Calendly user.',
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Runs one sync of one account whose lease this process holds: list, process, record. Sync state on `users` changes only if
- * the run was complete, in the transaction that also ends the run's own row and releases the lease.
+ * Runs one sync of one account whose lease this process holds: list, process, record. Sync state on `users` changes
+ * only if the run was complete, in the transaction that also ends the run's own row and releases the lease.
  */
 import type { Lease } from '../accounts/lease.js';
 import type { CalendlyClient } from '../calendly/client.js';
@@ -21,7 +21,14 @@ import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { listChanges } from './listing.js';
 import type { Plan } from './plan.js';
 import { processPending } from './process-pending.js';
-import { type Counts, countRequests, fetchedEvent, type OnSyncEvent, progressEvent } from './report.js';
+import {
+  type Counts,
+  countRequests,
+  fetchedEvent,
+  invalidValue,
+  type OnSyncEvent,
+  progressEvent,
+} from './report.js';
 
 export interface AccountRunOptions {
   database: Database;
@@ -99,7 +106,7 @@ async function listWindow(options: AccountRunOptions, runId: string, mayBePendin
   for await (const page of pages) {
     dropUnchanged ||= page.unlisted.length > 0;
     unreadable += page.unreadable;
-    for (const { uri, text } of page.issues) warnings.add(`${uri} is odd: ${text}; stored as it is`);
+    for (const { uri, text } of page.issues) warnings.add(invalidValue(uri, text));
   }
   warnings.end();
   return unreadable;
@@ -175,7 +182,7 @@ function toRunError({ stopSignal, signal }: AccountRunOptions, cause: unknown): 
   });
 }
 
-/** Shows the first warnings and counts the others, so that 10,000 odd rows do not fill a screen. */
+/** Shows the first warnings and counts the others, so that 10,000 invalid rows do not fill a screen. */
 function limitedWarnings({ account, onEvent }: AccountRunOptions) {
   let count = 0;
   const warn = (text: string) => onEvent({ type: 'warning', email: account.email, text });

@@ -1,6 +1,7 @@
 /**
- * Writes the results of pending events in batches, each in one transaction that also removes them from the pending table. If
- * the database rejects a row, its batch is halved until the row is alone and is reported; all others are stored.
+ * Writes the results of pending events in batches, each in one transaction that also removes them from the
+ * pending table. If the database rejects a row, its batch is halved until the row is alone and is reported;
+ * all others are stored.
  */
 import type { Database } from '../database/connection.js';
 import { isRefusedRow } from '../database/errors.js';

@@ -6,7 +6,9 @@ import { diffEvent } from '../resources/meetings/diff.js';
 import { externalId } from '../resources/meetings/rows.js';
 import { type ListingOptions, listChanges } from './listing.js';
 
-/** Counts into `counts` what a sync would; `invitees.events_read` is the number of events whose invitees it would read. */
+/**
+ * Counts into `counts` what a sync would; `invitees.events_read` is the number of events whose invitees it would read.
+ */
 export async function dryRun(options: ListingOptions): Promise<void> {
   const { database, client, userId, counts } = options;
   const readOnly = <T>(work: (sql: Sql) => Promise<T>) => database.transaction(work, { readOnly: true });

@@ -1,6 +1,7 @@
 /**
- * Lists a window of events page by page and compares each page with the database: which listed events changed, and which
- * stored meetings the listing should contain but does not. Writes nothing itself; the caller stores the findings.
+ * Lists a window of events page by page and compares each page with the database: which listed events
+ * changed, and which stored meetings the listing should contain but does not. Writes nothing itself; the
+ * caller stores the findings.
  */
 import type { CalendlyClient, EventPage, Window } from '../calendly/client.js';
 import type { CalendlyEvent, Parsed } from '../calendly/schemas.js';
@@ -45,7 +46,10 @@ export interface ListingOptions {
   onEvent: OnSyncEvent;
 }
 
-/** URIs remembered to recognize a row that is listed twice: on a page sent again, or because rows moved between requests. */
+/**
+ * URIs remembered to recognize a row that is listed twice: on a page sent again, or because rows moved
+ * between requests.
+ */
 const MAX_REMEMBERED = 1_000;
 
 /**
@@ -78,7 +82,10 @@ export async function* listChanges(
   }
 }
 
-/** Compares the pages of one listing with the database. `seenAt` is the database time before the first page was requested. */
+/**
+ * Compares the pages of one listing with the database. `seenAt` is the database time before the first page
+ * was requested.
+ */
 function createListing(userId: string | null, window: Window, seenAt: string) {
   const recent = new Set<string>();
   // The listing has been compared up to `closed`; rows that start exactly then may be on two pages.
@@ -89,8 +96,8 @@ function createListing(userId: string | null, window: Window, seenAt: string) {
 
   return {
     /**
-     * Compares a page with the database. Call `commit` once the transaction is committed; until then a retried transaction
-     * examines the same page again.
+     * Compares a page with the database. Call `commit` once the transaction is committed; until then a
+     * retried transaction examines the same page again.
      */
     async examine(sql: Sql, page: EventPage): Promise<{ findings: Findings; commit(): void }> {
       const fresh = dedupeByUri(page.events).filter(({ value }) => !recent.has(value.uri));
@@ -145,7 +152,8 @@ function createListing(userId: string | null, window: Window, seenAt: string) {
     const compared = end > closed;
     let unlisted: string[] = [];
     if (compared && userId !== null) {
-      // It is not documented whether the window includes its edges: what starts exactly there is left to the next window.
+      // It is not documented whether the window includes its edges: what starts exactly there is left to the
+      // next window.
       const from = first ? toText(window.from + 1_000) : closed;
       unlisted = await findUnlisted(sql, userId, from, end, [...atClosed, ...starts.map(({ id }) => id)]);
     }

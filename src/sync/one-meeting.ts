@@ -1,4 +1,7 @@
-/** Reads one meeting and its invitees from Calendly and writes them; used by `sync --event`. Leaves the sync state as it is. */
+/**
+ * Reads one meeting and its invitees from Calendly and writes them; used by `sync --event`. Leaves the sync
+ * state as it is.
+ */
 import { resolveAccount } from '../accounts/resolve.js';
 import type { Database, Sql } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
@@ -21,8 +24,8 @@ import { clientOf, requireToken, type SyncOptions, type SyncResult } from './syn
 /**
  * Brings one meeting up to date; the sync state of its user stays as it is.
  * @param options.event the event's URI
- * @throws CalendlySyncError `usage` for an invalid URI or a meeting that the token's user does not host, `user_unknown` if no
- *   user is linked to the token
+ * @throws CalendlySyncError `usage` for an invalid URI or a meeting that the token's user does not host,
+ *   `user_unknown` if no user is linked to the token
  */
 export async function readOneMeeting(options: SyncOptions & { event: string }): Promise<SyncResult> {
   const { database, onEvent, event: uri, dryRun = false, now = Date.now } = options;
@@ -84,7 +87,9 @@ export async function readOneMeeting(options: SyncOptions & { event: string }): 
   return { users: [result], totals: sumCounts([counts]) };
 }
 
-/** Runs the work in one transaction; a dry run rolls it back, so that it counts exactly what a real run would change. */
+/**
+ * Runs the work in one transaction; a dry run rolls it back, so that it counts exactly what a real run would change.
+ */
 async function inTransaction<T>(
   database: Database,
   dryRun: boolean,

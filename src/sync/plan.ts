@@ -1,4 +1,6 @@
-/** Decides which window of start times a sync lists. Pure calendar arithmetic in UTC; knows neither clock nor database. */
+/**
+ * Decides which window of start times a sync lists. Pure calendar arithmetic in UTC; knows neither clock nor database.
+ */
 import type { Window } from '../calendly/client.js';
 
 /** What a run does, and why. */

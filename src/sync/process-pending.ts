@@ -1,6 +1,6 @@
 /**
- * Processes the pending events of an account: requests invitees, confirms deletions, and writes the results in batches. Many
- * events at a time; the client limits how many requests are really in progress.
+ * Processes the pending events of an account: requests invitees, confirms deletions, and writes the results
+ * in batches. Many events at a time; the client limits how many requests are really in progress.
  */
 import type { CalendlyClient } from '../calendly/client.js';
 import { parseEvent } from '../calendly/schemas.js';
@@ -14,7 +14,7 @@ import { CalendlySyncError } from '../errors.js';
 import { hasInvitees } from '../resources/meetings/fingerprint.js';
 import { externalId } from '../resources/meetings/rows.js';
 import { createBatchWriter, type Result, writeBatch } from './batch-writer.js';
-import { type Counts, countApplied } from './report.js';
+import { type Counts, countApplied, invalidValue } from './report.js';
 
 export interface ProcessOptions {
   database: Database;
@@ -128,7 +128,7 @@ async function readInvitees(
     const { invitees, unreadable } = await options.client.invitees(uri);
     options.counts.invitees.events_read++;
     for (const { issues, value: invitee } of invitees) {
-      for (const text of issues) options.warn(`${invitee.uri} is odd: ${text}; stored as it is`);
+      for (const text of issues) options.warn(invalidValue(invitee.uri, text));
     }
     if (unreadable > 0) {
       throw new CalendlySyncError(
@@ -145,8 +145,9 @@ async function readInvitees(
 }
 
 /**
- * The invitees of a listed event returned 404: the event may have been deleted since. It is deleted if the event itself returns
- * 404 and a new listing of its start time lacks it. Any contradiction leaves the event to the next run, and this run incomplete.
+ * The invitees of a listed event returned 404: the event may have been deleted since. It is deleted if the
+ * event itself returns 404 and a new listing of its start time lacks it. Any contradiction leaves the event
+ * to the next run, and this run incomplete.
  */
 async function confirmDeletedSinceListed(
   { client, database, account }: ProcessOptions,

@@ -123,6 +123,11 @@ export function progressEvent(
   return { type: 'progress', email, listed, ...processing, waitingUntil: client.waitingUntil() };
 }
 
+/** The warning about an invalid value in an event or invitee. */
+export function invalidValue(uri: string, issue: string): string {
+  return `${uri} has an invalid value (${issue}); it is stored unchanged`;
+}
+
 /** The event that ends the listing. */
 export function fetchedEvent(email: string | null, mode: Plan['mode'], { fetched }: Counts): SyncEvent {
   return { type: 'fetched', email, mode, active: fetched.active, canceled: fetched.canceled };

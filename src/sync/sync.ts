@@ -1,6 +1,6 @@
 /**
- * The public functions `sync` and `requestFullSync`: find the account, take its lease, plan, run, and return the result. What a
- * run does is in account-run.ts.
+ * The public functions `sync` and `requestFullSync`: find the account, take its lease, plan, run, and return
+ * the result. What a run does is in account-run.ts.
  */
 
 import { claimAccount } from '../accounts/lease.js';
@@ -132,7 +132,8 @@ async function syncToken(options: SyncOptions, token: string, hasSyncState: bool
       onEvent(fetchedEvent(email, mode, counts));
     } else {
       const user = account.userId;
-      // Before the lease is taken: if another run holds it, the request remains and the next sync is a full one.
+      // Before the lease is taken: if another run holds it, the request remains and the next sync is a full
+      // one.
       if (options.full && hasSyncState)
         await persistentTransaction(database, (sql) => clearInitialSync(sql, [user]));
       const lease = await claimAccount(database, account.id, abort);
@@ -201,7 +202,9 @@ export function clientOf(options: SyncOptions, token: string): CalendlyClient {
 export function requireToken({ calendlyToken }: SyncOptions['config']): string {
   if (calendlyToken !== null) return calendlyToken;
   throw new CalendlySyncError('settings', 'CALENDLY_TOKEN is not set.', {
-    hint: 'Create a personal access token at https://calendly.com/integrations/api_webhooks and put CALENDLY_TOKEN=… in .env or the environment.\nWithout one: calendly-sync demo',
+    hint:
+      'Create a personal access token at https://calendly.com/integrations/api_webhooks ' +
+      'and put CALENDLY_TOKEN=… in .env or the environment.\nWithout one: calendly-sync demo',
   });
 }
 

@@ -1,4 +1,6 @@
-/** Under every fault a sync ends with the right rows, or fails and the next run completes it. It never deletes wrongly. */
+/**
+ * Under every fault a sync ends with the right rows, or fails and the next run completes it. It never deletes wrongly.
+ */
 import { describe, expect, test } from 'vitest';
 import type { FaultInput } from '../../src/sandbox/faults.js';
 import { testDatabase } from '../support/database.js';

@@ -1,6 +1,6 @@
 /**
- * The expected rows of every meeting of a host and its invitees, column by column, derived from the sandbox and not by the code
- * under test.
+ * The expected rows of every meeting of a host and its invitees, column by column, derived from the sandbox
+ * and not by the code under test.
  */
 import type postgres from 'postgres';
 import { expect } from 'vitest';

@@ -1,4 +1,6 @@
-/** A `meetings` that the host application created, with its own column types: what the sync wrote is recognized again. */
+/**
+ * A `meetings` that the host application created, with its own column types: what the sync wrote is recognized again.
+ */
 import { describe, expect, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
 import { migrate } from '../../src/migrations/migrate.js';

@@ -25,10 +25,8 @@ function event(id: string, more: object = {}) {
 
 /** Starts a Calendly that lists these pages and whose events have one invitee each. */
 async function standIn(pages: unknown[][], answer?: (path: string) => unknown) {
-  const requested: string[] = [];
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://x');
-    requested.push(url.pathname);
     const page = Number(url.searchParams.get('page_token') ?? 0);
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const body =
@@ -54,7 +52,7 @@ async function standIn(pages: unknown[][], answer?: (path: string) => unknown) {
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requested };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
 async function run(url: string, databaseUrl: string, more: Partial<SyncOptions> = {}) {

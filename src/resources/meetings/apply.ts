@@ -1,7 +1,7 @@
 /**
- * Writes observed meetings and their invitees, for polls and webhooks alike, in the caller's transaction. It promises: rows
- * that do not differ are not written; an older observation never overwrites a newer one; a missing key erases nothing; the
- * response to a request does not undo what was written after the request was sent. Knows no HTTP.
+ * Writes observed meetings and their invitees, for polls and webhooks alike, in the caller's transaction. It promises:
+ * rows that do not differ are not written; an older observation never overwrites a newer one; a missing key erases
+ * nothing; the response to a request does not undo what was written after the request was sent. Knows no HTTP.
  */
 import type { Sql } from '../../database/connection.js';
 import { preferIndexes } from '../../database/prepared-statements.js';
@@ -34,12 +34,16 @@ export interface Applied {
   invitees: { new: number; updated: number; removed: number };
 }
 
-/** After a lost insert race the meeting is looked up again; more rounds mean that the database silently discards the row. */
+/**
+ * After a lost insert race the meeting is looked up again; more rounds mean that the database silently
+ * discards the row.
+ */
 const MAX_ROUNDS = 3;
 
 /**
  * Writes observations of one user's meetings, at most one per meeting, and returns what each did, in the same order.
- * @param locked external ids of stored meetings that the caller has already locked, with indexes preferred; may include others
+ * @param locked external ids of stored meetings that the caller has already locked, with indexes preferred;
+ *   may include others
  * @throws CalendlySyncError `database_failed` if the database discards an inserted row
  */
 export async function applyObservations(
@@ -68,8 +72,8 @@ async function lock(sql: Sql, userId: string, wanted: ReadonlySet<string>): Prom
 }
 
 /**
- * Reads what is stored of locked meetings. This cannot be the statement that locks them: a statement sees only what was
- * committed before it started, so it would miss what the transaction wrote that it waited for.
+ * Reads what is stored of locked meetings. This cannot be the statement that locks them: a statement sees
+ * only what was committed before it started, so it would miss what the transaction wrote that it waited for.
  */
 async function readStored(sql: Sql, userId: string, ids: string[]): Promise<Map<string, Stored>> {
   if (ids.length === 0) return new Map();

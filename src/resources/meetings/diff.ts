@@ -1,6 +1,6 @@
 /**
- * Computes what an observation of a meeting changes in the stored rows: the meeting, its invitees, and what to remember of
- * the observation. Pure: knows no SQL and no HTTP.
+ * Computes what an observation of a meeting changes in the stored rows: the meeting, its invitees, and what
+ * to remember of the observation. Pure: knows no SQL and no HTTP.
  */
 import { parseEvent } from '../../calendly/schemas.js';
 import type { Json } from '../../database/table.js';
@@ -17,11 +17,13 @@ export interface Observation {
   uri: string;
   /** The event; null if only its invitees were requested. */
   event: Json | null;
-  /** In answer to a request all invitees of the event, or null if they were not requested; in a delivery one of them. */
+  /**
+   * In answer to a request all invitees of the event, or null if they were not requested; in a delivery one of them.
+   */
   invitees: Json[] | null;
   /**
-   * Database time before the event and before its invitees were requested, as canonical text. Null for a webhook delivery: it
-   * may arrive late, so its content decides what it still changes.
+   * Database time before the event and before its invitees were requested, as canonical text. Null for a
+   * webhook delivery: it may arrive late, so its content decides what it still changes.
    */
   requestedAt: { event: string; invitees: string } | null;
   /** When a no-show mark of the invitee was removed; only a delivery reports that. */
@@ -101,7 +103,8 @@ export function diffEvent(
       : mergePolled(known.raw, event, isContested(known, requestedAt));
   if (merged === null) return { row: null, outcome: 'unchanged' };
   const row = meetingRow(merged);
-  // Calendly itself said that the meeting is gone or no longer accessible: only a listing that contains it restores it.
+  // Calendly itself said that the meeting is gone or no longer accessible: only a listing that contains it
+  // restores it.
   const { is_deleted, deleted_at, deleted_reason } = known;
   if (requestedAt === null && (deleted_reason === 'gone' || deleted_reason === 'access_lost'))
     Object.assign(row, { is_deleted, deleted_at, deleted_reason });

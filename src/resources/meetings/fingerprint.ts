@@ -1,7 +1,7 @@
 /**
- * The fingerprint of a listed event: it changes when the event's invitees may have changed. A cancellation, a reschedule and a
- * new conference link change `updated_at`. It is not documented whether joining or leaving a group event does, but either
- * changes the counters. A no-show mark changes nothing here. Pure.
+ * The fingerprint of a listed event: it changes when the event's invitees may have changed. A cancellation, a
+ * reschedule and a new conference link change `updated_at`. It is not documented whether joining or leaving a
+ * group event does, but either changes the counters. A no-show mark changes nothing here. Pure.
  */
 import type { CalendlyEvent } from '../../calendly/schemas.js';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';

@@ -1,14 +1,15 @@
 /**
- * Merges an observed event or invitee into the stored one, as raw JSON. A polled state replaces the stored one unless it is
- * older. Webhook deliveries may arrive late, twice and out of order, so recency is decided by content, not by arrival time:
- * that merge is commutative and idempotent. Pure.
+ * Merges an observed event or invitee into the stored one, as raw JSON. A polled state replaces the stored
+ * one unless it is older. Webhook deliveries may arrive late, twice and out of order, so recency is decided
+ * by content, not by arrival time: that merge is commutative and idempotent. Pure.
  */
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
 import { isJson, type Json } from '../../database/table.js';
 
 /**
  * Merges a state that Calendly returned to a request; null if the stored state stands.
- * @param contested the stored state was written after the request was sent: of two states of the same age it is the later one
+ * @param contested the stored state was written after the request was sent: of two states of the same age it
+ *   is the later one
  */
 export function mergePolled(known: Json | null, next: Json, contested: boolean): Json | null {
   if (known === null) return next;
@@ -28,8 +29,8 @@ export interface InviteeState {
 }
 
 /**
- * Merges an invitee from a webhook delivery. Its no-show mark is ordered separately, because a mark does not change
- * `updated_at`: the newest mark is in effect unless it was removed after it was set.
+ * Merges an invitee from a webhook delivery. Its no-show mark is ordered separately, because a mark does not
+ * change `updated_at`: the newest mark is in effect unless it was removed after it was set.
  */
 export function mergeInvitee(known: InviteeState, next: Json, removedAt: string | null): InviteeState {
   const noShowRemovedAt = latest(known.noShowRemovedAt, removedAt);
@@ -47,7 +48,8 @@ export function mergeInvitee(known: InviteeState, next: Json, removedAt: string 
 export function compareEvents(next: Json, known: Json): number {
   return (
     compareTimes(next.updated_at, known.updated_at) ||
-    // Joining and leaving a group event may not change `updated_at`. `total` only grows; at the same total `active` only falls.
+    // Joining and leaving a group event may not change `updated_at`. `total` only grows; at the same total
+    // `active` only falls.
     compareCounts(counter(next, 'total'), counter(known, 'total')) ||
     -compareCounts(counter(next, 'active'), counter(known, 'active')) ||
     Number(isCanceled(next)) - Number(isCanceled(known))
@@ -73,8 +75,8 @@ function isNoShowInEffect(raw: Json, newest: Json, removedAt: string | null): bo
 }
 
 /**
- * Merges a newer state. A key that it lacks keeps its known value: a webhook's event lacks the calendar event and its hosts'
- * buffered times. `cancellation` is the exception: an event that is not canceled has none.
+ * Merges a newer state. A key that it lacks keeps its known value: a webhook's event lacks the calendar event
+ * and its hosts' buffered times. `cancellation` is the exception: an event that is not canceled has none.
  */
 export function mergeNewer(known: Json, next: Json): Json {
   const merged: Json = { ...known, ...next };

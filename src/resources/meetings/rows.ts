@@ -1,6 +1,6 @@
 /**
- * Maps Calendly events and invitees to rows of our tables, and compares rows. Every column is derived from the merged raw
- * resource, so that `raw` and the columns cannot disagree. Pure: knows no SQL and no HTTP.
+ * Maps Calendly events and invitees to rows of our tables, and compares rows. Every column is derived from
+ * the merged raw resource, so that `raw` and the columns cannot disagree. Pure: knows no SQL and no HTTP.
  */
 import {
   type CalendlyEvent,

@@ -38,7 +38,7 @@ test('merging a newer state removes a cancellation only if the event is no longe
   expect(mergeNewer(canceled, event({ status: 'canceled' }))).toHaveProperty('cancellation');
 });
 
-test('an older polled state never replaces the stored one, and one of the same age only if nothing was written since the request', () => {
+test('a polled state replaces an older one, or one of the same age that was not written meanwhile', () => {
   const [older, known, newer] = [1, 2, 3].map((day) => event({ updated_at: `2026-01-0${day}T00:00:00Z` }));
   const states = { older: older ?? {}, same: { ...known, name: 'x' }, newer: newer ?? {} };
   for (const contested of [true, false]) {
