@@ -2,35 +2,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { run } from '../../src/cli/run.js';
 import { version } from '../../src/version.js';
+import { runCli } from '../support/cli.js';
 import { temporaryFolder } from '../support/program.js';
-
-async function cli(
-  argv: string[],
-  {
-    environment = {},
-    cwd = '/',
-    columns = 80,
-  }: { environment?: object; cwd?: string; columns?: number } = {},
-) {
-  let [stdout, stderr] = ['', ''];
-  const terminal = {
-    stdout: { write: (text: string) => (stdout += text), columns },
-    stderr: { write: (text: string) => (stderr += text) },
-    stdin: process.stdin,
-    environment: { ...environment },
-    cwd,
-  };
-  const code = await run(argv, terminal, new AbortController().signal);
-  return { code, stdout, stderr };
-}
 
 test.each([[[]], [['--help']], [['help']], [['webhook']], [['help', 'webhook']], [['sync', '--help']]])(
   'the help for %j goes to stdout at the width of the terminal, with exit code 0',
   async (argv) => {
     for (const columns of [60, 80, 110]) {
-      const { code, stdout, stderr } = await cli(argv, { columns });
+      const { code, stdout, stderr } = await runCli(argv, {}, { columns });
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(stdout).toContain('Usage: calendly-sync');
       const [options = ''] = stdout.split(/\n(?:First steps|Examples):/);
@@ -46,7 +26,7 @@ test('a shared flag works before and after the name of the command', async () =>
     ['--json', 'webhook', 'list'],
     ['webhook', '--json', 'list'],
   ]) {
-    const { code, stdout } = await cli(argv, { environment: { DATABASE_URL: 'mysql://host/db' } });
+    const { code, stdout } = await runCli(argv, { DATABASE_URL: 'mysql://host/db' });
     const command = argv.filter((argument) => argument !== '--json').join(' ');
     expect([code, JSON.parse(stdout)]).toMatchObject([
       2,
@@ -81,7 +61,7 @@ test.each([
     'See: calendly-sync clean-webhooks --help',
   ],
 ])('%j is a usage error that points to the help of that command', async (argv, message, hint) => {
-  const { code, stdout, stderr } = await cli([...argv, '--json']);
+  const { code, stdout, stderr } = await runCli([...argv, '--json']);
   expect([code, stderr]).toEqual([2, '']);
   expect(JSON.parse(stdout)).toEqual({
     command: expect.toBeOneOf([null, expect.any(String)]),
@@ -95,14 +75,14 @@ test.each([
 });
 
 test('--version prints the version', async () => {
-  expect(await cli(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  expect(await runCli(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
 test('every invalid setting is named in one error, with where its value comes from', async () => {
   const cwd = temporaryFolder();
   writeFileSync(join(cwd, '.env'), 'CALENDLY_API_URL=nonsense\nCALENDLY_TOKEN=ignored\n');
   const environment = { CALENDLY_TOKEN: 'two words', CALENDLY_WEBHOOK_TOLERANCE: '1y', DATABASE_URL: ' ' };
-  const { code, stderr } = await cli(['sync', '--schema', 'pg_x'], { environment, cwd });
+  const { code, stderr } = await runCli(['sync', '--schema', 'pg_x'], environment, { cwd });
   expect(code).toBe(2);
   expect(stderr.split('\n').filter(Boolean)).toEqual([
     '✖ --schema: "pg_x" is not a valid schema name',
@@ -117,7 +97,7 @@ test('every invalid setting is named in one error, with where its value comes fr
 });
 
 test('a settings file that cannot be read is an error that names it', async () => {
-  const { code, stderr } = await cli(['sync', '--env-file', 'no.env']);
+  const { code, stderr } = await runCli(['sync', '--env-file', 'no.env'], {}, { cwd: '/' });
   expect(code).toBe(2);
   expect(stderr).toContain('Cannot read the settings file /no.env');
 });

@@ -3,14 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { start, temporaryFolder } from '../support/program.js';
 
-/** Settings that would lead the demo astray if it heeded them. */
+/** Settings that would break the demo if it read them. */
 const FOREIGN = {
-  DATABASE_URL: 'no URL at all',
-  CALENDLY_TOKEN: 'a-token-of-somebody',
+  DATABASE_URL: 'not a URL',
+  CALENDLY_TOKEN: 'a-token-of-another-user',
   CALENDLY_API_URL: 'http://127.0.0.1:9',
 };
 
-test('the demo tells the whole story, checks it, answers one document, and leaves nothing behind', async () => {
+test('the demo runs its whole script, checks it, prints one document, and leaves nothing behind', async () => {
   const TMPDIR = temporaryFolder();
   const { code, stdout, stderr } = await start(['demo', '--json'], { ...FOREIGN, TMPDIR }).ended;
   expect(stderr).not.toContain('✖');
@@ -37,7 +37,7 @@ test('the demo tells the whole story, checks it, answers one document, and leave
   expect(readdirSync(TMPDIR)).toEqual([]);
 }, 120_000);
 
-test('a demo that is stopped in the middle leaves nothing behind either', async () => {
+test('a demo that is stopped by a signal leaves nothing behind either', async () => {
   const TMPDIR = temporaryFolder();
   const { child, ended, output } = start(['demo'], { TMPDIR });
   while (!output().stdout.includes('$ calendly-sync sync')) {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { calendlySync, start, temporaryFolder } from '../support/program.js';
 
-test('without DATABASE_URL the database is embedded: made once, by one, whole', async () => {
+test('without DATABASE_URL the database is embedded: one process creates it once, completely', async () => {
   const cwd = temporaryFolder();
   const home = join(cwd, '.calendly-sync');
   const unfinished = () =>
@@ -39,7 +39,7 @@ test('without DATABASE_URL the database is embedded: made once, by one, whole', 
   });
 });
 
-test('a signal while the embedded database is made ends cleanly, and leaves none', async () => {
+test('a signal while the embedded database is being created exits with 130 and leaves none', async () => {
   const cwd = temporaryFolder();
   const home = join(cwd, '.calendly-sync');
   const { child, ended, output } = start(['migrate'], {}, { cwd });

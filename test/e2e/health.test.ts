@@ -1,23 +1,24 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { runCli, runJson } from '../support/cli.js';
 import { testDatabase } from '../support/database.js';
-import { calendlySync, temporaryFolder } from '../support/program.js';
+import { temporaryFolder } from '../support/program.js';
 
-describe('health, as a process', () => {
-  let sql: Awaited<ReturnType<typeof testDatabase>>['sql'];
+describe('health', () => {
   let DATABASE_URL: string;
 
   beforeAll(async () => {
-    ({ sql, url: DATABASE_URL } = await testDatabase());
+    const { sql, url } = await testDatabase();
+    DATABASE_URL = url;
     await sql.unsafe(`
       insert into users (email) values ('dana@example.com'), ('lee@example.com');
       insert into calendly_accounts (user_id, calendly_uri, last_full_listing_at) select id, 'u' || id, now() from users;
       update users set calendly_initial_sync_complete = true, last_calendly_sync = now() - interval '3 hours';`);
   });
 
-  test('health exits 0 if there is no problem and 4 if there is one, and its JSON document agrees', async () => {
-    const well = await calendlySync(['health', '--json'], { DATABASE_URL });
-    expect(well).toMatchObject({ code: 0, stderr: '' });
-    expect(JSON.parse(well.stdout)).toMatchObject({
+  test('health exits 0 when healthy and 4 when not, with one JSON document that says the same', async () => {
+    const healthy = await runJson(['health'], { DATABASE_URL });
+    expect(healthy).toMatchObject({ code: 0, stderr: '' });
+    expect(healthy.document).toMatchObject({
       command: 'health',
       ok: true,
       healthy: true,
@@ -26,54 +27,57 @@ describe('health, as a process', () => {
       webhook_subscriptions: [],
       migrations: { pending: [] },
     });
-    const stale = await calendlySync(['health', '--json', '--max-age', '2h'], { DATABASE_URL });
+    const stale = await runJson(['health', '--max-age', '2h'], { DATABASE_URL });
     expect(stale.code).toBe(4);
-    expect(JSON.parse(stale.stdout)).toMatchObject({
+    expect(stale.document).toMatchObject({
       ok: false,
       healthy: false,
       users: [{ status: 'stale', problems: [{ code: 'stale' }] }, { status: 'stale' }],
     });
   });
 
-  test('health --prometheus prints metrics and nothing else', async () => {
-    const { code, stdout } = await calendlySync(['health', '--prometheus', '--user', '2'], { DATABASE_URL });
+  test('health --prometheus prints metrics, and nothing else', async () => {
+    const { code, stdout } = await runCli(['health', '--prometheus', '--user', '2'], { DATABASE_URL });
     expect(code).toBe(0);
     for (const line of stdout.trimEnd().split('\n')) expect(line).toMatch(/^(# (HELP|TYPE) )?calendly_sync_/);
     expect(stdout).toContain('calendly_sync_user_healthy{user_id="2"} 1\n');
     expect(stdout).not.toContain('user_id="1"');
   });
 
-  test('health exits 5 without tables or database, 75 without a server, and 2 for invalid options', async () => {
+  test('health exits 5 without tables and without any database', async () => {
     const empty = await testDatabase('empty');
-    const none = await calendlySync(['health'], { DATABASE_URL: empty.url });
+    const none = await runCli(['health'], { DATABASE_URL: empty.url });
     expect(none).toMatchObject({ code: 5, stdout: '' });
     expect(none.stderr).toContain('calendly-sync migrate');
-    const nowhere = await calendlySync(['health'], {}, { cwd: temporaryFolder() });
+    const nowhere = await runCli(['health'], {}, { cwd: temporaryFolder() });
     expect(nowhere.code).toBe(5);
     expect(nowhere.stderr).toContain('DATABASE_URL is not set');
-    const gone = await calendlySync(['health', '--json'], {
+  });
+
+  test('health exits 75 without a server, and does not print the password', async () => {
+    const gone = await runJson(['health'], {
       DATABASE_URL: 'postgres://me:very-secret@127.0.0.1:9/nowhere',
     });
     expect(gone.code).toBe(75);
     expect(gone.stdout + gone.stderr).toContain('127.0.0.1:9');
     expect(gone.stdout + gone.stderr).not.toContain('very-secret');
-    expect(JSON.parse(gone.stdout)).toMatchObject({ ok: false, error: { code: 'database_unreachable' } });
-    const usage = ['--max-age 1y', '--prometheus --json', '--user nobody', '--maxage 2h'];
-    for (const flags of usage) {
-      expect((await calendlySync(['health', ...flags.split(' ')], { DATABASE_URL })).code).toBe(2);
-    }
+    expect(gone.document).toMatchObject(ok: false, error: code: 'database_unreachable' );
   });
-});
 
-test('clean-webhooks reports the number of events in words and in JSON', async () => {
+  test.each(['--max-age 1y', '--prometheus --json', '--user nobody', '--maxage 2h'])(
+    'health %s exits 2',
+    async (flags) => {
+      expect((await runCli(['health', ...flags.split(' ')], { DATABASE_URL })).code).toBe(2);
+    },
+  ););
+
+test('clean-webhooks reports how many events it deleted, in words and in JSON', async () => {
   const { sql, url: DATABASE_URL } = await testDatabase();
   await sql`insert into calendly_webhook_events (event_id, event_type, payload, created_at, processed_at)
     select n::text, 'invitee.created', '{}', now() - n * interval '12 hours', case when n > 10 then now() end
     from generate_series(1, 100) n`;
-  const dry = await calendlySync(['clean-webhooks', '--dry-run', '--json', '--older-than', '2d'], {
-    DATABASE_URL,
-  });
-  expect(JSON.parse(dry.stdout)).toMatchObject({
+  const dry = await runJson(['clean-webhooks', '--dry-run', '--older-than', '2d'], { DATABASE_URL });
+  expect(dry.document).toMatchObject({
     command: 'clean-webhooks',
     ok: true,
     deleted: 90,
@@ -81,7 +85,7 @@ test('clean-webhooks reports the number of events in words and in JSON', async (
     older_than: '2d',
     dry_run: true,
   });
-  const real = await calendlySync(['clean-webhooks'], { DATABASE_URL });
+  const real = await runCli(['clean-webhooks'], { DATABASE_URL });
   expect(real.code).toBe(0);
   expect(real.stdout).toMatch(
     /^41 webhook events from before \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC deleted\.\n$/,

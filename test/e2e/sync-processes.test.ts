@@ -1,15 +1,15 @@
-/** Several processes on one account, processes that are killed, processes that are asked to stop. */
-import { describe, expect, it } from 'vitest';
+/** Several processes on one account, processes that are killed, processes that are stopped by a signal. */
+import { describe, expect, test } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
 import { testDatabase } from '../support/database.js';
 import { calendlySync, start } from '../support/program.js';
 import { settingsOf, testSandbox } from '../support/sandbox.js';
 import { expectTruth } from '../support/truth.js';
 
-describe('two processes', async () => {
+describe('processes on one account', async () => {
   const { url, sql } = await testDatabase();
 
-  it('never work on one account at once: the later ones say so and try again later', async () => {
+  test('two processes never sync one account at once: the later ones exit with 75', async () => {
     const sandbox = await testSandbox({ events: 120, rateLimit: 50_000, latency: 10 });
     const settings = settingsOf(sandbox, url);
     const all = await Promise.all(
@@ -26,7 +26,7 @@ describe('two processes', async () => {
     await expectTruth(sql, sandbox);
   });
 
-  it('killed at any moment leave what the next run completes, without reading again what was stored', async () => {
+  test('a sync that is killed at any moment is completed by the next one, which reads nothing twice', async () => {
     await sql`truncate meetings, calendly_accounts, users cascade`;
     const sandbox = await testSandbox({ events: 150, rateLimit: 50_000, latency: 20 });
     const settings = settingsOf(sandbox, url);
@@ -55,7 +55,7 @@ describe('two processes', async () => {
     expect(ends.find(({ status }) => status === 'running')).toBeUndefined();
   });
 
-  it('stopped by SIGTERM commit what is in hand, say so, and exit with 143', async () => {
+  test('a sync that is stopped by SIGTERM commits what it has read, says so, and exits with 143', async () => {
     await sql`truncate meetings, calendly_accounts, users cascade`;
     const sandbox = await testSandbox({ events: 150, rateLimit: 50_000, latency: 20 });
     const settings = settingsOf(sandbox, url);

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
+import { runCli, runJson } from '../support/cli.js';
 import { testDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
-import { calendlySync, start } from '../support/program.js';
+import { start } from '../support/program.js';
 import { testSandbox } from '../support/sandbox.js';
 
-async function stage() {
+async function testAccount() {
   const { url, sql } = await testDatabase();
   const sandbox = await testSandbox({ events: 3 });
   const settings: Record<string, string> = {
@@ -12,21 +13,18 @@ async function stage() {
     CALENDLY_API_URL: sandbox.url,
     CALENDLY_TOKEN: sandbox.hosts[0]?.token ?? '',
   };
-  const json = async (...args: string[]) => {
-    const { code, stdout, stderr } = await calendlySync([...args, '--json'], settings);
-    return { code, stderr, document: JSON.parse(stdout) };
-  };
+  const json = (...argv: string[]) => runJson(argv, settings);
   return { sql, sandbox, settings, json };
 }
 
-test('subscribe creates a key, serve receives bookings, sync repairs, and health and list show the state', async () => {
-  const { sql, sandbox, settings, json } = await stage();
+test('subscribe creates a key, serve receives bookings, sync repairs, health and list report', async () => {
+  const { sql, sandbox, settings, json } = await testAccount();
   const port = await freePort();
   const receiver = `http://127.0.0.1:${port}`;
-  const made = await json('webhook', 'subscribe', '--url', receiver);
-  expect(made.code).toBe(0);
-  expect(made.document).toMatchObject({ made: true, replaced: null, subscription: { state: 'active' } });
-  settings.CALENDLY_WEBHOOK_SIGNING_KEY = made.document.signing_key;
+  const created = await json('webhook', 'subscribe', '--url', receiver);
+  expect(created.code).toBe(0);
+  expect(created.document).toMatchObject({ made: true, replaced: null, subscription: { state: 'active' } });
+  settings.CALENDLY_WEBHOOK_SIGNING_KEY = created.document.signing_key;
   const again = await json('webhook', 'subscribe', '--url', receiver);
   expect(again.document).toMatchObject({ made: false, signing_key: null });
 
@@ -54,9 +52,9 @@ test('subscribe creates a key, serve receives bookings, sync repairs, and health
   expect(subscription).toMatchObject({ ours: true, state: 'active', scope: 'user' });
   expect((await json('health')).document.problems).toEqual([]);
   sandbox.control.disableSubscription({ subscription: subscription.uri });
-  const sick = await json('health');
-  expect(sick.code).toBe(4);
-  expect(sick.document.problems).toMatchObject([{ code: 'webhook_disabled' }]);
+  const unhealthy = await json('health');
+  expect(unhealthy.code).toBe(4);
+  expect(unhealthy.document.problems).toMatchObject([{ code: 'webhook_disabled' }]);
   expect((await json('health', '--offline')).document.problems).toEqual([]);
 
   expect((await json('sync', '--no-repair')).document).not.toHaveProperty('webhook');
@@ -70,18 +68,18 @@ test('subscribe creates a key, serve receives bookings, sync repairs, and health
   expect((await json('webhook', 'list')).document.subscriptions).toEqual([]);
 }, 120_000);
 
-test('health reports failing deliveries with a command to check the receiver, and exits with 4', async () => {
-  const { sandbox, settings, json } = await stage();
+test('health reports retried deliveries and how to check the receiver, and exits with 4', async () => {
+  const { sandbox, settings, json } = await testAccount();
   const receiver = `http://127.0.0.1:${await freePort()}`;
   const url = `${receiver}/api/calendly/webhook`;
-  const made = await json('webhook', 'subscribe', '--url', `${receiver}?from=calendly-sync`);
-  expect(made.document.subscription.callback_url).toBe(`${url}?from=calendly-sync`);
-  settings.CALENDLY_WEBHOOK_SIGNING_KEY = made.document.signing_key;
+  const created = await json('webhook', 'subscribe', '--url', `${receiver}?from=calendly-sync`);
+  expect(created.document.subscription.callback_url).toBe(`${url}?from=calendly-sync`);
+  settings.CALENDLY_WEBHOOK_SIGNING_KEY = created.document.signing_key;
   expect((await json('sync')).code).toBe(0);
-  expect((await calendlySync(['health'], settings)).code).toBe(0);
+  expect((await runCli(['health'], settings)).code).toBe(0);
   sandbox.control.book({ start: '+24h' });
   await expect.poll(() => sandbox.control.deliveries()[0]?.attempts.length).toBe(1);
-  const { code, stdout } = await calendlySync(['health'], settings);
+  const { code, stdout } = await runCli(['health'], settings);
   expect(code).toBe(4);
   const since = '\\S+Z; Calendly disables the subscription after 24 hours';
   expect(stdout).toMatch(
@@ -92,8 +90,8 @@ test('health reports failing deliveries with a command to check the receiver, an
   );
 });
 
-test('a delivery for a host who is not connected is applied by the first sync of that host', async () => {
-  const { sql, settings, json } = await stage();
+test('a delivery for a host who is not connected is applied by that host’s first sync', async () => {
+  const { sql, settings, json } = await testAccount();
   const sandbox = await testSandbox({ events: 0 });
   settings.CALENDLY_API_URL = sandbox.url;
   settings.CALENDLY_TOKEN = sandbox.hosts[1]?.token ?? '';

@@ -1,25 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { run } from '../../../src/cli/run.js';
+import { runCli } from '../../support/cli.js';
 import { testDatabase } from '../../support/database.js';
 
 /** Runs `health` on a terminal with `columns` columns (null: no terminal). */
 async function shown(url: string, columns: number | null, argv: string[] = []) {
-  const written = { stdout: '', stderr: '' };
-  const stream = (name: 'stdout' | 'stderr') => ({
-    write: (text: string) => {
-      written[name] += text;
-    },
-    ...(columns === null ? {} : { isTTY: true, columns }),
-  });
-  const terminal = {
-    stdout: stream('stdout'),
-    stderr: stream('stderr'),
-    stdin: process.stdin,
-    environment: { DATABASE_URL: url, NO_COLOR: '1' },
-    cwd: '/',
-  };
-  const code = await run(['health', ...argv], terminal, new AbortController().signal);
-  return { code, lines: written.stdout.trimEnd().split('\n'), ...written };
+  const settings = { DATABASE_URL: url, NO_COLOR: '1' };
+  const result = await runCli(['health', ...argv], settings, columns === null ? {} : { columns });
+  return { ...result, lines: result.stdout.trimEnd().split('\n') };
 }
 
 describe('the health report', () => {
