@@ -61,7 +61,7 @@ describe('health', () => {
     expect(gone.code).toBe(75);
     expect(gone.stdout + gone.stderr).toContain('127.0.0.1:9');
     expect(gone.stdout + gone.stderr).not.toContain('very-secret');
-    expect(gone.document).toMatchObject(ok: false, error: code: 'database_unreachable' );
+    expect(gone.document).toMatchObject({ ok: false, error: { code: 'database_unreachable' } });
   });
 
   test.each(['--max-age 1y', '--prometheus --json', '--user nobody', '--maxage 2h'])(
@@ -69,7 +69,8 @@ describe('health', () => {
     async (flags) => {
       expect((await runCli(['health', ...flags.split(' ')], { DATABASE_URL })).code).toBe(2);
     },
-  ););
+  );
+});
 
 test('clean-webhooks reports how many events it deleted, in words and in JSON', async () => {
   const { sql, url: DATABASE_URL } = await testDatabase();
