@@ -33,38 +33,26 @@ const RECENT = { monthsBack: 3, monthsForward: 6 };
 /** Decides what a run does. */
 export function planRun({ now, initialComplete, lastFullListingAt, customWindow }: PlanInput): Plan {
   const full = windowAround(now, FULL);
-  if (customWindow && (customWindow.since !== undefined || customWindow.until !== undefined)) {
-    const window = { from: customWindow.since ?? full.from, to: customWindow.until ?? full.to };
-    return {
-      mode: 'incremental',
-      window,
-      fullWindow: false,
-      updatesSyncState: false,
-      reason: 'custom_window',
-    };
+  const incremental = {
+    mode: 'incremental',
+    window: full,
+    fullWindow: true,
+    updatesSyncState: true,
+  } as const;
+  const { since, until } = customWindow ?? {};
+  if (since !== undefined || until !== undefined) {
+    const window = { from: since ?? full.from, to: until ?? full.to };
+    return { ...incremental, window, fullWindow: false, updatesSyncState: false, reason: 'custom_window' };
   }
   if (initialComplete !== true) {
-    const reason = initialComplete === null ? 'no_sync_state' : 'initial';
-    return { mode: 'full', window: full, fullWindow: true, updatesSyncState: true, reason };
+    return { ...incremental, mode: 'full', reason: initialComplete === null ? 'no_sync_state' : 'initial' };
   }
   // If the last listing is in the future, a clock was set back; the full window must still be listed.
   const age = lastFullListingAt === null ? Number.POSITIVE_INFINITY : now - lastFullListingAt;
   if (age >= FULL_LISTING_EVERY_MS || age < -FULL_LISTING_EVERY_MS) {
-    return {
-      mode: 'incremental',
-      window: full,
-      fullWindow: true,
-      updatesSyncState: true,
-      reason: 'full_listing_due',
-    };
+    return { ...incremental, reason: 'full_listing_due' };
   }
-  return {
-    mode: 'incremental',
-    window: windowAround(now, RECENT),
-    fullWindow: false,
-    updatesSyncState: true,
-    reason: 'recent',
-  };
+  return { ...incremental, window: windowAround(now, RECENT), fullWindow: false, reason: 'recent' };
 }
 
 function windowAround(now: number, span: { monthsBack: number; monthsForward: number }): Window {

@@ -112,9 +112,9 @@ export async function requestFullSync(
 async function syncToken(options: SyncOptions, token: string, hasSyncState: boolean): Promise<UserResult> {
   const { now = systemClock.now, database, signal: stopSignal, onEvent } = options;
   const started = now();
-  const abortion = new AbortController();
-  const abort = (error: unknown) => abortion.abort(error);
-  const signal = AbortSignal.any([stopSignal, abortion.signal]);
+  const controller = new AbortController();
+  const abort = (error: unknown) => controller.abort(error);
+  const signal = AbortSignal.any([stopSignal, controller.signal]);
   const client = clientOf({ ...options, signal }, token);
   let resolved: ResolvedAccount | null = null;
   let plan: Plan | null = null;
@@ -132,8 +132,7 @@ async function syncToken(options: SyncOptions, token: string, hasSyncState: bool
       onEvent(fetchedEvent(email, mode, counts));
     } else {
       const user = account.userId;
-      // Before the lease is taken: if another run holds it, the request remains and the next sync is a full
-      // one.
+      // Before the lease is taken: if another run holds it, the next sync is a full one.
       if (options.full && hasSyncState)
         await persistentTransaction(database, (sql) => clearInitialSync(sql, [user]));
       const lease = await claimAccount(database, account.id, abort);

@@ -7,7 +7,7 @@ import type { Json } from '../../database/table.js';
 import type { ReadMark } from '../../database/tables/event-reads.js';
 import type { InviteeRow, StoredInvitee } from '../../database/tables/invitees.js';
 import type { MeetingRow, StoredMeeting } from '../../database/tables/meetings.js';
-import { fingerprint } from './fingerprint.js';
+import { fingerprint as fingerprintOf } from './fingerprint.js';
 import { mergeEvent, mergeInvitee, mergePolled } from './merge.js';
 import { inviteeRow, meetingRow, sameRow } from './rows.js';
 
@@ -70,16 +70,11 @@ export function diffMeeting(stored: Stored | null, observation: Observation): Me
   const { row, outcome } = diffEvent(known, event, requestedAt?.event ?? null);
   const contested = isContested(known, requestedAt?.invitees ?? null);
   const { rows, added, removed, noShowsRemoved } = diffInvitees(stored, observation, contested);
-  const complete = isComplete(observation);
   const isNoOp = row === null && rows.length === 0 && noShowsRemoved === null;
+  const fingerprint = nextFingerprint(observation, known, contested);
   // A delivery that changes nothing must not make a poll in progress read the meeting again.
-  if (requestedAt === null && known && isNoOp)
-    return { row, outcome, invitees: rows, added, removed, mark: null };
-  const mark = {
-    fingerprint: nextFingerprint(observation, known, contested),
-    read: complete,
-    noShowsRemoved,
-  };
+  const isSilent = requestedAt === null && known !== null && isNoOp;
+  const mark = isSilent ? null : { fingerprint, read: isComplete(observation), noShowsRemoved };
   return { row, outcome, invitees: rows, added, removed, mark };
 }
 
@@ -103,8 +98,7 @@ export function diffEvent(
       : mergePolled(known.raw, event, isContested(known, requestedAt));
   if (merged === null) return { row: null, outcome: 'unchanged' };
   const row = meetingRow(merged);
-  // Calendly itself said that the meeting is gone or no longer accessible: only a listing that contains it
-  // restores it.
+  // Calendly reported the meeting as gone or not accessible: only a listing that contains it restores it.
   const { is_deleted, deleted_at, deleted_reason } = known;
   if (requestedAt === null && (deleted_reason === 'gone' || deleted_reason === 'access_lost'))
     Object.assign(row, { is_deleted, deleted_at, deleted_reason });
@@ -166,5 +160,5 @@ function nextFingerprint(
   if (contested) return null;
   if (observation.event === null) return lastFingerprint;
   const parsed = parseEvent(observation.event);
-  return parsed && fingerprint(parsed.value);
+  return parsed && fingerprintOf(parsed.value);
 }
