@@ -4,7 +4,6 @@
  */
 import type { Config } from './config.js';
 import { type Database, openServer } from './database/connection.js';
-import { preparingServer } from './database/prepared-statements.js';
 import { CalendlySyncError } from './errors.js';
 
 export interface OpenOptions {
@@ -35,9 +34,10 @@ export async function openDatabase(
 ): Promise<Database> {
   const { databaseUrl: url, schema } = config;
   if (url !== null) {
-    const { service } = options;
-    if (!service) return openServer(url, { schema });
-    return preparingServer((prepare) => openServer(url, { schema, prepare, max: SERVICE_CONNECTIONS }));
+    return openServer(url, {
+      schema,
+      ...(options.service ? { prepare: true, max: SERVICE_CONNECTIONS } : {}),
+    });
   }
   // Loaded only here, so that commands on a server read neither this nor WASM.
   const { embeddedExists, embeddedFolder, openEmbedded } = await import('./database/embedded/embedded.js');

@@ -5,17 +5,19 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
 import { arrayTypes } from './array-types.js';
-import { errorCode, isConnectionLost, toDatabaseError } from './errors.js';
+import { toDatabaseError } from './errors.js';
+import { createPool, type Pool } from './pool.js';
+import { createPreparingPool, isDirect } from './prepared-statements.js';
 import { searchPathOf } from './search-path.js';
+import { runTransaction, type Sql } from './transaction.js';
 
-/** SQL inside one transaction. */
-export type Sql = postgres.TransactionSql;
+export type { Sql };
 
 /** How one statement outside of a transaction runs. */
 export interface StatementOptions {
   /** Cancels the statement on the server. */
   signal?: AbortSignal | undefined;
-  /** On a connection of its own and without the role's statement timeout, where the server allows that: for work that takes long. */
+  /** On a connection of its own, and without the role's timeouts where there is no pooler: for work that takes long. */
   session?: boolean | undefined;
 }
 
@@ -32,8 +34,9 @@ export interface Database {
   /** The schema of our tables that `--schema` names; null leaves that to the connection's own search_path. */
   readonly schema: string | null;
   /**
-   * Runs `work` in one transaction (READ COMMITTED, whatever the role's default), committed when it resolves and rolled back when it throws. Never inside another one's
-   * work: each waits for a connection of its own, which on the embedded database would be for ever (use `sql.savepoint`).
+   * Runs `work` in one transaction (READ COMMITTED, whatever the role's default), committed when it resolves and rolled back when
+   * it throws. Rejects as soon as the connection is lost; what `work` still sends is refused then. Never call it inside the work
+   * of another one: each waits for a connection of its own, on the embedded database for ever (use `sql.savepoint`).
    * @throws CalendlySyncError `database_unreachable`, `database_refused`, `database_failed`; the driver's error is its cause
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
@@ -47,15 +50,13 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** How many connections one process opens at most. */
 const MAX_CONNECTIONS = 3;
 const CONNECT_TIMEOUT_S = 15;
-/** The largest that Postgres takes; postgres.js leaves a 0, which would mean none, out of the startup message. */
-const LONGEST_STATEMENT_MS = 2_147_483_647;
 
 /** How postgres.js talks to every database, server or embedded. */
 export const clientDefaults = {
-  // A pooler in transaction mode gives each transaction another backend, which does not know our statements' names.
+  // More connections are more clients, see pool.ts.
+  max: 1,
   prepare: false,
   fetch_types: false,
   types: arrayTypes,
@@ -73,52 +74,52 @@ const FOREIGN_PARAMETERS = [
   'statement_cache_size',
 ];
 
+export interface ServerOptions extends Omit<postgres.Options<Record<string, never>>, 'onclose'> {
+  schema?: string | null;
+  /** Prepares statements on connections that can keep them. */
+  prepare?: boolean;
+  /** Connections that this process opens at most. */
+  max?: number;
+}
+
 /**
  * Opens a Postgres server. Connects with the first transaction, not here.
  * @param url checked by `loadConfig`
- * @param options more for postgres.js; the embedded database brings its own socket
+ * @param options more options for postgres.js
  */
 export function openServer(
   url: string,
-  { schema = null, ...options }: postgres.Options<Record<string, never>> & { schema?: string | null } = {},
+  { schema = null, prepare = false, max = MAX_CONNECTIONS, ...options }: ServerOptions = {},
 ): Database {
   const clean = new URL(url);
   for (const name of FOREIGN_PARAMETERS) clean.searchParams.delete(name);
   const settings = {
-    max: MAX_CONNECTIONS,
     connect_timeout: CONNECT_TIMEOUT_S,
     ...clientDefaults,
     // A host's columns may be timestamps without a time zone: in them we write and read UTC.
     connection: { application_name: 'calendly-sync', TimeZone: 'UTC' },
     ...options,
   };
+  const open = (prepared: boolean, onclose = () => {}) =>
+    postgres(clean.href, { ...settings, prepare: prepared, onclose });
+  const pool = prepare ? createPreparingPool(max, open) : createPool(max, (onclose) => open(false, onclose));
   const label = `${clean.hostname || 'localhost'}:${clean.port || 5432}${clean.pathname}`;
-  const openSession = () =>
-    postgres(clean.href, {
-      ...settings,
-      max: 1,
-      connection: { ...settings.connection, statement_timeout: LONGEST_STATEMENT_MS },
-    });
-  return fromClient(postgres(clean.href, settings), 'server', label, { schema, openSession });
+  return createDatabase(pool, { kind: 'server', label, schema, openSession: () => open(false) });
 }
 
-interface ClientOptions {
-  schema?: string | null;
-  /** Opens a connection without a statement timeout; absent: the client's own connections serve for everything. */
+interface DatabaseParts extends Pick<Database, 'kind' | 'label' | 'schema'> {
+  /** Opens a connection outside of the pool; absent: the pool's own serve for everything. */
   openSession?: () => postgres.Sql;
 }
 
-/** A Database over a postgres.js client. */
-export function fromClient(
-  client: postgres.Sql,
-  kind: Database['kind'],
-  label: string,
-  { schema = null, openSession }: ClientOptions = {},
-): Database {
+/** A Database on a pool of connections. */
+export function createDatabase(pool: Pool, { kind, label, schema, openSession }: DatabaseParts): Database {
   // Only where a nested one would wait for ever: Node 20 pays for this with every promise of the process.
   const surrounding = kind === 'embedded' ? new AsyncLocalStorage<{ open: boolean }>() : null;
-  const statement = (text: string, options: StatementOptions = {}) =>
-    runStatement(client, options.session ? openSession : undefined, text, options.signal);
+  const statement = (text: string, { session, signal }: StatementOptions = {}): Promise<postgres.Row[]> =>
+    session && openSession
+      ? runInSession(openSession(), text, signal)
+      : pool.run((client) => cancellable(client.unsafe(text), signal));
   const searchPath = schema === null ? null : searchPathOf(schema, statement);
   return {
     kind,
@@ -129,14 +130,12 @@ export function fromClient(
       const state = { open: true };
       try {
         const path = await searchPath?.();
-        return (await client.begin(`isolation level read committed${readOnly ? ' read only' : ''}`, (sql) => {
-          // Not awaited: it travels together with the first statement of `work`.
-          if (path !== undefined) sql.unsafe(path).catch(() => {});
-          const run = () => ignoreErrorAfterConnectionLoss(work(sql));
+        return await pool.run((client) => {
+          const run = () => runTransaction(client, work, { readOnly, searchPath: path });
           return surrounding ? surrounding.run(state, run) : run();
-        })) as T;
-      } catch (thrown) {
-        throw toDatabaseError(thrown, label);
+        });
+      } catch (error) {
+        throw toDatabaseError(error, label);
       } finally {
         state.open = false;
       }
@@ -144,43 +143,25 @@ export function fromClient(
     async statement<Row extends object>(text: string, options: StatementOptions = {}) {
       try {
         return (await statement(text, options)) as Row[];
-      } catch (thrown) {
-        throw toDatabaseError(thrown, label);
+      } catch (error) {
+        throw toDatabaseError(error, label);
       }
     },
-    close: () => client.end({ timeout: 5 }),
+    close: () => pool.end(),
   };
 }
 
-/**
- * The work's answer, or its error. Not the error of a connection that is lost: postgres.js would answer it with a ROLLBACK on that
- * connection, whose write, a moment later, finds no socket and ends the process. It rejects the transaction by itself as soon as
- * the socket has closed.
- */
-async function ignoreErrorAfterConnectionLoss<T>(work: Promise<T>): Promise<T> {
+/** Runs a statement on a connection of its own. Behind a pooler the timeouts of the role stay in force: others would inherit ours. */
+async function runInSession(session: postgres.Sql, text: string, signal: AbortSignal | undefined) {
   try {
-    return await work;
-  } catch (thrown) {
-    if (isConnectionLost(thrown)) await new Promise(() => {});
-    throw thrown;
-  }
-}
-
-async function runStatement(
-  client: postgres.Sql,
-  openSession: (() => postgres.Sql) | undefined,
-  text: string,
-  signal: AbortSignal | undefined,
-): Promise<postgres.Row[]> {
-  const session = openSession?.();
-  try {
-    return await cancellable((session ?? client).unsafe(text), signal);
-  } catch (thrown) {
-    // A pooler knows no startup parameter but its own; then the role's statement timeout stays in force.
-    if (!session || errorCode(thrown) !== '08P01') throw thrown;
-    return await cancellable(client.unsafe(text), signal);
+    if (await isDirect(session)) {
+      await session.unsafe(`
+        select set_config(name, '0', false) from pg_settings
+        where name in ('statement_timeout', 'transaction_timeout')`);
+    }
+    return await cancellable(session.unsafe(text), signal);
   } finally {
-    await session?.end({ timeout: 1 });
+    await session.end({ timeout: 1 });
   }
 }
 

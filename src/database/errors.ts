@@ -1,4 +1,5 @@
 /** What a Postgres or socket error means to an operator. Pure; shows neither passwords nor row values. */
+import postgres from 'postgres';
 import { CalendlySyncError } from '../errors.js';
 
 const NETWORK = new Set([
@@ -18,8 +19,8 @@ const NETWORK = new Set([
 ]);
 
 /** The driver's code of an error: an SQLSTATE, an errno name, or postgres.js's own; null when it has none. */
-export function errorCode(thrown: unknown): string | null {
-  const code = (thrown as { code?: unknown } | null)?.code;
+export function errorCode(error: unknown): string | null {
+  const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : null;
 }
 
@@ -34,33 +35,35 @@ export function isRefusedRow(error: unknown): boolean {
 }
 
 /** True for a failure that passes: the server was away, restarting, or chose this transaction as a deadlock's victim. */
-export function isTransient(thrown: unknown): boolean {
-  const root = thrown instanceof CalendlySyncError ? thrown.cause : thrown;
-  const code = errorCode(root) ?? '';
+export function isTransient(error: unknown): boolean {
+  const root = error instanceof CalendlySyncError ? error.cause : error;
+  const code = sqlState(root);
   return (
-    NETWORK.has(code) ||
-    code.startsWith('08') ||
-    ['40001', '40P01', '57P01', '57P02', '57P03', '53300'].includes(code)
+    isDriverError(root) &&
+    (NETWORK.has(code) ||
+      code.startsWith('08') ||
+      ['40001', '40P01', '57P01', '57P02', '57P03', '53300'].includes(code))
   );
 }
 
-/** True when the connection that this came over is closed, or closes right after it. */
-export function isConnectionLost(thrown: unknown): boolean {
-  const { severity } = (thrown ?? {}) as { severity?: unknown };
-  return severity === 'FATAL' || severity === 'PANIC' || NETWORK.has(errorCode(thrown) ?? '');
+/** True for what postgres.js rejects with. A code alone is no sign of it: files and other sockets have the same ones. */
+function isDriverError(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return (
+    error instanceof postgres.PostgresError || 'query' in error || /^CONNECT/.test(errorCode(error) ?? '')
+  );
 }
 
 /** The driver's error in the operator's words. What is no database error passes through unchanged. */
-export function toDatabaseError(thrown: unknown, label: string): unknown {
-  if (thrown instanceof CalendlySyncError) return thrown;
-  const code = errorCode(thrown);
-  if (code === null || !(thrown instanceof Error)) return thrown;
-  const message = thrown.message || code;
+export function toDatabaseError(error: unknown, label: string): unknown {
+  const code = errorCode(error);
+  if (code === null || !isDriverError(error)) return error;
+  const message = error.message || code;
   const make = (
     kind: 'database_unreachable' | 'database_refused' | 'database_failed',
     text: string,
     hint: string,
-  ) => new CalendlySyncError(kind, text, { hint, cause: thrown });
+  ) => new CalendlySyncError(kind, text, { hint, cause: error });
   if (NETWORK.has(code) || code.startsWith('08') || code.startsWith('57P')) {
     return make(
       'database_unreachable',

@@ -1,32 +1,36 @@
-/** Statements that are prepared, where the server keeps them, where a pooler does not, and where a table changes below them. */
+/** Prepared statements: directly on a server, behind poolers, and on a table whose columns change. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openServer, type Sql } from '../../src/database/connection.js';
-import { preparingServer } from '../../src/database/prepared-statements.js';
+import { type Database, openServer, type Sql } from '../../src/database/connection.js';
 import { testDatabase } from '../support/database.js';
 import { startPooler } from '../support/pooler.js';
 import { poolers } from '../support/poolers.js';
 import { booking, HOST, receiving, URL_OF_RECEIVER } from '../support/webhooks.js';
 
-/** A preparing server, and with what it was opened each time. */
+/** A server that prepares where it can. */
 function preparing(url: string, max: number) {
-  const opened: boolean[] = [];
-  const database = preparingServer((prepare) => {
-    opened.push(prepare);
-    return openServer(url, { prepare, max });
-  });
+  const database = openServer(url, { prepare: true, max });
   onTestFinished(() => database.close());
-  return { database, opened };
+  return database;
 }
 
-/** The same on a database with a table in which nothing is unique, so that what is done twice is there twice. */
+/** How many statements a transaction's connection has prepared. */
+const countPrepared = (database: Database) =>
+  database.transaction(async (tx) => {
+    const [row] = await tx<{ count: number }[]>`select count(*)::int as count from pg_prepared_statements`;
+    return row?.count;
+  });
+const backendOf = (database: Database) =>
+  database.transaction(async (tx) => (await tx`select pg_backend_pid() as pid`)[0]?.pid as number);
+
+/** The same on a database with a table without a key, so that what is done twice is stored twice. */
 async function notes(max: number, start?: typeof startPooler | (typeof poolers)[number]['start'], size = 2) {
   const { url, sql } = await testDatabase('empty');
   await sql`create table notes (key text, note text)`;
   const rows = () => sql<{ key: string; note: string | null }[]>`select key, note from notes order by key`;
-  if (start === undefined) return { ...preparing(url, max), sql, rows };
+  if (start === undefined) return { database: preparing(url, max), sql, rows };
   const pooler = await start(url, size);
   onTestFinished(() => pooler.stop());
-  return { ...preparing(pooler.url, max), sql, rows };
+  return { database: preparing(pooler.url, max), sql, rows };
 }
 
 const add = (tx: Sql, key: string) => tx`insert into notes (key) values (${key}) returning key`;
@@ -38,7 +42,7 @@ const numbered = (count: number, prefix = 'k') =>
   Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(3, '0')}`);
 
 describe.each(poolers)('through $name', ({ start }) => {
-  test('many transactions at once are each done, and done once, and so are those that follow', async () => {
+  test('many concurrent transactions are each done exactly once, and so are those that follow', async () => {
     const { database, rows } = await notes(6, start, 4);
     const work = (key: string, index: number) =>
       database.transaction(async (tx) => {
@@ -51,13 +55,13 @@ describe.each(poolers)('through $name', ({ start }) => {
     expect(keysOf(await rows())).toEqual([...numbered(60, 'a'), ...numbered(60, 'b')]);
   });
 
-  test('a receiver answers 2xx for many bookings at once, and each is stored once', async () => {
+  test('a receiver answers 200 to many concurrent bookings, and stores each once', async () => {
     const { url, sql } = await testDatabase();
     await sql`insert into users (email) values ('host@example.com')`;
     await sql`insert into calendly_accounts (user_id, calendly_uri) select id, ${HOST} from users`;
     const pooler = await start(url, 4);
     onTestFinished(() => pooler.stop());
-    const { handler, post, events } = receiving('', { database: preparing(pooler.url, 6).database });
+    const { handler, post, events } = receiving('', { database: preparing(pooler.url, 6) });
     const stored = async () => {
       const [row] = await sql`
         select (select count(*)::int from calendly_webhook_events where processed_at is not null) as ledger,
@@ -77,41 +81,37 @@ describe.each(poolers)('through $name', ({ start }) => {
   });
 });
 
-describe('with the first statement that a pooler has lost', () => {
+describe('behind a pooler in transaction mode', () => {
   const cases: [string, (tx: Sql, key: string) => Promise<unknown>][] = [
-    ['the first one of a transaction', add],
-    ['one that others follow without waiting', (tx, key) => Promise.all([add(tx, key), find(tx, key)])],
-    ['the COMMIT', addNoted],
+    ['a transaction', add],
+    [
+      'a transaction that sends statements without waiting',
+      (tx, key) => Promise.all([add(tx, key), find(tx, key)]),
+    ],
+    ['a transaction that ends with another statement', addNoted],
   ];
-  test.each(cases)('%s: all is done, and done once, and nothing is prepared any more', async (_, work) => {
+  test.each(cases)('%s is done exactly once, because nothing is prepared', async (_, work) => {
     // One connection, and backends that take turns: the second transaction finds nothing of the first one's.
-    const { database, opened, rows } = await notes(1, startPooler);
+    const { database, rows } = await notes(1, startPooler);
     await database.transaction((tx) => add(tx, 'a'));
     let times = 0;
-    await database.transaction((tx) => {
-      times++;
-      return work(tx, 'b');
-    });
-    expect(keysOf(await rows())).toEqual(['a', 'b']);
-    expect(opened).toEqual([true, false]);
-    for (const key of ['c', 'd', 'e']) {
+    for (const key of ['b', 'c', 'd', 'e']) {
       await database.transaction((tx) => {
         times++;
         return work(tx, key);
       });
     }
     expect(keysOf(await rows())).toEqual(['a', 'b', 'c', 'd', 'e']);
-    // Work that may count something is not begun where it cannot end.
     expect(times).toBe(4);
-    expect(opened).toEqual([true, false]);
+    expect(await countPrepared(database)).toBe(0);
   });
 
-  test('what waits for a connection and what is under way come to their end, and no connection is left', async () => {
+  test('running and waiting transactions are completed, and closing leaves no connection', async () => {
     const { url, sql } = await testDatabase('empty');
     await sql`create table notes (key text, note text)`;
     const pooler = await startPooler(url, 3);
     onTestFinished(() => pooler.stop());
-    const { database, opened } = preparing(pooler.url, 2);
+    const database = preparing(pooler.url, 2);
     let proceed: () => void = () => {};
     const proceeding = new Promise<void>((resolve) => {
       proceed = resolve;
@@ -138,18 +138,17 @@ describe('with the first statement that a pooler has lost', () => {
     const rows = await sql<{ key: string }[]>`select key from notes order by key`;
     expect(keysOf([...rows])).toEqual(['before', ...keys, 'long']);
     expect(times).toBe(1);
-    expect(opened).toEqual([true, false]);
     await database.close();
     await expect.poll(pooler.clients).toBe(0);
   });
 });
 
-describe('without a pooler', () => {
-  test('the server is asked once whether it is one, and never again', async () => {
+describe('directly on a server', () => {
+  test('a connection is checked for a pooler once, and never again', async () => {
     const { url } = await testDatabase('empty');
     const statements: string[] = [];
     const debug = (_: number, text: string) => void statements.push(text);
-    const database = preparingServer((prepare) => openServer(url, { prepare, max: 1, debug }));
+    const database = openServer(url, { prepare: true, max: 1, debug });
     onTestFinished(() => database.close());
     const count = () => statements.filter((text) => text.includes('pg_backend_pid')).length;
     for (let round = 0; round < 5; round++) {
@@ -159,13 +158,14 @@ describe('without a pooler', () => {
   });
 
   const refusals: [string, string, (tx: Sql) => Promise<unknown>][] = [
-    ['a constraint', '23505', (tx) => tx`insert into one values (1)`],
-    ['something that Postgres cannot do', '0A000', (tx) => tx`select 1 from notes group by 1 for update`],
+    ['a constraint violation', '23505', (tx) => tx`insert into one values (1)`],
+    ['an unsupported feature', '0A000', (tx) => tx`select 1 from notes group by 1 for update`],
   ];
   test.each(refusals)(
-    '%s is an answer: no second try, and statements stay prepared',
+    '%s is reported without a retry, and statements stay prepared',
     async (_, code, refused) => {
-      const { database, opened, sql } = await notes(2);
+      const { database, sql } = await notes(1);
+      const backend = await backendOf(database);
       await sql`create table one as select 1 as id`;
       await sql`create unique index on one (id)`;
       let times = 0;
@@ -179,15 +179,16 @@ describe('without a pooler', () => {
         expect(times).toBe(round);
       }
       await database.transaction((tx) => add(tx, 'y'));
-      expect(opened).toEqual([true]);
+      expect(await backendOf(database)).toBe(backend);
+      expect(await countPrepared(database)).toBeGreaterThan(0);
       expect(await sql`select key from notes`).toEqual([{ key: 'y' }]);
     },
   );
 
   test.each(['alone', 'in a row'])(
-    'a column that gets another type: what reads it %s is done again once, and stays prepared',
+    'a transaction that reads a column %s after its type has changed is repeated once, and stays prepared',
     async (how) => {
-      const { database, opened, sql } = await notes(2);
+      const { database, sql } = await notes(2);
       let times = 0;
       const read = () =>
         database.transaction(async (tx) => {
@@ -204,7 +205,7 @@ describe('without a pooler', () => {
       expect(times).toBe(2);
       expect(await Promise.all([read(), read()])).toEqual([[{ note: null }], [{ note: null }]]);
       expect(times).toBe(4);
-      expect(opened).toEqual([true, true]);
+      expect(await countPrepared(database)).toBeGreaterThan(0);
       expect(await sql`select count(*)::int as n from notes`).toEqual([{ n: 5 }]);
     },
   );

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import type { Options } from 'postgres';
 import { CalendlySyncError } from '../../errors.js';
 import type { ArrayType } from '../array-types.js';
-import { clientDefaults, type Database, fromClient } from '../connection.js';
+import { clientDefaults, createDatabase, type Database } from '../connection.js';
+import { createPool } from '../pool.js';
 import { type Holder, lockFolder } from './folder-lock.js';
 import { embeddedSocket } from './socket.js';
 import { readTemplate, templateFile } from './template.js';
@@ -128,12 +129,12 @@ async function open(
     user: 'postgres',
     database: 'postgres',
     ssl: false,
-    // Postgres in one process has one session; transactions wait for each other in postgres.js.
-    max: 1,
     connect_timeout: 0,
     ...clientDefaults,
   };
-  const database = fromClient(postgres(options), 'embedded', folder, { schema });
+  // Postgres in one process has one session, for which transactions wait.
+  const pool = createPool(1, (onclose) => postgres({ ...options, onclose }));
+  const database = createDatabase(pool, { kind: 'embedded', label: folder, schema });
   return {
     ...database,
     async transaction(work, options) {

@@ -1,0 +1,160 @@
+/** Transactions whose connection is lost, and errors that only look like it. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openServer, type Sql } from '../../src/database/connection.js';
+import { testDatabase } from '../support/database.js';
+
+async function notes(max = 1) {
+  const { url, sql } = await testDatabase('empty');
+  await sql`create table notes (key text)`;
+  const database = openServer(url, { max });
+  onTestFinished(() => database.close());
+  return {
+    database,
+    sql,
+    keys: async () => (await sql`select key from notes order by key`).map(({ key }) => key),
+  };
+}
+
+const add = (tx: Sql, key: string) => tx`insert into notes values (${key})`;
+const backendOf = async (tx: Sql) => (await tx`select pg_backend_pid() as pid`)[0]?.pid as number;
+
+/** Terminates a transaction's own connection from outside, and waits until that is noticed or not. */
+async function cut({ sql }: Awaited<ReturnType<typeof notes>>, pid: number) {
+  await sql`select pg_terminate_backend(${pid})`;
+  await sleep(50);
+}
+
+describe('a transaction whose connection is lost', () => {
+  test('is rejected at once, although its work is waiting for something else', async () => {
+    const own = await notes();
+    const failed = own.database.transaction(async (tx) => {
+      await add(tx, 'lost');
+      await cut(own, await backendOf(tx));
+      await sleep(60_000, undefined, { ref: false });
+    });
+    await expect(failed).rejects.toMatchObject({ code: 'database_unreachable' });
+    expect(await own.keys()).toEqual([]);
+  });
+
+  test('has every further statement refused, while the next transaction on the same connection is not touched', async () => {
+    const own = await notes();
+    let proceed = () => {};
+    const proceeding = new Promise<void>((resolve) => {
+      proceed = resolve;
+    });
+    let late: Promise<unknown> = Promise.resolve();
+    const failed = own.database.transaction((tx) => {
+      late = (async () => {
+        await cut(own, await backendOf(tx));
+        await proceeding;
+        await Promise.allSettled([
+          add(tx, 'late'),
+          tx.unsafe('commit'),
+          tx.savepoint((inner) => add(inner, 'later')),
+        ]);
+        return add(tx, 'latest');
+      })();
+      return late;
+    });
+    await expect(failed).rejects.toMatchObject({ code: 'database_unreachable' });
+    await own.database.transaction(async (tx) => {
+      await add(tx, 'next');
+      proceed();
+      await expect(late).rejects.toThrow();
+      await add(tx, 'same');
+    });
+    expect(await own.keys()).toEqual(['next', 'same']);
+  });
+
+  test('is rejected when it was lost inside a savepoint, and its work settles too', async () => {
+    const own = await notes();
+    let inner: Promise<unknown> = Promise.resolve();
+    const failed = own.database.transaction((tx) => {
+      inner = tx.savepoint(async (nested) => {
+        await cut(own, await backendOf(nested));
+        await add(nested, 'lost');
+      });
+      return inner;
+    });
+    await expect(failed).rejects.toMatchObject({ code: 'database_unreachable' });
+    await expect(inner).rejects.toThrow();
+    await own.database.transaction((tx) => add(tx, 'next'));
+    expect(await own.keys()).toEqual(['next']);
+  });
+
+  test('is rejected when it cuts itself off, a hundred times in a row', async () => {
+    const own = await notes(3);
+    const cutting = () =>
+      own.database.transaction(async (tx) => {
+        await Promise.all([
+          add(tx, 'lost'),
+          tx`select pg_terminate_backend(pg_backend_pid())`,
+          add(tx, 'lost'),
+        ]);
+      });
+    const results = await Promise.allSettled(Array.from({ length: 100 }, cutting));
+    expect(results.map(({ status }) => status)).toEqual(results.map(() => 'rejected'));
+    await own.database.transaction((tx) => add(tx, 'next'));
+    expect(await own.keys()).toEqual(['next']);
+  });
+});
+
+describe('an error that only looks like a lost connection', () => {
+  test.each([
+    ['a missing file', 'ENOENT', () => readFile('/nowhere/at/all')],
+    [
+      'a pipe that is closed',
+      'EPIPE',
+      () => Promise.reject(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+    ],
+    ['a folder that exists', 'EEXIST', () => mkdir('/tmp')],
+  ])('%s rolls the transaction back and is passed on unchanged', async (_, code, fail) => {
+    const own = await notes();
+    const failed = own.database.transaction(async (tx) => {
+      await add(tx, 'undone');
+      await fail();
+    });
+    await expect(failed).rejects.toMatchObject({ code });
+    await own.database.transaction((tx) => add(tx, 'next'));
+    expect(await own.keys()).toEqual(['next']);
+  });
+
+  test('the loss of another connection rolls the transaction back and frees its locks', async () => {
+    const own = await notes(2);
+    const failed = own.database.transaction(async (tx) => {
+      await tx`lock table notes`;
+      await own.database
+        .statement('select pg_terminate_backend(pg_backend_pid())', { session: true })
+        .catch((error) => {
+          throw error.cause;
+        });
+    });
+    await expect(failed).rejects.toMatchObject({ code: 'database_unreachable' });
+    await own.sql`lock table notes nowait`.catch((error) => expect(error.code).toBe('25P01'));
+    await own.database.transaction((tx) => add(tx, 'next'));
+    expect(await own.keys()).toEqual(['next']);
+  });
+});
+
+test('a pool that is closed refuses what waits for a connection', async () => {
+  const { database, keys } = await notes();
+  let start = () => {};
+  const started = new Promise<void>((resolve) => {
+    start = resolve;
+  });
+  const long = database.transaction(async (tx) => {
+    await add(tx, 'long');
+    start();
+    await tx`select pg_sleep(0.2)`;
+  });
+  await started;
+  const waiting = database.transaction((tx) => add(tx, 'waiting'));
+  await Promise.all([
+    database.close(),
+    long,
+    expect(waiting).rejects.toMatchObject({ code: 'database_unreachable' }),
+  ]);
+  expect(await keys()).toEqual(['long']);
+});
