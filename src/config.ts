@@ -6,6 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
+import { parseConnectionUrl, withPgVariables } from './database/connection-options.js';
 import { parseDuration } from './duration.js';
 import { CalendlySyncError } from './errors.js';
 
@@ -116,7 +117,7 @@ export function processEnvironment(): Environment {
  */
 export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cwd = process.cwd()): Config {
   const envFile = readEnvFile(flags.envFile, cwd);
-  return parseSettings(cwd, ({ name }, key) => {
+  const config = parseSettings(cwd, ({ name }, key) => {
     const flag = key === 'databaseUrl' || key === 'schema' ? flags[key] : undefined;
     if (flag !== undefined) return { text: flag, source: 'on the command line' };
     if (environment[name]?.trim()) return { text: environment[name].trim(), source: 'in the environment' };
@@ -125,6 +126,12 @@ export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cw
     }
     return null;
   });
+  const { databaseUrl } = config;
+  if (databaseUrl === null) return config;
+  return {
+    ...config,
+    databaseUrl: withPgVariables(databaseUrl, (name) => environment[name] ?? envFile.values[name]),
+  };
 }
 
 /** Every setting at its default, for commands that need no settings. */
@@ -188,18 +195,7 @@ function readEnvFile(flag: string | undefined, cwd: string) {
 }
 
 function parseDatabaseUrl(text: string): string {
-  if (!URL.canParse(text)) {
-    throw new Error(
-      'is not a valid URL; expected postgres://user:password@host:5432/name ' +
-        '(write # in a password as %23, @ as %40, / as %2F)',
-    );
-  }
-  const { protocol } = new URL(text);
-  if (protocol !== 'postgres:' && protocol !== 'postgresql:') {
-    throw new Error('must begin with postgres:// or postgresql://');
-  }
-  // URL() takes an unescaped # for the start of a fragment, and the rest of the URL would be lost silently.
-  if (text.includes('#')) throw new Error('contains an unescaped #; write it as %23');
+  parseConnectionUrl(text);
   return text;
 }
 
@@ -241,13 +237,17 @@ function parsePositiveDuration(text: string): number {
 
 function passwordsOf(url: string): string[] {
   // Not with URL(): a URL that cannot be parsed is the one that ends up in an error message.
-  const raw = /^[a-z]+:\/\/[^:/@]*:(.*)@/i.exec(url)?.[1];
-  if (!raw) return [];
-  try {
-    return [raw, decodeURIComponent(raw)];
-  } catch {
-    return [raw];
-  }
+  const inAuthority = /^[a-z]+:\/\/[^:/@]*:(.*)@/i.exec(url)?.[1] ?? '';
+  const inQuery = [...url.matchAll(/[?&](?:ssl)?password=([^&]*)/g)].map(([, text = '']) =>
+    text.replaceAll('+', ' '),
+  );
+  return [inAuthority, ...inQuery].flatMap((raw) => {
+    try {
+      return [raw, decodeURIComponent(raw)];
+    } catch {
+      return [raw];
+    }
+  });
 }
 
 function reason(cause: unknown): string {

@@ -16,10 +16,10 @@ const EXIT_BY_CODE: Partial<Record<ErrorCode, number>> = {
   usage: EXIT.usage,
   settings: EXIT.usage,
   user_unknown: EXIT.usage,
+  database_refused: EXIT.usage,
   partly: EXIT.partly,
   schema_not_ready: EXIT.schemaNotReady,
   database_unreachable: EXIT.tryAgain,
-  database_refused: EXIT.tryAgain,
   locked: EXIT.tryAgain,
   calendly_unreachable: EXIT.tryAgain,
 };

@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
 import { arrayTypes } from './array-types.js';
+import { connectionOptions } from './connection-options.js';
 import { toDatabaseError } from './errors.js';
 import { createPool, type Pool } from './pool.js';
 import { createPreparingPool, isDirect } from './prepared-statements.js';
@@ -65,15 +66,6 @@ export const clientDefaults = {
   onnotice: () => {},
 };
 
-// What other tools put into a URL for themselves; sent on, Postgres would refuse it as an unknown parameter (42704).
-const FOREIGN_PARAMETERS = [
-  'pgbouncer',
-  'connection_limit',
-  'pool_timeout',
-  'schema',
-  'statement_cache_size',
-];
-
 export interface ServerOptions extends Omit<postgres.Options<Record<string, never>>, 'onclose'> {
   schema?: string | null;
   /** Prepares statements on connections that can keep them. */
@@ -91,19 +83,19 @@ export function openServer(
   url: string,
   { schema = null, prepare = false, max = MAX_CONNECTIONS, ...options }: ServerOptions = {},
 ): Database {
-  const clean = new URL(url);
-  for (const name of FOREIGN_PARAMETERS) clean.searchParams.delete(name);
+  const { options: server, label } = connectionOptions(url);
   const settings = {
     connect_timeout: CONNECT_TIMEOUT_S,
     ...clientDefaults,
+    // The types of postgres.js lack the arrays of hosts and ports that it accepts.
+    ...(server as unknown as postgres.Options<Record<string, never>>),
     // A host's columns may be timestamps without a time zone: in them we write and read UTC.
-    connection: { application_name: 'calendly-sync', TimeZone: 'UTC' },
+    connection: { application_name: 'calendly-sync', ...server.connection, TimeZone: 'UTC' },
     ...options,
   };
   const open = (prepared: boolean, onclose = () => {}) =>
-    postgres(clean.href, { ...settings, prepare: prepared, onclose });
+    postgres({ ...settings, prepare: prepared, onclose });
   const pool = prepare ? createPreparingPool(max, open) : createPool(max, (onclose) => open(false, onclose));
-  const label = `${clean.hostname || 'localhost'}:${clean.port || 5432}${clean.pathname}`;
   return createDatabase(pool, { kind: 'server', label, schema, openSession: () => open(false) });
 }
 

@@ -1,6 +1,7 @@
 /** What a Postgres or socket error means to an operator. Pure; shows neither passwords nor row values. */
 import postgres from 'postgres';
-import { CalendlySyncError } from '../errors.js';
+import { CalendlySyncError, type ErrorCode } from '../errors.js';
+import { explainConnectionError } from './connection-errors.js';
 
 const NETWORK = new Set([
   'ECONNREFUSED',
@@ -10,6 +11,7 @@ const NETWORK = new Set([
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'EADDRNOTAVAIL',
   'EPIPE',
   'ENOENT',
   'CONNECT_TIMEOUT',
@@ -59,11 +61,10 @@ export function toDatabaseError(error: unknown, label: string): unknown {
   const code = errorCode(error);
   if (code === null || !isDriverError(error)) return error;
   const message = error.message || code;
-  const make = (
-    kind: 'database_unreachable' | 'database_refused' | 'database_failed',
-    text: string,
-    hint: string,
-  ) => new CalendlySyncError(kind, text, { hint, cause: error });
+  const make = (kind: ErrorCode, text: string, hint: string) =>
+    new CalendlySyncError(kind, text, { hint, cause: error });
+  const connecting = explainConnectionError(error, code, label);
+  if (connecting) return make(connecting.code, connecting.message, connecting.hint);
   if (NETWORK.has(code) || code.startsWith('08') || code.startsWith('57P')) {
     return make(
       'database_unreachable',
@@ -76,13 +77,6 @@ export function toDatabaseError(error: unknown, label: string): unknown {
       'database_unreachable',
       `The database at ${label} has no connection left (53300).`,
       'Try again later.',
-    );
-  }
-  if (code === '28P01' || code === '28000' || code === '3D000') {
-    return make(
-      'database_refused',
-      `The database at ${label} refused the connection: ${message} (${code}).`,
-      'Check user, password and database name in DATABASE_URL.',
     );
   }
   return make('database_failed', `The database at ${label} refused a statement: ${message} (${code}).`, '');

@@ -5,9 +5,9 @@
  * that makes a silent rollback.
  */
 import type postgres from 'postgres';
-import type { Sql } from './connection.js';
 import { sqlState } from './errors.js';
 import { createPool, type Pool } from './pool.js';
+import type { Sql } from './transaction.js';
 
 /** A pool whose connections prepare statements where they can keep them. */
 export function createPreparingPool(

@@ -10,9 +10,9 @@ test('every error code has the documented exit code', () => {
   }
   expect(byExitCode).toEqual({
     1: expect.arrayContaining(['failed', 'database_failed', 'preflight', 'calendly_unauthorized', 'stopped']),
-    2: ['usage', 'settings', 'user_unknown'],
+    2: ['usage', 'settings', 'user_unknown', 'database_refused'],
     3: ['partly'],
     5: ['schema_not_ready'],
-    75: ['database_unreachable', 'database_refused', 'locked', 'calendly_unreachable'],
+    75: ['database_unreachable', 'locked', 'calendly_unreachable'],
   });
 });

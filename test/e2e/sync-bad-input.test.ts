@@ -48,7 +48,7 @@ describe('bad input', async () => {
     const refused = new URL(url);
     refused.password = 'p4ssw0rd';
     const { code, error } = await failing({ DATABASE_URL: refused.href, CALENDLY_TOKEN: TOKEN });
-    expect([code, error]).toEqual([75, 'database_refused']);
+    expect([code, error]).toEqual([2, 'database_refused']);
   });
 
   test('a database without our tables exits with 5 and the hint to migrate', async () => {

@@ -1,0 +1,97 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { openServer } from '../../src/database/connection.js';
+import { explainConnectionError } from '../../src/database/connection-errors.js';
+import { testDatabase } from '../support/database.js';
+import { createCertificate, startTlsProxy } from '../support/tls-proxy.js';
+
+const { url } = await testDatabase();
+const forName = createCertificate('DNS:localhost');
+const forAddress = createCertificate('IP:127.0.0.1');
+
+/** Connects, and returns 'connected' or the error's code and message. */
+async function outcome(databaseUrl: string): Promise<string> {
+  const database = openServer(databaseUrl);
+  onTestFinished(() => database.close());
+  try {
+    await database.transaction((sql) => sql`select 1`);
+    return 'connected';
+  } catch (error) {
+    const { code, message, hint } = error as { code: string; message: string; hint: string };
+    return `${code}: ${message} ${hint}`;
+  }
+}
+
+test('verify-full checks the certificate against the host name', async () => {
+  const proxy = await startTlsProxy(url, forName);
+  const query = `sslmode=verify-full&sslrootcert=${forName.cert}`;
+  expect(await outcome(proxy.url('localhost', query))).toBe('connected');
+  expect(await outcome(proxy.url('127.0.0.1', query))).toMatch(
+    /^database_refused: The TLS connection .*ALTNAME_INVALID/,
+  );
+  expect(proxy.connections).toEqual(['tls']);
+});
+
+test('verify-full checks the certificate against an IP address', async () => {
+  const proxy = await startTlsProxy(url, forAddress);
+  const query = `sslmode=verify-full&sslrootcert=${forAddress.cert}`;
+  expect(await outcome(proxy.url('127.0.0.1', query))).toBe('connected');
+  expect(await outcome(proxy.url('localhost', query))).toMatch(
+    /^database_refused: The TLS connection .*ALTNAME_INVALID/,
+  );
+});
+
+test('verify-ca checks the CA and not the name', async () => {
+  const proxy = await startTlsProxy(url, forName);
+  expect(await outcome(proxy.url('127.0.0.1', `sslmode=verify-ca&sslrootcert=${forName.cert}`))).toBe(
+    'connected',
+  );
+  expect(await outcome(proxy.url('127.0.0.1', `sslmode=require&sslrootcert=${forName.cert}`))).toBe(
+    'connected',
+  );
+  for (const mode of ['verify-ca', 'require']) {
+    const wrong = await outcome(proxy.url('127.0.0.1', `sslmode=${mode}&sslrootcert=${forAddress.cert}`));
+    expect(wrong).toMatch(/^database_refused: The TLS connection .*CERT.*sslrootcert=FILE/);
+  }
+  expect(await outcome(proxy.url('localhost', 'sslmode=verify-full'))).toMatch(
+    /^database_refused: The TLS .*NODE_EXTRA_CA_CERTS/,
+  );
+});
+
+test('require and prefer use TLS without checking the certificate, disable does not use it', async () => {
+  const proxy = await startTlsProxy(url, forName);
+  for (const mode of ['require', 'prefer', 'allow', 'disable']) {
+    expect(await outcome(proxy.url('127.0.0.1', `sslmode=${mode}`))).toBe('connected');
+  }
+  expect(proxy.connections).toEqual(['tls', 'tls', 'tls', 'plain']);
+});
+
+test('prefer connects without TLS where the server has none, and require says so', async () => {
+  const proxy = await startTlsProxy(url, null);
+  expect(await outcome(proxy.url('127.0.0.1', 'sslmode=prefer'))).toBe('connected');
+  expect(proxy.connections).toEqual(['plain']);
+  expect(await outcome(proxy.url('127.0.0.1', 'sslmode=require'))).toMatch(
+    /does not accept TLS\. .*sslmode=disable/,
+  );
+});
+
+test('a client certificate is sent', async () => {
+  const proxy = await startTlsProxy(url, forName);
+  const query = `sslmode=require&sslcert=${forAddress.cert}&sslkey=${forAddress.key}`;
+  expect(await outcome(proxy.url('127.0.0.1', query))).toBe('connected');
+  expect(proxy.connections).toEqual(['tls test']);
+});
+
+test('an IPv6 literal reaches the network: no name lookup, no crash', async () => {
+  const literal = new URL(url);
+  literal.hostname = '[::1]';
+  literal.port = '9';
+  expect(await outcome(literal.href)).toMatch(/^database_unreachable: The database at \[::1\]:9\//);
+});
+
+test('a host that only has an IPv6 address names the pooler where there is no route', () => {
+  const error = Object.assign(new Error('connect ENETUNREACH'), { address: '2001:db8::1' });
+  expect(explainConnectionError(error, 'ENETUNREACH', 'db.example.com:5432/app')).toMatchObject({
+    code: 'database_unreachable',
+    hint: expect.stringContaining('pooler'),
+  });
+});
