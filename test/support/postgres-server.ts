@@ -29,7 +29,7 @@ export interface PostgresServer {
 type Owner = { uid: number; gid: number } | null;
 
 /** The major version that the tests run on: 13 to 18. */
-export const testedMajor = process.env.TEST_POSTGRES ?? '18';
+const testedMajor = process.env.TEST_POSTGRES ?? '18';
 
 const PASSWORD = 'test-password';
 const READY = 'database system is ready to accept connections';
