@@ -19,8 +19,10 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
   const session: Session = { terminal, signal, exitCode: EXIT.ok, run };
   const usageErrors: string[] = [];
   const program = createProgram(session, usageErrors);
+  // `help X` is run as `X --help`: only then can a command load its help first.
+  const asksForHelp = argv[0] === 'help' && program.commands.some((command) => command.name() === argv[1]);
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(asksForHelp ? [...argv.slice(1), '--help'] : argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return EXIT.ok;

@@ -1,89 +1,71 @@
-/**
- * The odd things that real accounts hold, one for each kind. Each is put into a generated meeting that is else an
- * ordinary one. Pure but for the meeting handed in.
- */
+/** Unusual data that real accounts hold, one kind for each meeting. Pure except for the meeting passed in. */
+import type { EventResource, InviteeResource, MeetingView } from './resources.js';
+import { formatInstant, parseInstant } from './time.js';
 
-import type { Meeting } from './meeting.js';
-import { formatInstant, parseInstant } from './microseconds.js';
-import type { EventResource, InviteeResource } from './resources.js';
+type EdgeCase = (event: EventResource, invitees: InviteeResource[]) => void;
 
-type Oddity = (event: EventResource, invitees: InviteeResource[]) => void;
-
-/** Makes the meeting odd in the way with this number; the ways repeat. */
-export function makeOdd(meeting: Meeting, ordinal: number): void {
-  ODDITIES[ordinal % ODDITIES.length]?.(meeting.event, meeting.invitees);
+/** Applies the edge case with this number to the meeting. The cases repeat. */
+export function applyEdgeCase({ event, invitees }: MeetingView, ordinal: number): void {
+  EDGE_CASES[ordinal % EDGE_CASES.length]?.(event, invitees);
 }
 
-function named(name: string): Oddity {
-  return (_event, invitees) => {
-    for (const invitee of invitees) invitee.name = name;
+/** Replaces fields of the event. */
+const onEvent =
+  (fields: Record<string, unknown>): EdgeCase =>
+  (event) =>
+    Object.assign(event, fields);
+
+/** Replaces fields of every invitee. */
+const onInvitees =
+  (fields: Record<string, unknown>): EdgeCase =>
+  (_event, invitees) => {
+    for (const invitee of invitees) Object.assign(invitee, fields);
   };
-}
 
-function titled(name: string | null): Oddity {
-  return (event) => {
-    event.name = name;
-  };
-}
-
-/** Cuts the event's time stamps to so many fraction digits. */
-function digits(count: number): Oddity {
-  return (event) => {
+/** Cuts the event's timestamps to this many fraction digits. */
+const fractionDigits =
+  (count: number): EdgeCase =>
+  (event) => {
     for (const field of ['start_time', 'end_time', 'created_at', 'updated_at'] as const) {
       event[field] = formatInstant(parseInstant(event[field]) ?? 0, count);
     }
   };
-}
 
-const ODDITIES: readonly Oddity[] = [
-  titled(null),
-  named('Null\u0000Byte'),
-  digits(0),
-  titled('\u202eפגישה עם \u2066דנה\u2069 ושיחה'),
-  named('\u001b[31mRed\u001b[0m \u0007Alert\u009b2J'),
-  (event) => {
-    event.location = null;
-  },
-  (event) => {
-    event.location = { type: 'hologram_deck', deck: 4, options: { scent: ['pine', null] } };
-  },
-  digits(3),
-  (_event, invitees) => {
-    for (const invitee of invitees) {
-      Object.assign(invitee, { name: null, first_name: null, last_name: null, timezone: null });
-    }
-  },
-  (event) => {
-    event.event_type = null;
-  },
-  (_event, invitees) => {
-    for (const invitee of invitees) {
-      invitee.questions_and_answers = [
-        { question: 'Anything else?', answer: 'line one\nline\u0000two\t\u2028end', position: 0 },
-      ];
-    }
-  },
-  titled(`${'A very long title '.repeat(40)}👩🏽‍🚀 Zoë`),
+const EDGE_CASES: readonly EdgeCase[] = [
+  onEvent({ name: null }),
+  onInvitees({ name: 'Null\u0000Byte' }),
+  fractionDigits(0),
+  onEvent({ name: '\u202eפגישה עם \u2066דנה\u2069 ושיחה' }),
+  onInvitees({ name: '\u001b[31mRed\u001b[0m \u0007Alert\u009b2J' }),
+  onEvent({ location: null }),
+  onEvent({ location: { type: 'hologram_deck', deck: 4, options: { scent: ['pine', null] } } }),
+  fractionDigits(3),
+  onInvitees({ name: null, first_name: null, last_name: null, timezone: null }),
+  onEvent({ event_type: null }),
+  onInvitees({
+    questions_and_answers: [
+      { question: 'Anything else?', answer: 'line one\nline\u0000two\t\u2028end', position: 0 },
+    ],
+  }),
+  onEvent({ name: `${'A very long title '.repeat(40)}👩🏽‍🚀 Zoë` }),
   (event) => {
     delete event.calendar_event;
     event.event_memberships = event.event_memberships.map(({ user }) => ({ user }));
   },
-  named(`Robert'); drop table meetings;-- <script>alert("x")</script> \\ %s $1`),
-  (event) => {
-    event.location = { type: 'zoom_conference', status: 'initiated', join_url: null, data: null };
-  },
+  onInvitees({ name: `Robert'); drop table meetings;-- <script>alert("x")</script> \\ %s $1` }),
+  onEvent({ location: { type: 'zoom_conference', status: 'initiated', join_url: null, data: null } }),
   (_event, invitees) => {
     for (const [index, invitee] of invitees.entries()) invitee.email = `Mixed.CASE+tag${index}@Example.COM`;
   },
-  digits(1),
+  fractionDigits(1),
   (event, invitees) => {
     event.surprise = { added: 'later', nested: [1, 2.5, { deep: true }] };
-    for (const invitee of invitees) Object.assign(invitee, { scheduling_method: 'telepathy', mood: null });
+    onInvitees({ scheduling_method: 'telepathy', mood: null })(event, invitees);
   },
-  (event) => {
-    event.meeting_notes_plain = 'Agreed: next steps\u2029by Friday';
-    event.meeting_notes_html = '<p>Agreed: next steps<br>by Friday</p>';
-  },
-  titled('‏اجتماع‏ 30 دقيقة\r\n2nd line'),
-  digits(5),
+  onEvent({
+    meeting_notes_plain: 'Agreed: next steps\u2029by Friday',
+    meeting_notes_html: '<p>Agreed: next steps<br>by Friday</p>',
+  }),
+  onEvent({ name: '‏اجتماع‏ 30 دقيقة\r\n2nd line' }),
+  fractionDigits(5),
 ];

@@ -1,103 +1,79 @@
-/**
- * Which of the next requests go wrong, and how. The rules only: what each fault does to an answer is in
- * `misbehaviour.ts`.
- */
+/** Which of the next requests go wrong. The rules only; `inject-fault.ts` does it. */
 import { z } from 'zod';
+import { FAULT_KINDS, type FaultKind, threeDigitTimes } from './inject-fault.js';
 import { randomOf } from './random.js';
 
-/** Every way to go wrong, with what it does. */
-const FAULT_KINDS = {
-  status: 'answers `status` with the error body of that status, or with `body`',
-  html: 'answers 200 with an HTML page',
-  truncated: 'answers the first half of the JSON as if it were whole',
-  'other-shape': 'answers JSON of another shape',
-  empty: 'answers 200 with nothing',
-  hang: 'never answers',
-  slow: 'sends the body in drops over `ms` milliseconds (2000)',
-  reset: 'resets the connection instead of answering',
-  'reset-body': 'resets the connection in the middle of the body',
-  redirect: 'redirects to the same path at the origin `to`',
-  'next-page-elsewhere': 'links the next page at the origin `to`',
-  'page-twice': 'links the page itself as the next page',
-  'stale-token': 'answers 400 to a page token, as if it had gone stale',
-} as const;
-
-export type FaultKind = keyof typeof FAULT_KINDS;
-
-/** A rule as it is given to `fail`. */
+/** A rule: which requests it hits, and what it does to them. */
 export const faultSchema = z.strictObject({
   kind: z.enum(Object.keys(FAULT_KINDS) as [FaultKind, ...FaultKind[]]),
-  /** How many requests it hits; 1 when absent, null for no end. */
+  /** How many requests it hits; null for no limit. */
   count: z.int().positive().nullable().default(1),
   /** A regular expression that path and query must match. */
   match: z.string().refine(isPattern, 'is not a regular expression').optional(),
   method: z.string().optional(),
   /** How many matching requests pass before the first hit. */
   after: z.int().nonnegative().default(0),
-  /** The chance that a matching request is hit. */
+  /** The probability that a matching request is hit. */
   rate: z.number().min(0).max(1).default(1),
   status: z.int().min(200).max(599).default(500),
   /** Headers to add, by name. */
   headers: z.record(z.string(), z.string()).default({}),
   /** Leaves the rate-limit headers out. */
   bare: z.boolean().default(false),
-  /** Answered instead of the status's own body: text as HTML, anything else as JSON. */
+  /** Replaces the usual body of the status: text as HTML, anything else as JSON. */
   body: z.unknown().optional(),
   ms: z.int().nonnegative().default(2_000),
+  rows: z.int().positive().default(1),
   to: z.url().default('http://elsewhere.invalid'),
 });
 
-/** What a caller writes. */
 export type FaultInput = z.input<typeof faultSchema>;
 export type Fault = z.output<typeof faultSchema>;
+/** A rule and how often it has hit. */
+export type FaultState = Fault & { id: number; hits: number };
 
-/** A rule and what became of it. */
-export interface FaultState extends Fault {
-  id: number;
-  hits: number;
-}
+export type Faults = ReturnType<typeof createFaults>;
 
-export interface Faults {
-  add(fault: Fault): FaultState;
-  /** Rules that still may hit. */
-  active(): FaultState[];
-  clear(): void;
-  /** The fault that this request meets, counted as a hit; null for none. */
-  meet(method: string, pathAndQuery: string): Fault | null;
-}
+const LISTINGS = /^\/(scheduled_events(\/[^/]+\/invitees)?|event_types|organization_memberships)$/;
 
-/** Kinds that only a listing can show. */
-const LISTINGS = /^\/(scheduled_events(\/[^/?]+\/invitees)?|event_types|organization_memberships)(\?|$)/;
-const ON_LISTINGS = new Set<FaultKind>(['next-page-elsewhere', 'page-twice']);
+/** Requests that can show a kind; any request when absent. */
+const APPLIES: Partial<Record<FaultKind, (url: URL) => boolean>> = {
+  'next-page-elsewhere': ({ pathname }) => LISTINGS.test(pathname),
+  'page-twice': ({ pathname }) => LISTINGS.test(pathname),
+  'short-listing': ({ pathname }) => LISTINGS.test(pathname),
+  'stale-token': ({ searchParams }) => searchParams.has('page_token'),
+  'strict-times': (url) => threeDigitTimes(url).length > 0,
+};
 
-/** @param seed of the chance that `rate` speaks of */
-export function createFaults(seed: number): Faults {
+/** @param seed of the probability that `rate` is about */
+export function createFaults(seed: number) {
   let rules: (FaultState & { passed: number })[] = [];
   let counter = 0;
   const random = randomOf(seed, 601);
+  const isHit = (rule: (typeof rules)[number], method: string, url: URL): boolean => {
+    if (rule.method && rule.method.toUpperCase() !== method) return false;
+    if (rule.match && !new RegExp(rule.match).test(url.pathname + url.search)) return false;
+    if (APPLIES[rule.kind]?.(url) === false) return false;
+    return rule.passed++ >= rule.after && (rule.rate === 1 || random() < rule.rate);
+  };
   return {
-    add(fault) {
+    add(fault: Fault): FaultState {
       const rule = { ...fault, id: ++counter, hits: 0, passed: 0 };
       rules.push(rule);
       return rule;
     },
-    active: () => rules.map(({ passed: _passed, ...rule }) => rule),
+    /** Rules that may still hit. */
+    active: (): FaultState[] => rules.map(({ passed: _passed, ...rule }) => rule),
     clear() {
       rules = [];
     },
-    meet(method, pathAndQuery) {
-      for (const rule of rules) {
-        if (rule.method && rule.method.toUpperCase() !== method) continue;
-        if (rule.match && !new RegExp(rule.match).test(pathAndQuery)) continue;
-        if (ON_LISTINGS.has(rule.kind) && !(method === 'GET' && LISTINGS.test(pathAndQuery))) continue;
-        if (rule.kind === 'stale-token' && !/[?&]page_token=/.test(pathAndQuery)) continue;
-        if (rule.passed++ < rule.after) continue;
-        if (rule.rate < 1 && random() >= rule.rate) continue;
-        rule.hits++;
-        if (rule.count !== null && rule.hits >= rule.count) rules = rules.filter((other) => other !== rule);
-        return rule;
-      }
-      return null;
+    /** The fault that hits this request; null for none. */
+    next(method: string, url: URL): Fault | null {
+      const rule = rules.find((one) => isHit(one, method, url));
+      if (!rule) return null;
+      rule.hits++;
+      if (rule.count !== null && rule.hits >= rule.count) rules = rules.filter((other) => other !== rule);
+      return rule;
     },
   };
 }

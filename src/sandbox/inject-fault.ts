@@ -1,81 +1,143 @@
-/** What each fault does to one request. Knows the socket; which request is hit is decided elsewhere. */
+/** What each fault does to one request. Knows the socket; `faults.ts` decides which request is hit. */
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import {
-  answerProblem,
-  invalidArgument,
-  notFound,
-  type Problem,
-  permissionDenied,
-  staleToken,
-  tooManyRequests,
-  unauthenticated,
-} from './api-error.js';
-import type { Fault } from './faults.js';
+import * as apiError from './api-error.js';
 
-/** The request that is hit. */
-export interface Victim {
+/** What a rule says about the answers that it spoils. */
+export interface FaultSettings {
+  status: number;
+  body?: unknown;
+  headers: Record<string, string>;
+  ms: number;
+  rows: number;
+  to: string;
+}
+
+/** The request that a fault hits. */
+export interface FaultTarget {
   url: URL;
   outgoing: ServerResponse;
-  /** Makes the answer that would have been given; asked only by faults that spoil it. */
-  answer(): Promise<Response>;
+  /** The answer that would have been given. @param lagging as it was before the last change */
+  answer(lagging?: boolean): Promise<Response>;
 }
 
-/** The answer of a request that meets the fault; null when the connection itself was spoiled and nothing can be added. */
-export async function misbehave(fault: Fault, victim: Victim): Promise<Response | null> {
-  switch (fault.kind) {
-    case 'stale-token':
-      return answerProblem(staleToken());
-    case 'status':
-      return failure(fault);
-    case 'html':
-      return new Response(
-        '<!doctype html><title>Just a moment…</title><h1>Checking your browser</h1>',
-        html(200),
-      );
-    case 'other-shape':
-      return Response.json({ data: [{ id: 1 }], meta: { total: 1 } });
-    case 'empty':
-      return new Response(null, { status: 200 });
-    case 'hang':
-      await new Promise((resolve) => victim.outgoing.once('close', resolve));
+/** Answers a request; null when the connection was broken and nothing can be added. */
+type Inject = (target: FaultTarget, fault: FaultSettings) => Response | null | Promise<Response | null>;
+
+/** Every kind of fault: what it does in words, and how. */
+export const FAULT_KINDS = {
+  status: {
+    summary: 'answers "status" with its usual body, or with "body"',
+    inject: (_target, fault) => failure(fault),
+  },
+  html: {
+    summary: 'answers 200 with an HTML page',
+    inject: () => new Response('<!doctype html><title>Just a moment…</title><h1>Checking</h1>', html(200)),
+  },
+  truncated: {
+    summary: 'answers the first half of the JSON as if it were complete',
+    inject: async ({ answer }) => replaced(await answer(), (body) => body.subarray(0, body.length / 2)),
+  },
+  'other-shape': {
+    summary: 'answers JSON of another shape',
+    inject: () => Response.json({ data: [{ id: 1 }], meta: { total: 1 } }),
+  },
+  empty: { summary: 'answers 200 without a body', inject: () => new Response(null) },
+  hang: {
+    summary: 'never answers',
+    inject: async ({ outgoing }) => {
+      await new Promise((resolve) => outgoing.once('close', resolve));
       return null;
-    case 'reset':
-      victim.outgoing.socket?.resetAndDestroy();
+    },
+  },
+  slow: {
+    summary: 'sends the body in small pieces over "ms" milliseconds (2000)',
+    inject: async ({ answer }, { ms }) => slowed(await answer(), ms),
+  },
+  reset: {
+    summary: 'resets the connection instead of answering',
+    inject: ({ outgoing }) => {
+      outgoing.socket?.resetAndDestroy();
       return null;
-    case 'redirect':
-      return new Response(null, { status: 302, headers: { location: elsewhere(victim.url, fault.to) } });
-    case 'truncated':
-      return truncated(await victim.answer());
-    case 'slow':
-      return trickling(await victim.answer(), fault.ms);
-    case 'reset-body':
-      await resetInBody(await victim.answer(), victim.outgoing);
-      return null;
-    case 'next-page-elsewhere':
-      return withNextPage(await victim.answer(), elsewhere(victim.url, fault.to));
-    case 'page-twice':
-      return withNextPage(await victim.answer(), victim.url.href);
-  }
+    },
+  },
+  'reset-body': {
+    summary: 'resets the connection in the middle of the body',
+    inject: async ({ answer, outgoing }) => resetInBody(await answer(), outgoing),
+  },
+  redirect: {
+    summary: 'redirects to the same path at the origin "to"',
+    inject: ({ url }, { to }) =>
+      new Response(null, { status: 302, headers: { location: elsewhere(url, to) } }),
+  },
+  'next-page-elsewhere': {
+    summary: 'links the next page at the origin "to"',
+    inject: async ({ answer, url }, { to }) =>
+      withPage(await answer(), (page) => ({
+        ...page,
+        pagination: { ...page.pagination, next_page: elsewhere(url, to) },
+      })),
+  },
+  'page-twice': {
+    summary: 'links the page itself as the next page',
+    inject: async ({ answer, url }) =>
+      withPage(await answer(), (page) => ({
+        ...page,
+        pagination: { ...page.pagination, next_page: url.href },
+      })),
+  },
+  'stale-token': {
+    summary: 'answers 400 to a page token, as if it had gone stale',
+    inject: () => apiError.errorResponse(apiError.staleToken()),
+  },
+  'strict-times': {
+    summary: 'answers 400 to a query time with three fraction digits',
+    inject: ({ url }) => apiError.errorResponse(apiError.invalidArgument(...threeDigitTimes(url))),
+  },
+  'short-listing': {
+    summary: 'leaves the last "rows" rows of a page out (1), as if they did not exist',
+    inject: async ({ answer }, { rows }) =>
+      withPage(await answer(), ({ collection, pagination }) => {
+        const rest = collection.slice(0, -rows);
+        return { collection: rest, pagination: { ...pagination, count: rest.length } };
+      }),
+  },
+  lagging: {
+    summary: 'answers as if the last change had not happened yet',
+    inject: ({ answer }) => answer(true),
+  },
+} as const satisfies Record<string, { summary: string; inject: Inject }>;
+
+export type FaultKind = keyof typeof FAULT_KINDS;
+
+/** Answers the request as the fault demands; null when the connection was broken. */
+export async function injectFault(
+  fault: FaultSettings & { kind: FaultKind },
+  target: FaultTarget,
+): Promise<Response | null> {
+  const { inject }: { inject: Inject } = FAULT_KINDS[fault.kind];
+  return inject(target, fault);
 }
 
-/** Tells Hono that the connection is not its own any more. */
-export { RESPONSE_ALREADY_SENT };
+/** A complaint for each query parameter that is a time with three fraction digits. */
+export function threeDigitTimes(url: URL) {
+  const refused = [...url.searchParams].filter(([, value]) => /T[\d:]+\.\d{3}Z$/.test(value));
+  return refused.map(([parameter]) => ({ parameter, message: 'is not a valid UTC time' }));
+}
 
-/** The errors that Calendly itself would answer. */
-const USUAL: Record<number, Problem> = {
-  400: invalidArgument(),
-  401: unauthenticated('The access token is invalid'),
-  403: permissionDenied(),
-  404: notFound(),
-  429: tooManyRequests(),
+/** The errors that Calendly itself answers. */
+const USUAL_ERRORS: Record<number, apiError.ApiError> = {
+  400: apiError.invalidArgument(),
+  401: apiError.unauthenticated('The access token is invalid'),
+  403: apiError.permissionDenied(),
+  404: apiError.notFound(),
+  429: apiError.tooManyRequests(),
 };
 
-function failure({ status, body, headers }: Fault): Response {
+function failure({ status, body, headers }: FaultSettings): Response {
   if (typeof body === 'string') return new Response(body, html(status, headers));
   const unknown = { title: 'Internal Server Error', message: 'The server met an unexpected condition.' };
-  return Response.json(body ?? USUAL[status]?.body ?? unknown, { status, headers });
+  return Response.json(body ?? USUAL_ERRORS[status]?.body ?? unknown, { status, headers });
 }
 
 function html(status: number, headers: Record<string, string> = {}): ResponseInit {
@@ -86,42 +148,49 @@ function elsewhere(url: URL, origin: string): string {
   return new URL(url.pathname + url.search, origin).href;
 }
 
-async function truncated(whole: Response): Promise<Response> {
-  const body = Buffer.from(await whole.arrayBuffer());
-  return new Response(body.subarray(0, body.length / 2), { status: whole.status, headers: jsonHeaders });
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+async function replaced(
+  answer: Response,
+  change: (body: Buffer<ArrayBuffer>) => Uint8Array<ArrayBuffer> | ReadableStream,
+) {
+  const body = Buffer.from(await answer.arrayBuffer());
+  return new Response(change(body), { status: answer.status, headers: JSON_HEADERS });
 }
 
-const jsonHeaders = { 'content-type': 'application/json' };
-
-async function trickling(whole: Response, ms: number): Promise<Response> {
-  const body = Buffer.from(await whole.arrayBuffer());
-  const drops = 20;
-  const size = Math.max(1, Math.ceil(body.length / drops));
-  const stop = new AbortController();
-  let sent = 0;
-  const stream = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      await sleep(ms / drops, undefined, { signal: stop.signal, ref: false });
-      controller.enqueue(body.subarray(sent, sent + size));
-      sent += size;
-      if (sent >= body.length) controller.close();
-    },
-    cancel: () => stop.abort(),
+function slowed(answer: Response, ms: number): Promise<Response> {
+  const pieces = 20;
+  return replaced(answer, (body) => {
+    const size = Math.max(1, Math.ceil(body.length / pieces));
+    const stop = new AbortController();
+    let sent = 0;
+    return new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        await sleep(ms / pieces, undefined, { signal: stop.signal, ref: false });
+        controller.enqueue(body.subarray(sent, sent + size));
+        sent += size;
+        if (sent >= body.length) controller.close();
+      },
+      cancel: () => stop.abort(),
+    });
   });
-  return new Response(stream, { status: whole.status, headers: jsonHeaders });
 }
 
-async function resetInBody(whole: Response, outgoing: ServerResponse): Promise<void> {
-  const body = Buffer.from(await whole.arrayBuffer());
-  outgoing.writeHead(whole.status, { ...jsonHeaders, 'content-length': body.length });
+async function resetInBody(answer: Response, outgoing: ServerResponse): Promise<null> {
+  const body = Buffer.from(await answer.arrayBuffer());
+  outgoing.writeHead(answer.status, { ...JSON_HEADERS, 'content-length': body.length });
   await new Promise((resolve) => outgoing.write(body.subarray(0, body.length / 2), resolve));
   // The half must leave before the reset, or the client would see no answer at all.
   await sleep(20, undefined, { ref: false });
   outgoing.socket?.resetAndDestroy();
+  return null;
 }
 
-async function withNextPage(whole: Response, nextPage: string): Promise<Response> {
-  if (whole.status !== 200) return whole;
-  const page = (await whole.json()) as { pagination: Record<string, unknown> };
-  return Response.json({ ...page, pagination: { ...page.pagination, next_page: nextPage } });
+interface Page {
+  collection: unknown[];
+  pagination: Record<string, unknown>;
+}
+
+async function withPage(answer: Response, change: (page: Page) => Page): Promise<Response> {
+  return answer.status === 200 ? Response.json(change((await answer.json()) as Page)) : answer;
 }

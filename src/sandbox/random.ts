@@ -1,6 +1,4 @@
-/**
- * Chance that repeats itself: the same seed and names give the same numbers on every machine. Pure.
- */
+/** Pseudo-random numbers that are the same for the same seed on every machine. Pure. */
 
 /** A stream of numbers in [0, 1). */
 export type Random = () => number;
@@ -28,12 +26,12 @@ export function randomOf(...parts: number[]): Random {
   };
 }
 
-/** A whole number from `low` to `high`, both possible. */
+/** A whole number from `low` to `high`, both included. */
 export function between(random: Random, low: number, high: number): number {
   return low + Math.floor(random() * (high - low + 1));
 }
 
-/** One of the items. @throws RangeError when there is none */
+/** One of the items. @throws RangeError when there are none */
 export function pick<Item>(random: Random, items: readonly Item[]): Item {
   const item = items[Math.floor(random() * items.length)];
   if (item === undefined) throw new RangeError('nothing to pick from');

@@ -1,44 +1,39 @@
 /** How many requests a user may send: fixed windows of a minute, shared by all tokens of the user. Knows no HTTP. */
-import { MINUTE, type Micros } from './microseconds.js';
+import { MINUTE, type Micros, SECOND } from './time.js';
 
-/** What is left after a request, as the `X-RateLimit-*` headers say it. */
-export interface Allowed {
-  ok: boolean;
+/** The state after a request, as the `X-RateLimit-*` headers report it. */
+export interface RateLimitState {
+  allowed: boolean;
   limit: number;
   remaining: number;
   /** Whole seconds until the window ends; not a point in time. */
   resetSeconds: number;
 }
 
-export interface Allowance {
-  /** Counts one request of a user; one over the limit is refused and not counted. */
-  take(user: string): Allowed;
-  /** Changes the limit from the next request on. */
-  setLimit(limit: number): void;
-}
+export type RateLimit = ReturnType<typeof createRateLimit>;
 
 /** @param limit requests per minute and user. A user's window begins with the first request in it. */
-export function createAllowance(limit: number, now: () => Micros): Allowance {
+export function createRateLimit(limit: number, now: () => Micros) {
   const windows = new Map<string, { began: Micros; used: number }>();
   let perMinute = limit;
   return {
-    take(user) {
+    /** Counts one request of a user. A request over the limit is refused and not counted. */
+    take(user: string): RateLimitState {
       const at = now();
       let window = windows.get(user);
-      if (!window || at - window.began >= MINUTE) {
-        window = { began: at, used: 0 };
-        windows.set(user, window);
-      }
-      const ok = window.used < perMinute;
-      if (ok) window.used++;
+      if (!window || at - window.began >= MINUTE) window = { began: at, used: 0 };
+      windows.set(user, window);
+      const allowed = window.used < perMinute;
+      if (allowed) window.used++;
       return {
-        ok,
+        allowed,
         limit: perMinute,
         remaining: Math.max(0, perMinute - window.used),
-        resetSeconds: Math.ceil((window.began + MINUTE - at) / 1_000_000),
+        resetSeconds: Math.ceil((window.began + MINUTE - at) / SECOND),
       };
     },
-    setLimit(next) {
+    /** Changes the limit from the next request on. */
+    setLimit(next: number) {
       perMinute = next;
     },
   };

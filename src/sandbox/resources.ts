@@ -1,32 +1,6 @@
-/**
- * The shapes of Calendly's resources as the sandbox answers them. Types only: what is stored is what is shown.
- * Every resource may hold fields beside the named ones, as in life.
- */
+/** The shapes of events and invitees as the sandbox answers them. Types only: what is stored is what is shown. */
 
-/** A user as `/users/me` and a membership show it. */
-export interface UserResource {
-  uri: string;
-  name: string;
-  slug: string;
-  email: string;
-  scheduling_url: string;
-  timezone: string;
-  avatar_url: string | null;
-  created_at: string;
-  updated_at: string;
-  current_organization: string;
-}
-
-/** One row of `event_memberships`: a host of the event. */
-interface EventMembership {
-  user: string;
-  user_email?: string;
-  user_name?: string;
-  buffered_start_time?: string;
-  buffered_end_time?: string;
-}
-
-/** Who canceled; on events and invitees the key is absent while nothing is canceled. */
+/** Who canceled. On events and invitees the key is absent while nothing is canceled. */
 export interface Cancellation {
   canceled_by: string;
   reason: string | null;
@@ -34,7 +8,7 @@ export interface Cancellation {
   created_at: string;
 }
 
-/** A place; `type` is open, and each type has fields of its own. */
+/** A location. `type` is open, and each type has fields of its own. */
 export interface LocationResource {
   type: string;
   [field: string]: unknown;
@@ -53,36 +27,17 @@ export interface EventResource {
   invitees_counter: { total: number; active: number; limit: number };
   created_at: string;
   updated_at: string;
-  event_memberships: EventMembership[];
+  event_memberships: {
+    user: string;
+    user_email?: string;
+    user_name?: string;
+    buffered_start_time?: string;
+    buffered_end_time?: string;
+  }[];
   event_guests: { email: string; created_at: string; updated_at: string }[];
   calendar_event?: { kind: string; external_id: string } | null;
   cancellation?: Cancellation;
   [field: string]: unknown;
-}
-
-export interface Answer {
-  question: string;
-  answer: string;
-  position: number;
-}
-
-export interface Payment {
-  external_id: string;
-  provider: string;
-  amount: number | string;
-  currency: string;
-  terms: string | null;
-  successful: boolean;
-}
-
-/** Marketing parameters of the booking link; all are present, each may be null. */
-export interface Tracking {
-  utm_campaign: string | null;
-  utm_source: string | null;
-  utm_medium: string | null;
-  utm_content: string | null;
-  utm_term: string | null;
-  salesforce_uuid: string | null;
 }
 
 export interface InviteeResource {
@@ -96,8 +51,8 @@ export interface InviteeResource {
   event: string;
   created_at: string;
   updated_at: string;
-  questions_and_answers: Answer[];
-  tracking: Tracking;
+  questions_and_answers: { question: string; answer: string; position: number }[];
+  tracking: Record<string, string | null>;
   text_reminder_number: string | null;
   rescheduled: boolean;
   old_invitee: string | null;
@@ -105,7 +60,7 @@ export interface InviteeResource {
   cancel_url: string;
   reschedule_url: string;
   routing_form_submission: string | null;
-  payment: Payment | null;
+  payment: { amount: number | string; [field: string]: unknown } | null;
   no_show: { uri: string; created_at: string } | null;
   reconfirmation: { created_at: string; confirmed_at: string | null } | null;
   scheduling_method: string | null;
@@ -114,37 +69,8 @@ export interface InviteeResource {
   [field: string]: unknown;
 }
 
-export interface EventTypeResource {
-  uri: string;
-  name: string;
-  active: boolean;
-  slug: string;
-  scheduling_url: string;
-  duration: number;
-  kind: 'solo' | 'group';
-  pooling_type: null;
-  type: 'StandardEventType';
-  color: string;
-  created_at: string;
-  updated_at: string;
-  internal_note: null;
-  description_plain: string | null;
-  description_html: string | null;
-  profile: { type: 'User'; name: string; owner: string };
-  secret: boolean;
-  booking_method: 'instant';
-  custom_questions: never[];
-  deleted_at: null;
-}
-
-/** One page of a listing. */
-export interface Collection<Row> {
-  collection: Row[];
-  pagination: {
-    count: number;
-    next_page: string | null;
-    previous_page: string | null;
-    next_page_token: string | null;
-    previous_page_token: string | null;
-  };
+/** A meeting as the API shows it: the event, and the invitees in the order in which they booked. */
+export interface MeetingView {
+  event: EventResource;
+  invitees: InviteeResource[];
 }

@@ -1,8 +1,8 @@
-/** Webhook subscriptions: who wants to hear of what, and where. Knows no HTTP; delivering is `deliveries.ts`. */
-import { uriOf, uuidOf } from './identifiers.js';
-import { formatInstant, type Micros } from './microseconds.js';
+/** Webhook subscriptions: who wants to receive what, and where. Knows no HTTP; `deliveries.ts` sends. */
+import { uriOf, uuidOf } from './ids.js';
+import { formatInstant, type Micros } from './time.js';
 
-/** Kinds of events that a subscription can name; only those of invitees happen here. */
+/** Events that a subscription can name. Only those of invitees occur in the sandbox. */
 export const WEBHOOK_EVENTS = [
   'invitee.created',
   'invitee.canceled',
@@ -13,7 +13,7 @@ export const WEBHOOK_EVENTS = [
   'event_type.updated',
   'event_type.deleted',
 ] as const;
-type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
+export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
 /** A subscription as the API shows it. */
 export interface SubscriptionResource {
@@ -33,67 +33,48 @@ export interface SubscriptionResource {
 
 export interface Subscription {
   resource: SubscriptionResource;
-  /** Never shown; without it deliveries are unsigned. */
+  /** Never shown. Without it deliveries are unsigned. */
   signingKey: string | null;
 }
 
-/** What is asked for when one is made. */
-export interface SubscriptionDraft {
-  url: string;
-  events: WebhookEvent[];
-  scope: 'user' | 'organization';
-  organization: string;
-  user: string | null;
-  creator: string;
-  signingKey: string | null;
-}
+/** What the creator of a subscription decides. */
+export type SubscriptionRequest = Pick<
+  SubscriptionResource,
+  'callback_url' | 'events' | 'scope' | 'organization' | 'user' | 'creator'
+>;
 
-export interface Subscriptions {
-  /** null when the same listener has one for this URL already, whatever its state. */
-  create(draft: SubscriptionDraft): Subscription | null;
-  find(uri: string): Subscription | null;
-  all(): Subscription[];
-  remove(uri: string): void;
-  /** Notes that deliveries fail since now, or arrive again. */
-  setRetrying(subscription: Subscription, retrying: boolean): void;
-  /** Gives up on it, as Calendly does: nobody is told. */
-  disable(subscription: Subscription): void;
-}
+export type Subscriptions = ReturnType<typeof createSubscriptions>;
 
-export function createSubscriptions(seed: number, stamp: () => Micros): Subscriptions {
+export function createSubscriptions(seed: number, stamp: () => Micros) {
   const subscriptions = new Map<string, Subscription>();
   let counter = 0;
-  const touch = ({ resource }: Subscription, change: Partial<SubscriptionResource>) =>
+  const update = ({ resource }: Subscription, change: Partial<SubscriptionResource>) =>
     Object.assign(resource, change, { updated_at: formatInstant(stamp()) });
   return {
-    create({ url, signingKey, ...draft }) {
-      const rival = [...subscriptions.values()].find(
-        ({ resource }) =>
-          resource.callback_url === url && resource.scope === draft.scope && resource.user === draft.user,
-      );
-      if (rival) return null;
-      const created = formatInstant(stamp());
-      const resource: SubscriptionResource = {
-        uri: uriOf('webhook_subscriptions', uuidOf(seed, 801, counter++)),
-        callback_url: url,
-        created_at: created,
-        updated_at: created,
-        retry_started_at: null,
-        state: 'active',
-        ...draft,
-        group: null,
-      };
+    /** null when there is one for the same URL, scope and user, whatever its state. */
+    create(request: SubscriptionRequest, signingKey: string | null): Subscription | null {
+      const { callback_url, scope, user } = request;
+      for (const { resource } of subscriptions.values()) {
+        if (resource.callback_url === callback_url && resource.scope === scope && resource.user === user)
+          return null;
+      }
+      const uri = uriOf('webhook_subscriptions', uuidOf(seed, 801, counter++));
+      const created_at = formatInstant(stamp());
+      const times = { created_at, updated_at: created_at, retry_started_at: null };
+      const resource: SubscriptionResource = { uri, ...times, state: 'active', group: null, ...request };
       const subscription = { resource, signingKey };
-      subscriptions.set(resource.uri, subscription);
+      subscriptions.set(uri, subscription);
       return subscription;
     },
-    find: (uri) => subscriptions.get(uri) ?? null,
+    find: (uri: string) => subscriptions.get(uri),
     all: () => [...subscriptions.values()],
-    remove: (uri) => subscriptions.delete(uri),
-    setRetrying(subscription, retrying) {
+    remove: (uri: string) => subscriptions.delete(uri),
+    /** Records that deliveries fail, or arrive again. */
+    setRetrying(subscription: Subscription, retrying: boolean) {
       if ((subscription.resource.retry_started_at !== null) === retrying) return;
-      touch(subscription, { retry_started_at: retrying ? formatInstant(stamp()) : null });
+      update(subscription, { retry_started_at: retrying ? formatInstant(stamp()) : null });
     },
-    disable: (subscription) => touch(subscription, { state: 'disabled' }),
+    /** Disables it, as Calendly does after a day of failures, without telling anybody. */
+    disable: (subscription: Subscription) => update(subscription, { state: 'disabled' }),
   };
 }

@@ -1,116 +1,86 @@
-/**
- * Who may ask: personal access tokens, and OAuth pairs whose refresh token works once. Knows no HTTP.
- */
-import { uuidOf } from './identifiers.js';
-import type { Micros } from './microseconds.js';
+/** Access tokens, and OAuth pairs whose refresh token works once. Knows no HTTP. */
+import { uuidOf } from './ids.js';
 import type { Host } from './people.js';
+import { type Micros, SECOND } from './time.js';
 
-/** What a token may do: everything, or the scopes named. */
+/** What a token may do: everything (null), or what these scopes allow. */
 export type Scopes = readonly string[] | null;
 
-/** A token's state when somebody uses it. */
-type Lookup = { state: 'valid'; host: Host; scopes: Scopes } | { state: 'unknown' | 'expired' | 'revoked' };
+export type Tokens = ReturnType<typeof createTokens>;
+export type TokenPair = ReturnType<Tokens['pair']>;
 
-/** A pair as `/oauth/token` answers it. */
-export interface TokenPair {
-  token_type: 'Bearer';
-  access_token: string;
-  refresh_token: string;
-  expires_in: number;
-  created_at: number;
-  scope: string;
-  owner: string;
-  organization: string;
-}
+/** How a token stops working. */
+type Ending = 'expired' | 'revoked';
 
-export interface Tokens {
-  lookup(token: string): Lookup;
-  /** Makes one more personal access token. */
-  personal(host: Host, scopes: Scopes): string;
-  /** Makes an OAuth pair, as an authorization would. */
-  pair(host: Host, scopes: Scopes): TokenPair;
-  /** A one-time authorization code for a pair. */
-  code(host: Host, scopes: Scopes): string;
-  /** Whose a code or refresh token is, without using it; null when it does not work. */
-  ownerOf(grant: string): Host | null;
-  /** Uses up a code or refresh token; null when it does not work (any more). */
-  redeem(grant: string): TokenPair | null;
-  /** Makes a token stop working; false when it is unknown. */
-  end(token: string, how: 'expired' | 'revoked'): boolean;
-  /** Makes all tokens of a host stop working, grants included; answers how many. */
-  endAll(host: Host, how: 'expired' | 'revoked'): number;
-}
-
-/** Life of an OAuth access token in seconds. */
-const ACCESS_LIFETIME_S = 7_200;
-
-interface Entry {
+interface Token {
   host: Host;
   scopes: Scopes;
   kind: 'access' | 'refresh' | 'code';
-  expiresAt: Micros | null;
-  ended: 'expired' | 'revoked' | null;
+  expiresAt: Micros;
+  ended: Ending | null;
 }
 
-/** Knows the personal tokens of all hosts from the start. */
-export function createTokens(seed: number, hosts: readonly Host[], now: () => Micros): Tokens {
-  const entries = new Map<string, Entry>();
-  let counter = 0;
-  const make = (
-    prefix: string,
-    host: Host,
-    scopes: Scopes,
-    kind: Entry['kind'],
-    expiresAt: Micros | null,
-  ) => {
-    const token = `sandbox-${prefix}-${uuidOf(seed, 501, counter++)}`;
-    entries.set(token, { host, scopes, kind, expiresAt, ended: null });
-    return token;
-  };
+const ACCESS_LIFETIME_S = 7_200;
+
+/** Starts with the personal access tokens of all hosts. */
+export function createTokens(seed: number, hosts: readonly Host[], now: () => Micros) {
+  const tokens = new Map<string, Token>();
   for (const host of hosts) {
-    entries.set(host.token, { host, scopes: null, kind: 'access', expiresAt: null, ended: null });
+    tokens.set(host.token, { host, scopes: null, kind: 'access', expiresAt: Infinity, ended: null });
   }
-  const usable = (token: string, ...kinds: Entry['kind'][]) => {
-    const entry = entries.get(token);
-    return entry && kinds.includes(entry.kind) && entry.ended === null ? entry : null;
+  const create = (kind: Token['kind'], host: Host, scopes: Scopes, expiresAt = Infinity) => {
+    const text = `sandbox-${kind === 'access' ? 'token' : kind}-${uuidOf(seed, 501, tokens.size)}`;
+    tokens.set(text, { host, scopes, kind, expiresAt, ended: null });
+    return text;
   };
-  const pair = (host: Host, scopes: Scopes): TokenPair => ({
+  const grantOf = (text: string) => {
+    const token = tokens.get(text);
+    return token && token.kind !== 'access' && token.ended === null ? token : null;
+  };
+  const pair = (host: Host, scopes: Scopes) => ({
     token_type: 'Bearer',
-    access_token: make('token', host, scopes, 'access', now() + ACCESS_LIFETIME_S * 1_000_000),
-    refresh_token: make('refresh', host, scopes, 'refresh', null),
+    access_token: create('access', host, scopes, now() + ACCESS_LIFETIME_S * SECOND),
+    refresh_token: create('refresh', host, scopes),
     expires_in: ACCESS_LIFETIME_S,
-    created_at: Math.floor(now() / 1_000_000),
+    created_at: Math.floor(now() / SECOND),
     scope: scopes?.join(' ') ?? 'default',
     owner: host.user.uri,
     organization: host.user.current_organization,
   });
 
   return {
-    lookup(token) {
-      const entry = entries.get(token);
-      if (entry?.kind !== 'access') return { state: 'unknown' };
-      if (entry.ended !== null) return { state: entry.ended };
-      if (entry.expiresAt !== null && entry.expiresAt <= now()) return { state: 'expired' };
-      return { state: 'valid', host: entry.host, scopes: entry.scopes };
+    /** The owner of an access token, or why it does not work. */
+    lookup(text: string): { host: Host; scopes: Scopes } | 'unknown' | Ending {
+      const token = tokens.get(text);
+      if (token?.kind !== 'access') return 'unknown';
+      if (token.ended !== null) return token.ended;
+      return token.expiresAt <= now() ? 'expired' : { host: token.host, scopes: token.scopes };
     },
-    personal: (host, scopes) => make('token', host, scopes, 'access', null),
+    /** Creates one more personal access token. */
+    personal: (host: Host, scopes: Scopes) => create('access', host, scopes),
+    /** Creates an OAuth pair. */
     pair,
-    code: (host, scopes) => make('code', host, scopes, 'code', null),
-    ownerOf: (grant) => usable(grant, 'refresh', 'code')?.host ?? null,
-    redeem(grant) {
-      const entry = usable(grant, 'refresh', 'code');
-      if (!entry) return null;
-      entry.ended = 'revoked';
-      return pair(entry.host, entry.scopes);
+    /** Creates a one-time authorization code. */
+    code: (host: Host, scopes: Scopes) => create('code', host, scopes),
+    /** The owner of a code or refresh token, without using it up; null when it does not work. */
+    ownerOf: (grant: string): Host | null => grantOf(grant)?.host ?? null,
+    /** Uses up a code or refresh token; null when it does not work. */
+    redeem(grant: string) {
+      const token = grantOf(grant);
+      if (!token) return null;
+      token.ended = 'revoked';
+      return pair(token.host, token.scopes);
     },
-    end(token, how) {
-      const entry = entries.get(token);
-      if (entry) entry.ended = how;
-      return entry !== undefined;
+    /** Ends one token; false when it is unknown. */
+    end(text: string, how: Ending): boolean {
+      const token = tokens.get(text);
+      if (token) token.ended = how;
+      return token !== undefined;
     },
-    endAll(host, how) {
-      const own = [...entries.values()].filter((entry) => entry.host === host);
-      for (const entry of own) entry.ended = how;
+    /** Ends all tokens and grants of a host. @returns how many */
+    endAll(host: Host, how: Ending): number {
+      const own = [...tokens.values()].filter((token) => token.host === host);
+      for (const token of own) token.ended = how;
       return own.length;
     },
   };

@@ -16,7 +16,7 @@ export async function expectTruth(
 ): Promise<void> {
   const uri = sandbox.hosts[host]?.uri ?? '';
   const expected = new Map<string, { meeting: Loose; invitees: Map<string, Loose> }>();
-  for (const { event, invitees } of sandbox.control.meetings()) {
+  for (const { event, invitees } of sandbox.control.state()) {
     const start = Date.parse(event.start_time);
     if (!event.event_memberships.some(({ user }) => user === uri) || start < from || start > to) continue;
     expected.set(event.uri, {

@@ -1,5 +1,5 @@
 /** What people do at the demo's Calendly. Knows no command and no output. */
-import type { MeetingView } from '../../sandbox/bookings.js';
+import type { MeetingView } from '../../sandbox/resources.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 
 /** One thing that somebody did. */
@@ -41,7 +41,7 @@ export function countMeetings(calendly: Sandbox): { active: number; canceled: nu
 
 function hostedMeetings({ control, hosts }: Sandbox): MeetingView[] {
   const host = hosts[0]?.uri;
-  return [...control.meetings()].filter(({ event }) =>
+  return control.state().filter(({ event }) =>
     event.event_memberships.some(({ user }) => user === host),
   );
 }

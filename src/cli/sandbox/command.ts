@@ -3,22 +3,24 @@ import { InvalidArgumentError } from '@commander-js/extra-typings';
 import { CalendlySyncError } from '../../errors.js';
 import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
-import { SANDBOX_HELP } from './help.js';
 
 const DEFAULT_PORT = 8788;
 
 export const sandbox: DefineCommand = (program, session) => {
+  // The help comes from the sandbox, which no other command should load.
+  program.hook('preSubcommand', async (_program, called) => {
+    if (called.name() === 'sandbox') called.addHelpText('after', (await import('./help.js')).sandboxHelp());
+  });
   program
     .command('sandbox')
     .description('run a local Calendly to try things against')
     .option('--port <n>', 'port to listen on; 0 takes a free one', wholeNumber(0, 65_535), DEFAULT_PORT)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--events <n>', 'meetings of each host', wholeNumber(0, 5_000_000), 250)
+    .option('--events <n>', 'meetings of each host', wholeNumber(0, 100_000), 250)
     .option('--hosts <n>', 'users of the organization', wholeNumber(1, 500), 3)
     .option('--seed <n>', 'another number, other meetings', wholeNumber(0, 0xffffffff), 1)
     .option('--latency <ms>', 'wait so long before each answer', wholeNumber(0, 600_000), 0)
     .option('--rate-limit <n>', 'requests per minute and user', wholeNumber(1, 100_000_000), 500)
-    .addHelpText('after', SANDBOX_HELP)
     .action(commandAction(session, run, { needsConfig: false }));
 };
 
