@@ -3,56 +3,37 @@
  * for is announced. Knows no HTTP.
  */
 import { z } from 'zod';
-import type { InviteeChange } from './deliveries.js';
+import {
+  activeOf,
+  announce,
+  anonymize,
+  bookSchema,
+  cancellationOf,
+  change,
+  guest,
+  guests,
+  inviteeNamed,
+  minutes,
+  newId,
+  newInvitee,
+  newMeeting,
+  touchResource,
+  withdraw,
+} from './bookings.js';
 import * as factory from './factory.js';
-import { idOf, uriOf, uuidOf } from './ids.js';
-import { locationBy, locationOf } from './location.js';
+import { idOf, uriOf } from './ids.js';
 import type { Meeting } from './meetings.js';
 import * as base from './operation.js';
 import { InvalidCommand, operation, timeNamed, viewOf } from './operation.js';
-import { personBy } from './people.js';
-import type { Cancellation, InviteeResource, MeetingView } from './resources.js';
+import type { InviteeResource, MeetingView } from './resources.js';
 import type { SandboxState } from './state.js';
-import { DAY, formatInstant, type Micros, parseInstant, SECOND } from './time.js';
+import { DAY, formatInstant } from './time.js';
 
-/** Somebody who books. What is left out is made up. */
-const guest = z.strictObject({
-  email: z.string().optional(),
-  name: z.string().nullable().optional(),
-  first_name: z.string().nullable().optional(),
-  last_name: z.string().nullable().optional(),
-  timezone: z.string().nullable().optional(),
-  questions_and_answers: z
-    .array(z.strictObject({ question: z.string(), answer: z.string(), position: z.int() }))
-    .optional(),
-  tracking: z.record(z.string(), z.string().nullable()).optional(),
-  payment: z.looseObject({ amount: z.union([z.number(), z.string()]) }).optional(),
-});
-/** How many, or who. */
-const guests = z.union([z.int().nonnegative(), z.array(guest)]);
-const minutes = z.int().positive().default(30);
 const by = z.enum(['host', 'invitee']).default('invitee');
 const reason = z.string().nullable().default(null);
 /** Whether the event's `updated_at` moves; Calendly does not document when it does. */
 const touch = z.boolean().default(false);
 const { event, invitee } = base;
-
-const bookSchema = z.strictObject({
-  host: base.host.default(0),
-  /** Further hosts of the same event. */
-  with: z.array(base.host).default([]),
-  start: base.time.default('+24h'),
-  minutes,
-  name: z.string().nullable().optional(),
-  invitees: guests.default(1),
-  /** Places of a group event. Several invitees make a group too. */
-  limit: z.int().positive().optional(),
-  /** A location as the API shows it, one of its types, or null for none. */
-  location: z.union([z.looseObject({ type: z.string() }), z.string(), z.null()]).optional(),
-  guests: z.array(z.string()).default([]),
-  /** When it was booked, if not now. */
-  created: base.time.optional(),
-});
 
 const importedSchema = z.strictObject({
   id: z.string().min(1),
@@ -104,8 +85,7 @@ export const bookingOperations = {
       let leaving: InviteeResource[] = [];
       let moved: MeetingView | undefined;
       const old = change(state, command.event, (meeting) => {
-        leaving =
-          command.invitee === undefined ? activeOf(meeting) : [inviteeNamed(meeting, command.invitee)];
+        leaving = chosenOf(meeting, command.invitee);
         const cancellation = cancellationOf(state, meeting, command.by, command.reason, leaving[0]);
         withdraw(state, meeting, leaving, cancellation, false);
         const next = factory.rescheduledEvent(meeting.event, newId(state), start, state.clock.stamp());
@@ -139,8 +119,7 @@ export const bookingOperations = {
     run(state, command) {
       let leaving: InviteeResource[] = [];
       const meeting = change(state, command.event, (changed) => {
-        const { invitee: name } = command;
-        leaving = name === undefined ? activeOf(changed).slice(-1) : [inviteeNamed(changed, name)];
+        leaving = chosenOf(changed, command.invitee).slice(-1);
         const cancellation = cancellationOf(state, changed, 'invitee', command.reason, leaving[0]);
         withdraw(state, changed, leaving, cancellation, command.touch);
       });
@@ -154,7 +133,7 @@ export const bookingOperations = {
     run(state, { event: name, invitee: who, marked }) {
       let concerned: InviteeResource[] = [];
       const meeting = change(state, name, (changed) => {
-        concerned = who === undefined ? activeOf(changed) : [inviteeNamed(changed, who)];
+        concerned = who === undefined ? activeOf(changed) : chosenOf(changed, who);
         for (const one of concerned) {
           const uri = uriOf('invitee_no_shows', newId(state));
           // It moves no `updated_at`, as recorded from Calendly.
@@ -273,147 +252,13 @@ export const bookingOperations = {
   }),
 };
 
-function newId(state: SandboxState): string {
-  return uuidOf(state.seed, 702, state.issuedIds++);
-}
-
-/** Replaces a meeting by a changed copy. @throws InvalidCommand for an unknown event */
-function change(state: SandboxState, name: string, alter: (copy: Meeting) => void): Meeting {
-  const meeting = state.meetings.change(idOf(name), alter);
-  if (!meeting) throw new InvalidCommand(`There is no event ${name}`);
-  return meeting;
-}
-
 function setVisibility(state: SandboxState, name: string, visibility: Meeting['visibility']): MeetingView {
   return viewOf(change(state, name, (meeting) => Object.assign(meeting, { visibility })));
 }
 
-function announce(
-  { deliveries }: SandboxState,
-  kind: InviteeChange['kind'],
-  { event: subject }: MeetingView,
-  concerned: readonly InviteeResource[],
-): void {
-  for (const one of concerned) deliveries.announce({ kind, event: subject, invitee: one });
-}
-
-/** Moves `updated_at`, unless the sandbox's timestamps are to misbehave. */
-function touchResource({ timestamps, clock }: SandboxState, resource: { updated_at: string }): void {
-  const before = parseInstant(resource.updated_at) ?? 0;
-  if (timestamps === 'normal') resource.updated_at = formatInstant(clock.stamp());
-  if (timestamps === 'backwards') resource.updated_at = formatInstant(before - SECOND);
-}
-
-/** Cancels some invitees, and the event when nobody is left. */
-function withdraw(
-  state: SandboxState,
-  meeting: MeetingView,
-  leaving: readonly InviteeResource[],
-  cancellation: Cancellation,
-  touched: boolean,
-): void {
-  const { event: subject, invitees } = meeting;
-  for (const one of leaving) {
-    const { updated_at } = one;
-    factory.cancelInvitee(one, cancellation);
-    if (state.timestamps !== 'normal') touchResource(state, Object.assign(one, { updated_at }));
-  }
-  factory.recount(subject, invitees);
-  const isOver = activeOf(meeting).length === 0;
-  if (isOver) Object.assign(subject, { status: 'canceled', cancellation });
-  if (isOver || touched) touchResource(state, subject);
-}
-
-/** @throws InvalidCommand when there is nobody to cancel */
-function cancellationOf(
-  { clock }: SandboxState,
-  { event: subject, invitees }: MeetingView,
-  canceler_type: 'host' | 'invitee',
-  why: string | null,
-  who?: InviteeResource,
-): Cancellation {
-  const host = subject.event_memberships[0]?.user_name;
-  const canceled_by = (canceler_type === 'host' ? host : (who ?? invitees[0])?.name) ?? 'Somebody';
-  return { canceled_by, reason: why, canceler_type, created_at: formatInstant(clock.stamp()) };
-}
-
-function activeOf({ invitees }: MeetingView): InviteeResource[] {
-  return invitees.filter(({ status }) => status === 'active');
-}
-
-function inviteeNamed({ event: subject, invitees }: MeetingView, name: string): InviteeResource {
-  const found = invitees.find(
-    ({ uri, email }) => uri === name || uri === factory.inviteeUri(subject.uri, name) || email === name,
-  );
-  if (!found) throw new InvalidCommand(`${idOf(subject.uri)} has no invitee ${name}`);
-  return found;
-}
-
-function newMeeting(
-  state: SandboxState,
-  command: z.output<typeof bookSchema>,
-  id: string,
-  created: Micros,
-): MeetingView {
-  const { random, eventTypes } = state;
-  const hosts = [command.host, ...command.with].map((name) => base.hostNamed(state, name));
-  const asked = typeof command.invitees === 'number' ? Array(command.invitees).fill({}) : command.invitees;
-  const limit = Math.max(1, command.limit ?? asked.length);
-  const kind = limit > 1 ? 'group' : 'solo';
-  const type = eventTypes.find(
-    ({ owner, retired, resource }) =>
-      owner === hosts[0]?.user.uri && !retired && resource.active && resource.kind === kind,
-  )?.resource;
-  const { location } = command;
-  const subject = factory.createEvent({
-    id,
-    name: command.name === undefined ? (type?.name ?? null) : command.name,
-    start: timeNamed(state, command.start),
-    minutes: command.minutes,
-    created,
-    hosts,
-    eventType: type?.uri ?? null,
-    location:
-      location === undefined
-        ? locationBy(random)
-        : typeof location === 'string'
-          ? locationOf(location, random)
-          : location,
-    limit,
-    guests: command.guests,
-  });
-  const invitees = asked.map((one) => newInvitee(state, one, subject.uri, created));
-  factory.recount(subject, invitees);
-  return { event: subject, invitees };
-}
-
-function newInvitee(state: SandboxState, given: z.output<typeof guest>, subject: string, created: Micros) {
-  const person = personBy(state.random);
-  // Whoever gives a name has no other name made up.
-  const names = given.name === undefined ? {} : { first_name: null, last_name: null };
-  const { payment, ...fields } = given;
-  return factory.createInvitee(newId(state), subject, created, {
-    ...person,
-    ...names,
-    ...(fields as Partial<InviteeResource>),
-    payment: payment ? { ...USUAL_PAYMENT, ...payment } : null,
-  });
-}
-
-const USUAL_PAYMENT = {
-  external_id: 'ch_sandbox',
-  provider: 'stripe',
-  currency: 'EUR',
-  terms: null,
-  successful: true,
-};
-
-/** Empties what says who an invitee was. How Calendly shows an erased invitee is not documented. */
-function anonymize({ invitees }: MeetingView, isErased: (one: InviteeResource) => boolean): void {
-  for (const one of invitees.filter(isErased)) {
-    if (one.cancellation?.canceler_type === 'invitee')
-      one.cancellation = { ...one.cancellation, canceled_by: '' };
-    Object.assign(one, { email: '', name: null, first_name: null, last_name: null, timezone: null });
-    Object.assign(one, { questions_and_answers: [], text_reminder_number: null });
-  }
+/** The invitee that a command names, or all active ones. @throws InvalidCommand when there are none */
+function chosenOf(meeting: MeetingView, name: string | undefined): InviteeResource[] {
+  const chosen = name === undefined ? activeOf(meeting) : [inviteeNamed(meeting, name)];
+  if (chosen.length === 0) throw new InvalidCommand(`${meeting.event.uri} has no active invitee`);
+  return chosen;
 }

@@ -82,7 +82,7 @@ function parseBody(body: string): unknown {
 export function describeOperations(): string[] {
   return LIST.flatMap(({ method, path, summary, schema }) => {
     const fields = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-    const title = `${method.padEnd(6)} ${path.padEnd(20)} ${summary}`;
+    const title = `${`${method} ${path}`.padEnd(27)} ${summary}`;
     return fields.length > 0 ? [title, `${' '.repeat(28)}{${fields.join(', ')}}`] : [title];
   });
 }

@@ -133,7 +133,11 @@ export function rescheduledEvent(
 }
 
 /** The invitee that a canceled one becomes in another event; links the two. */
-export function rescheduleInvitee(before: InviteeResource, event: EventResource, id: string): InviteeResource {
+export function rescheduleInvitee(
+  before: InviteeResource,
+  event: EventResource,
+  id: string,
+): InviteeResource {
   const { cancellation: _none, ...kept } = structuredClone(before);
   const { uri, cancel_url, reschedule_url } = createInvitee(id, event.uri, 0, { email: before.email });
   Object.assign(before, { rescheduled: true, new_invitee: uri });

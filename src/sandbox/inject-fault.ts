@@ -24,89 +24,59 @@ export interface FaultTarget {
 /** Answers a request; null when the connection was broken and nothing can be added. */
 type Inject = (target: FaultTarget, fault: FaultSettings) => Response | null | Promise<Response | null>;
 
+interface Kind {
+  summary: string;
+  inject: Inject;
+}
+
+const kind = (summary: string, inject: Inject): Kind => ({ summary, inject });
+
 /** Every kind of fault: what it does in words, and how. */
 export const FAULT_KINDS = {
-  status: {
-    summary: 'answers "status" with its usual body, or with "body"',
-    inject: (_target, fault) => failure(fault),
-  },
-  html: {
-    summary: 'answers 200 with an HTML page',
-    inject: () => new Response('<!doctype html><title>Just a moment…</title><h1>Checking</h1>', html(200)),
-  },
-  truncated: {
-    summary: 'answers the first half of the JSON as if it were complete',
-    inject: async ({ answer }) => replaced(await answer(), (body) => body.subarray(0, body.length / 2)),
-  },
-  'other-shape': {
-    summary: 'answers JSON of another shape',
-    inject: () => Response.json({ data: [{ id: 1 }], meta: { total: 1 } }),
-  },
-  empty: { summary: 'answers 200 without a body', inject: () => new Response(null) },
-  hang: {
-    summary: 'never answers',
-    inject: async ({ outgoing }) => {
-      await new Promise((resolve) => outgoing.once('close', resolve));
-      return null;
-    },
-  },
-  slow: {
-    summary: 'sends the body in small pieces over "ms" milliseconds (2000)',
-    inject: async ({ answer }, { ms }) => slowed(await answer(), ms),
-  },
-  reset: {
-    summary: 'resets the connection instead of answering',
-    inject: ({ outgoing }) => {
-      outgoing.socket?.resetAndDestroy();
-      return null;
-    },
-  },
-  'reset-body': {
-    summary: 'resets the connection in the middle of the body',
-    inject: async ({ answer, outgoing }) => resetInBody(await answer(), outgoing),
-  },
-  redirect: {
-    summary: 'redirects to the same path at the origin "to"',
-    inject: ({ url }, { to }) =>
-      new Response(null, { status: 302, headers: { location: elsewhere(url, to) } }),
-  },
-  'next-page-elsewhere': {
-    summary: 'links the next page at the origin "to"',
-    inject: async ({ answer, url }, { to }) =>
-      withPage(await answer(), (page) => ({
-        ...page,
-        pagination: { ...page.pagination, next_page: elsewhere(url, to) },
-      })),
-  },
-  'page-twice': {
-    summary: 'links the page itself as the next page',
-    inject: async ({ answer, url }) =>
-      withPage(await answer(), (page) => ({
-        ...page,
-        pagination: { ...page.pagination, next_page: url.href },
-      })),
-  },
-  'stale-token': {
-    summary: 'answers 400 to a page token, as if it had gone stale',
-    inject: () => apiError.errorResponse(apiError.staleToken()),
-  },
-  'strict-times': {
-    summary: 'answers 400 to a query time with three fraction digits',
-    inject: ({ url }) => apiError.errorResponse(apiError.invalidArgument(...threeDigitTimes(url))),
-  },
-  'short-listing': {
-    summary: 'leaves the last "rows" rows of a page out (1), as if they did not exist',
-    inject: async ({ answer }, { rows }) =>
-      withPage(await answer(), ({ collection, pagination }) => {
-        const rest = collection.slice(0, -rows);
-        return { collection: rest, pagination: { ...pagination, count: rest.length } };
-      }),
-  },
-  lagging: {
-    summary: 'answers as if the last change had not happened yet',
-    inject: ({ answer }) => answer(true),
-  },
-} as const satisfies Record<string, { summary: string; inject: Inject }>;
+  status: kind('answers "status" with its usual body, or with "body"', (_target, fault) => failure(fault)),
+  html: kind(
+    'answers 200 with an HTML page',
+    () => new Response('<!doctype html><title>Just a moment…</title><h1>Checking</h1>', html(200)),
+  ),
+  truncated: kind('answers the first half of the JSON as if it were complete', async ({ answer }) =>
+    replaced(await answer(), (body) => body.subarray(0, body.length / 2)),
+  ),
+  'other-shape': kind('answers JSON of another shape', () =>
+    Response.json({ data: [{ id: 1 }], meta: { total: 1 } }),
+  ),
+  empty: kind('answers 200 without a body', () => new Response(null)),
+  hang: kind('never answers', async ({ outgoing }) => {
+    await new Promise((resolve) => outgoing.once('close', resolve));
+    return null;
+  }),
+  slow: kind('sends the body in small pieces over "ms" milliseconds (2000)', async ({ answer }, { ms }) =>
+    slowed(await answer(), ms),
+  ),
+  reset: kind('resets the connection instead of answering', ({ outgoing }) => {
+    outgoing.socket?.resetAndDestroy();
+    return null;
+  }),
+  'reset-body': kind('resets the connection in the middle of the body', async ({ answer, outgoing }) =>
+    resetInBody(await answer(), outgoing),
+  ),
+  redirect: kind('redirects to the same path at the origin "to"', ({ url }, { to }) => {
+    return new Response(null, { status: 302, headers: { location: elsewhere(url, to) } });
+  }),
+  'next-page-elsewhere': kind('links the next page at the origin "to"', async ({ answer, url }, { to }) =>
+    withNextPage(await answer(), elsewhere(url, to)),
+  ),
+  'page-twice': kind('links the page itself as the next page', async ({ answer, url }) =>
+    withNextPage(await answer(), url.href),
+  ),
+  'stale-token': kind('answers 400 to a page token, as if it had gone stale', () =>
+    apiError.errorResponse(apiError.staleToken()),
+  ),
+  'strict-times': kind('answers 400 to a query time with three fraction digits', ({ url }) =>
+    apiError.errorResponse(apiError.invalidArgument(...threeDigitTimes(url))),
+  ),
+  'short-listing': kind('leaves the last "rows" rows of a page out (1), as if they did not exist', shortened),
+  lagging: kind('answers as if the last change had not happened yet', ({ answer }) => answer(true)),
+};
 
 export type FaultKind = keyof typeof FAULT_KINDS;
 
@@ -115,8 +85,7 @@ export async function injectFault(
   fault: FaultSettings & { kind: FaultKind },
   target: FaultTarget,
 ): Promise<Response | null> {
-  const { inject }: { inject: Inject } = FAULT_KINDS[fault.kind];
-  return inject(target, fault);
+  return FAULT_KINDS[fault.kind].inject(target, fault);
 }
 
 /** A complaint for each query parameter that is a time with three fraction digits. */
@@ -191,6 +160,18 @@ interface Page {
   pagination: Record<string, unknown>;
 }
 
+/** Changes the page that was answered; anything but a page stays as it is. */
 async function withPage(answer: Response, change: (page: Page) => Page): Promise<Response> {
   return answer.status === 200 ? Response.json(change((await answer.json()) as Page)) : answer;
+}
+
+function withNextPage(answer: Response, next_page: string): Promise<Response> {
+  return withPage(answer, (page) => ({ ...page, pagination: { ...page.pagination, next_page } }));
+}
+
+async function shortened({ answer }: FaultTarget, { rows }: FaultSettings): Promise<Response> {
+  return withPage(await answer(), ({ collection: all, pagination }) => {
+    const collection = all.slice(0, -rows);
+    return { collection, pagination: { ...pagination, count: collection.length } };
+  });
 }

@@ -27,7 +27,6 @@ function createHost(seed: number, index: number, organization: string) {
   const role: Role = index === 0 ? 'owner' : index === 2 ? 'admin' : 'user';
   return {
     user: {
-      resource_type: 'User',
       // The second host is an old account, with an id of its time.
       uri: uriOf('users', index === 1 ? shortIdOf(seed, 201, index) : uuidOf(seed, 201, index)),
       name: `${first} ${last}`,
@@ -39,6 +38,7 @@ function createHost(seed: number, index: number, organization: string) {
       locale: 'en',
       avatar_url: null,
       ...STAMPS,
+      resource_type: 'User',
       current_organization: organization,
     },
     role,

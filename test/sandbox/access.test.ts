@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ask, eventsPath, testSandbox } from '../support/sandbox.js';
 
 describe('tokens', () => {
-  it('say who one is', async () => {
+  test('a token identifies its user at /users/me', async () => {
     const sandbox = await testSandbox({ events: 0 });
     for (const [host, { uri, email }] of sandbox.hosts.entries()) {
       const { status, body } = await ask(sandbox, '/users/me', { host });
@@ -11,7 +11,7 @@ describe('tokens', () => {
     }
   });
 
-  it('get a 401 when unknown, revoked or expired, with the reason', async () => {
+  test('a token that is unknown, revoked or expired gets a 401 with the reason', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { control } = sandbox;
     const [revoked, expired] = [control.grant().token, control.grant().token];
@@ -35,7 +35,7 @@ describe('tokens', () => {
     expect((await fetch(`${sandbox.url}/users/me`)).status).toBe(401);
   });
 
-  it('with scopes get a 403 that names the missing one', async () => {
+  test('a token with scopes gets a 403 that names the missing scope', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { token } = sandbox.control.grant({ scopes: ['users:read'] });
     expect((await ask(sandbox, '/users/me', { token })).status).toBe(200);
@@ -45,8 +45,8 @@ describe('tokens', () => {
   });
 });
 
-describe('rights', () => {
-  it('let the owner and an admin list the organization, and no plain member', async () => {
+describe('permissions', () => {
+  test('the owner and an admin can list the organization, a plain member cannot', async () => {
     const sandbox = await testSandbox({ events: 10, hosts: 4 });
     const path = `/scheduled_events?organization=${sandbox.organization}&count=100`;
     const statuses = [];
@@ -59,7 +59,7 @@ describe('rights', () => {
     });
   });
 
-  it("do not let anybody list somebody else's meetings by user alone", async () => {
+  test("nobody can list another user's meetings by user alone", async () => {
     const sandbox = await testSandbox({ events: 10 });
     const path = eventsPath(sandbox, {}, 1);
     expect((await ask(sandbox, path, { host: 0 })).status).toBe(403);
@@ -72,7 +72,7 @@ describe('rights', () => {
     expect((await ask(sandbox, elsewhere)).status).toBe(403);
   });
 
-  it("do not let a plain member see another host's meeting", async () => {
+  test("a plain member cannot see another host's meeting", async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { event } = sandbox.control.book({ host: 0 });
     const path = new URL(event.uri).pathname;
@@ -84,7 +84,7 @@ describe('rights', () => {
     }
   });
 
-  it('show memberships to the owner, and to a member only their own', async () => {
+  test('the owner sees all memberships, a plain member only their own', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const path = `/organization_memberships?organization=${sandbox.organization}`;
     const { body } = await ask(sandbox, `${path}&count=2`);
@@ -99,7 +99,19 @@ describe('rights', () => {
     expect(own.body.collection).toHaveLength(1);
   });
 
-  it('list event types without the retired ones that meetings still name', async () => {
+  test('the organization is shown to its members, another one is not found', async () => {
+    const sandbox = await testSandbox({ events: 0 });
+    const { status, body } = await ask(sandbox, new URL(sandbox.organization).pathname, { host: 1 });
+    expect(status).toBe(200);
+    expect(body.resource).toMatchObject({
+      uri: sandbox.organization,
+      plan: expect.any(String),
+      stage: 'paid',
+    });
+    expect((await ask(sandbox, '/organizations/AAAAAAAAAAAAAAAA')).status).toBe(404);
+  });
+
+  test('event types are listed without the retired ones that meetings still name', async () => {
     const sandbox = await testSandbox({ events: 100 });
     const { body } = await ask(sandbox, `/event_types?user=${sandbox.hosts[0]?.uri}&count=100`);
     const offered = new Set(body.collection.map(({ uri }: { uri: string }) => uri));
@@ -113,8 +125,8 @@ describe('rights', () => {
   });
 });
 
-describe('the allowance', () => {
-  it('is one for all tokens of a user, said in headers, and new after a minute', async () => {
+describe('the rate limit', () => {
+  test('the rate limit is shared by all tokens of a user, reported in headers, and renewed after a minute', async () => {
     const sandbox = await testSandbox({ events: 0, rateLimit: 3 });
     const { token } = sandbox.control.grant({ host: 0 });
     const remaining = [];
@@ -135,7 +147,7 @@ describe('the allowance', () => {
     expect((await ask(sandbox, '/users/me')).headers.get('x-ratelimit-remaining')).toBe('2');
   });
 
-  it('is spent by refusals too', async () => {
+  test('a refused request counts against the rate limit', async () => {
     const sandbox = await testSandbox({ events: 0, rateLimit: 10 });
     await ask(sandbox, '/scheduled_events/none');
     expect((await ask(sandbox, '/users/me')).headers.get('x-ratelimit-remaining')).toBe('8');
@@ -143,7 +155,7 @@ describe('the allowance', () => {
 });
 
 describe('unknown paths and methods', () => {
-  it('get 404 and 405', async () => {
+  test('an unknown path gets a 404 and an unknown method a 405', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const notFound = {
       title: 'Resource Not Found',

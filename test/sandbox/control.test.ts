@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
 import { type Answered, ask, eventsPath, testSandbox } from '../support/sandbox.js';
 
@@ -9,7 +9,7 @@ function order(sandbox: Sandbox, path: string, body?: unknown, method = 'POST'):
 }
 
 describe('the control API', () => {
-  it('carries out every order, and the state says what the API says', async () => {
+  test('the control API executes every command, and its state is what the API shows', async () => {
     const sandbox = await testSandbox({ events: 10, hosts: 2 });
     const booked = (await order(sandbox, 'book', { host: sandbox.hosts[1]?.email, invitees: 3, limit: 8 }))
       .body;
@@ -36,7 +36,7 @@ describe('the control API', () => {
     }
   });
 
-  it('logs the requests of the API and not its own', async () => {
+  test('the log holds the requests of the API and not those of the control API', async () => {
     const sandbox = await testSandbox({ events: 3 });
     await ask(sandbox, eventsPath(sandbox, { count: '2' }), { headers: { 'user-agent': 'me/1' } });
     await ask(sandbox, '/users/me', { token: 'wrong' });
@@ -60,7 +60,7 @@ describe('the control API', () => {
     expect(sandbox.requests()).toEqual([]);
   });
 
-  it('makes requests fail, and stops doing so', async () => {
+  test('the control API makes requests fail until the faults are deleted', async () => {
     const sandbox = await testSandbox({ events: 0 });
     await order(sandbox, 'fail', { kind: 'status', status: 503, count: null });
     expect((await ask(sandbox, '/users/me')).status).toBe(503);
@@ -71,7 +71,7 @@ describe('the control API', () => {
     expect((await ask(sandbox, '/users/me')).status).toBe(200);
   });
 
-  it('makes and ends tokens, moves the clock, sets the allowance', async () => {
+  test('the control API creates and ends tokens, moves the clock and sets the rate limit', async () => {
     const sandbox = await testSandbox({ events: 0, now: new Date('2026-01-01T00:00:00Z') });
     const { token } = (await order(sandbox, 'grant', { host: 1 })).body;
     expect((await ask(sandbox, '/users/me', { token })).body.resource.uri).toBe(sandbox.hosts[1]?.uri);
@@ -82,24 +82,24 @@ describe('the control API', () => {
     expect((await ask(sandbox, '/users/me')).headers.get('x-ratelimit-limit')).toBe('7');
   });
 
-  it.each([
-    ['book', 'no json', /no JSON/],
+  test.each([
+    ['book', 'no json', /not valid JSON/],
     ['book', { hosts: 1 }, /hosts/],
     ['cancel', {}, /event/],
     ['cancel', { event: 'x' }, /no event x/],
     ['fail', { kind: 'explode' }, /kind/],
     ['fail', { kind: 'html', match: '(' }, /match: is not a regular expression/],
-    ['advance', { by: 'a while' }, /no duration/],
+    ['advance', { by: 'a while' }, /not a valid duration/],
     ['revoke', {}, /token or a host/],
     ['revoke', { token: 'unknown' }, /no such token/],
-  ])('answers %s %j with what is wrong', async (path, body, message) => {
+  ])('POST %s with %j is refused with the reason', async (path, body, message) => {
     const sandbox = await testSandbox({ events: 0 });
     const answer = await order(sandbox, path, body);
     expect(answer.status).toBe(400);
     expect(answer.body.error.message).toMatch(message);
   });
 
-  it('names its paths to who asks for another', async () => {
+  test('an unknown path of the control API is answered with the known ones', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { status, body } = await order(sandbox, 'explode');
     expect(status).toBe(404);
@@ -108,7 +108,7 @@ describe('the control API', () => {
 });
 
 describe('the programmatic sandbox', () => {
-  it('lets a test change the world between two requests', async () => {
+  test('a listener can change the account between two requests', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { event } = sandbox.control.book();
     const stop = sandbox.onRequest(({ path }) => {
@@ -131,7 +131,7 @@ describe('OAuth', () => {
       headers: { authorization: '', 'content-type': 'application/x-www-form-urlencoded' },
     });
 
-  it('gives a pair for a code and for a refresh token, each once', async () => {
+  test('a code and a refresh token each give one token pair, once', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { code } = sandbox.control.grant({ host: 1 });
     const first = await exchange(sandbox, { ...client, grant_type: 'authorization_code', code });
@@ -150,7 +150,7 @@ describe('OAuth', () => {
     expect(third.body.error_description).toEqual(expect.any(String));
   });
 
-  it('says what is wrong in the words of OAuth', async () => {
+  test('an invalid token request is answered with the error codes of OAuth', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const errors = [];
     for (const form of [{}, { grant_type: 'refresh_token' }, { ...client, grant_type: 'password' }]) {
@@ -165,7 +165,7 @@ describe('OAuth', () => {
     expect([json.status, json.body.error]).toEqual([400, 'invalid_request']);
   });
 
-  it('allows eight requests a minute', async () => {
+  test('eight token requests are allowed in a minute', async () => {
     const sandbox = await testSandbox({ events: 0 });
     let { refresh_token } = sandbox.control.grant().pair;
     const statuses = [];

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { FaultInput } from '../../src/sandbox/faults.js';
 import { ask, eventsPath, readAll, testSandbox } from '../support/sandbox.js';
 
@@ -18,7 +18,7 @@ async function failureOf(request: Promise<unknown>): Promise<string> {
 }
 
 describe('faults', () => {
-  it('answer a status with its usual body, and then no more', async () => {
+  test('a status fault answers once with the usual body of that status', async () => {
     for (const status of [400, 401, 403, 404, 429, 500, 502, 503]) {
       const sandbox = await faulty({ kind: 'status', status });
       const { status: answered, body } = await ask(sandbox, '/users/me');
@@ -28,7 +28,7 @@ describe('faults', () => {
     }
   });
 
-  it('answer a 429 with the allowance used up, with headers of their own, or with none', async () => {
+  test('a 429 comes with the rate limit used up, with headers of its own, or without any', async () => {
     const sandbox = await testSandbox({ events: 0 });
     sandbox.control.fail({ kind: 'status', status: 429 });
     expect((await ask(sandbox, '/users/me')).headers.get('x-ratelimit-remaining')).toBe('0');
@@ -44,7 +44,7 @@ describe('faults', () => {
     expect([...bare.keys()].filter((name) => name.startsWith('x-ratelimit'))).toEqual([]);
   });
 
-  it('answer what is no JSON, or not the JSON that was due', async () => {
+  test('a fault can answer with something else than the expected JSON', async () => {
     const html = await ask(await faulty({ kind: 'html' }), '/users/me');
     expect([html.status, html.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
     expect(html.body).toContain('<h1>');
@@ -61,7 +61,7 @@ describe('faults', () => {
     expect([empty.status, empty.body]).toEqual([200, '']);
   });
 
-  it('cut the connection before the answer and within it', async () => {
+  test('a fault can reset the connection before the answer and in the middle of it', async () => {
     const before = await faulty({ kind: 'reset' });
     expect(await failureOf(ask(before, '/users/me'))).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
     expect(before.requests()).toMatchObject([{ fault: 'reset', status: null }]);
@@ -74,7 +74,7 @@ describe('faults', () => {
     expect((await ask(within, '/users/me')).status).toBe(200);
   });
 
-  it('hang until the caller gives up, and do not hold up the end', async () => {
+  test('a hanging request ends when the caller gives up and does not delay closing the sandbox', async () => {
     const sandbox = await faulty({ kind: 'hang', count: null });
     const given = fetch(`${sandbox.url}/users/me`, {
       headers: { authorization: `Bearer ${sandbox.hosts[0]?.token}` },
@@ -87,7 +87,7 @@ describe('faults', () => {
     expect(await waiting).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
   });
 
-  it('send the body in drops', async () => {
+  test('a slow answer arrives in many pieces', async () => {
     const sandbox = await faulty({ kind: 'slow', ms: 200 });
     const response = await fetch(`${sandbox.url}/users/me`, {
       headers: { authorization: `Bearer ${sandbox.hosts[0]?.token}` },
@@ -98,7 +98,7 @@ describe('faults', () => {
     expect(JSON.parse(Buffer.concat(drops).toString())).toHaveProperty('resource.uri');
   });
 
-  it('lead to another host', async () => {
+  test('a fault can lead to another host by a redirect or by the next page', async () => {
     const redirected = await ask(await faulty({ kind: 'redirect', to: 'http://localhost:1' }), '/users/me');
     expect([redirected.status, redirected.headers.get('location')]).toEqual([
       302,
@@ -111,14 +111,14 @@ describe('faults', () => {
     expect(body.collection).toHaveLength(20);
   });
 
-  it('list a page twice', async () => {
+  test('a fault can list a page twice', async () => {
     const sandbox = await faulty({ kind: 'page-twice', match: 'page_token' });
     const { rows, pages } = await readAll(sandbox, eventsPath(sandbox, { count: '10' }));
     expect([rows.length, pages]).toEqual([40, 4]);
     expect(new Set(rows.map(({ uri }) => uri)).size).toBe(30);
   });
 
-  it('refuse a page token as stale, and no first page', async () => {
+  test('a stale-token fault refuses a page token and never a first page', async () => {
     const sandbox = await faulty({ kind: 'stale-token' });
     const first = await ask(sandbox, eventsPath(sandbox));
     expect(first.status).toBe(200);
@@ -128,7 +128,63 @@ describe('faults', () => {
     expect((await ask(sandbox, first.body.pagination.next_page)).status).toBe(200);
   });
 
-  it('hit only what they are meant for: path, method, after how many, how many', async () => {
+  test('a strict-times fault refuses a query time with three fraction digits and no other', async () => {
+    const sandbox = await faulty({ kind: 'strict-times', count: null });
+    const statuses = [];
+    for (const fraction of ['', '.12', '.123', '.123456']) {
+      const path = eventsPath(sandbox, { min_start_time: `2026-03-10T12:00:00${fraction}Z` });
+      statuses.push((await ask(sandbox, path)).status);
+    }
+    expect(statuses).toEqual([200, 200, 400, 200]);
+    const { body } = await ask(sandbox, eventsPath(sandbox, { max_start_time: '2026-03-10T12:00:00.000Z' }));
+    expect(body.details).toMatchObject([{ parameter: 'max_start_time' }]);
+  });
+
+  test('a short listing leaves rows out of a page and links the next page as usual', async () => {
+    const sandbox = await faulty({ kind: 'short-listing', rows: 3 });
+    const { rows, pages } = await readAll(sandbox, eventsPath(sandbox, { count: '10' }));
+    expect([rows.length, pages]).toEqual([27, 3]);
+    expect((await readAll(sandbox, eventsPath(sandbox))).rows).toHaveLength(30);
+  });
+
+  test('a short listing of invitees has fewer of them than the counter says', async () => {
+    const sandbox = await faulty({ kind: 'short-listing', match: '/invitees' });
+    const { event } = sandbox.control.book({ invitees: 3 });
+    const { collection, pagination } = (await ask(sandbox, `${new URL(event.uri).pathname}/invitees`)).body;
+    expect([collection.length, pagination.count, event.invitees_counter.active]).toEqual([2, 2, 3]);
+  });
+
+  test('a lagging answer does not know the last change, and the next answer does', async () => {
+    const sandbox = await testSandbox({ events: 0 });
+    const { control } = sandbox;
+    const { event, invitees } = control.book({ start: '+1d' });
+    const path = new URL(event.uri).pathname;
+    const moved = control.reschedule({ event: event.uri, start: '+3h' }).new.event;
+    control.fail({ kind: 'lagging', count: 4 });
+    expect((await ask(sandbox, eventsPath(sandbox))).body.collection).toEqual([event]);
+    expect((await ask(sandbox, path)).body.resource).toEqual(event);
+    expect((await ask(sandbox, `${path}/invitees`)).body.collection).toEqual(invitees);
+    expect((await ask(sandbox, new URL(moved.uri).pathname)).status).toBe(404);
+    const { rows } = await readAll(sandbox, eventsPath(sandbox));
+    expect(rows.map(({ uri }) => uri)).toEqual([moved.uri, event.uri]);
+    expect((await ask(sandbox, path)).body.resource.status).toBe('canceled');
+  });
+
+  test('a lagging answer after a deletion still has the meeting', async () => {
+    const sandbox = await testSandbox({ events: 5, hosts: 1 });
+    const { control } = sandbox;
+    const uris = control.state().map(({ event }) => event.uri);
+    control.edit({ event: uris[0] ?? '', set: { name: 'Changed before' } });
+    control.delete({ event: uris[2] ?? '' });
+    control.state();
+    control.fail({ kind: 'lagging' });
+    const { collection } = (await ask(sandbox, eventsPath(sandbox))).body;
+    expect(collection.map(({ uri }: { uri: string }) => uri)).toEqual(uris);
+    expect(collection[0].name).toBe('Changed before');
+    expect((await ask(sandbox, new URL(uris[2] ?? '').pathname)).status).toBe(404);
+  });
+
+  test('a fault hits only the path and method that it names, after and as often as it says', async () => {
     const sandbox = await faulty({ kind: 'status', match: '/invitees$', method: 'get', after: 2, count: 2 });
     const { event } = sandbox.control.book();
     const path = new URL(event.uri).pathname;
@@ -141,7 +197,7 @@ describe('faults', () => {
     expect(sandbox.control.faults()).toEqual([]);
   });
 
-  it('hit at a rate, the same ones for the same seed', async () => {
+  test('a fault with a rate hits the same requests for the same seed', async () => {
     const run = async () => {
       const sandbox = await testSandbox({ events: 0, seed: 7 });
       sandbox.control.fail({ kind: 'status', status: 503, rate: 0.3, count: null });

@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ask, eventsPath, readAll, testSandbox } from '../support/sandbox.js';
 
 const NOON = new Date('2026-03-10T12:00:00Z');
 
 describe('the listing of meetings', () => {
-  it('gives every meeting of the host once, both statuses, in the order of start', async () => {
+  test('the listing gives every meeting of the host once, in both statuses, by start', async () => {
     const sandbox = await testSandbox({ events: 250, now: NOON });
     const { rows, pages } = await readAll(sandbox, eventsPath(sandbox, { count: '100' }));
     expect(pages).toBe(3);
@@ -18,7 +18,7 @@ describe('the listing of meetings', () => {
     expect(rows).toEqual(mine.map(({ event }) => event));
   });
 
-  it('gives the same rows backward, by status, and by previous_page', async () => {
+  test('the listing gives the same rows in descending order, by status, and by previous_page', async () => {
     const sandbox = await testSandbox({ events: 60, now: NOON });
     const path = (more: Record<string, string>) => eventsPath(sandbox, { count: '25', ...more });
     const forward = (await readAll(sandbox, path({}))).rows;
@@ -36,7 +36,7 @@ describe('the listing of meetings', () => {
     expect(first.body.pagination.next_page).not.toBeNull();
   });
 
-  it('cuts the window at its bounds, inclusive or, if asked for, exclusive', async () => {
+  test('the window of the listing includes its bounds, or excludes them if asked to', async () => {
     for (const exclusiveBounds of [false, true]) {
       const sandbox = await testSandbox({ events: 0, now: NOON, exclusiveBounds });
       const starts = ['2026-03-11T09:00:00Z', '2026-03-11T10:00:00Z', '2026-03-11T11:00:00Z'];
@@ -52,7 +52,22 @@ describe('the listing of meetings', () => {
     }
   });
 
-  it('finds meetings by the address of an invitee', async () => {
+  test('a query time may have any number of fraction digits from none to six', async () => {
+    const sandbox = await testSandbox({ events: 0, now: NOON });
+    const { event } = sandbox.control.book({ start: '2026-03-11T09:00:00.123456Z' });
+    for (let digits = 0; digits <= 6; digits++) {
+      const fraction = digits === 0 ? '' : `.${'123456'.slice(0, digits)}`;
+      const min_start_time = `2026-03-11T09:00:00${fraction}Z`;
+      const { status, body } = await ask(sandbox, eventsPath(sandbox, { min_start_time }));
+      expect([status, body.collection]).toEqual([200, [event]]);
+    }
+    const toISOString = eventsPath(sandbox, {
+      max_start_time: new Date('2026-03-11T09:00:00.123Z').toISOString(),
+    });
+    expect((await ask(sandbox, toISOString)).body.collection).toEqual([]);
+  });
+
+  test('the listing finds meetings by the e-mail of an invitee', async () => {
     const sandbox = await testSandbox({ events: 40, now: NOON });
     const { event } = sandbox.control.book({
       invitees: [{ email: 'ada@example.com' }, { email: 'bob@example.com' }],
@@ -61,13 +76,13 @@ describe('the listing of meetings', () => {
     expect(rows).toEqual([event]);
   });
 
-  it('tells all wrong parameters at once', async () => {
+  test('one answer names all invalid parameters', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const wrong = {
       count: '101',
       status: 'gone',
       sort: 'name:asc',
-      min_start_time: '2026-03-10T12:00:00.000Z',
+      min_start_time: '2026-03-10T12:00:00.0000000Z',
     };
     const { status, body } = await ask(sandbox, eventsPath(sandbox, wrong));
     expect(status).toBe(400);
@@ -79,7 +94,7 @@ describe('the listing of meetings', () => {
     expect(parameters.sort()).toEqual(['count', 'min_start_time', 'sort', 'status']);
   });
 
-  it.each([
+  test.each([
     ['count', '0'],
     ['count', 'ten'],
     ['min_start_time', '2026-03-10'],
@@ -89,14 +104,14 @@ describe('the listing of meetings', () => {
     ['organization', 'https://api.calendly.com/users/ABC'],
     ['invitee_email', 'nobody'],
     ['page_token', 'made-up'],
-  ])('refuses %s=%s', async (parameter, value) => {
+  ])('the listing refuses %s=%s', async (parameter, value) => {
     const sandbox = await testSandbox({ events: 3 });
     const { status, body } = await ask(sandbox, eventsPath(sandbox, { [parameter]: value }));
     expect(status).toBe(400);
     expect(body.details).toMatchObject([{ parameter }]);
   });
 
-  it('needs a user, an organization or a group', async () => {
+  test('the listing needs a user, an organization or a group', async () => {
     const sandbox = await testSandbox({ events: 3 });
     const { status, body } = await ask(sandbox, '/scheduled_events?count=10');
     expect(status).toBe(400);
@@ -105,7 +120,7 @@ describe('the listing of meetings', () => {
 });
 
 describe('page tokens', () => {
-  it('work for their exact query and caller only', async () => {
+  test('a page token works only for its exact query and caller', async () => {
     const sandbox = await testSandbox({ events: 30, hosts: 3 });
     const path = eventsPath(sandbox, { count: '10' });
     const { next_page_token: token } = (await ask(sandbox, path)).body.pagination;
@@ -125,7 +140,7 @@ describe('page tokens', () => {
     expect((await ask(sandbox, owners, { host: 2 })).status).toBe(400);
   });
 
-  it('go stale', async () => {
+  test('a page token goes stale', async () => {
     const sandbox = await testSandbox({ events: 30, pageTokenLifetime: 60_000 });
     const { next_page: next } = (await ask(sandbox, eventsPath(sandbox))).body.pagination;
     expect((await ask(sandbox, next)).status).toBe(200);
@@ -135,7 +150,7 @@ describe('page tokens', () => {
     expect(body.details).toEqual([{ parameter: 'page_token', message: 'is invalid' }]);
   });
 
-  it('stand on the origin that was asked, and go on where the page ended while meetings come and go', async () => {
+  test('the next page has the origin of the request and continues where the page ended while meetings come and go', async () => {
     const sandbox = await testSandbox({ events: 0, now: NOON });
     const booked = Array.from(
       { length: 9 },
@@ -149,7 +164,7 @@ describe('page tokens', () => {
     expect(rows.map(({ uri }) => uri)).toEqual(booked.slice(3));
   });
 
-  it('count the rows of their page, never a total', async () => {
+  test('the count of a page is its number of rows, never a total', async () => {
     const sandbox = await testSandbox({ events: 25 });
     const first = (await ask(sandbox, eventsPath(sandbox))).body;
     expect(first.pagination.count).toBe(20);

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
 import { type Answered, ask, testSandbox } from '../support/sandbox.js';
 
@@ -48,7 +48,7 @@ function subscribe(
 const owned = (sandbox: Sandbox, host: number) => ({ scope: 'user', user: sandbox.hosts[host]?.uri });
 
 describe('webhook subscriptions', () => {
-  it('are made, shown, listed and deleted, and never show their key', async () => {
+  test('a subscription is created, shown, listed and deleted, and never shows its key', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const made = await subscribe(sandbox, 'https://example.com/hook', { signing_key: 'secret-key' });
     expect(made.status).toBe(201);
@@ -72,7 +72,7 @@ describe('webhook subscriptions', () => {
     expect((await ask(sandbox, list)).body.collection).toEqual([]);
   });
 
-  it('are refused twice for the same URL, and allowed for another listener', async () => {
+  test('a second subscription for the same URL is refused, unless its scope or user differs', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const url = 'https://example.com/hook';
     expect((await subscribe(sandbox, url)).status).toBe(201);
@@ -83,7 +83,7 @@ describe('webhook subscriptions', () => {
     expect((await subscribe(sandbox, url, owned(sandbox, 1), 1)).status).toBe(201);
   });
 
-  it.each([
+  test.each([
     ['url', { url: 'nowhere' }],
     ['url', { url: 'ftp://example.com' }],
     ['events', { events: [] }],
@@ -100,14 +100,14 @@ describe('webhook subscriptions', () => {
     ['scope', { scope: 'planet' }],
     ['user', { scope: 'user' }],
     ['organization', { organization: 'ours' }],
-  ])('need a right %s: %j', async (parameter, more) => {
+  ])('a subscription with an invalid %s is refused: %j', async (parameter, more) => {
     const sandbox = await testSandbox({ events: 0 });
     const { status, body } = await subscribe(sandbox, 'https://example.com/hook', more);
     expect(status).toBe(400);
     expect(body.details).toMatchObject([{ parameter }]);
   });
 
-  it('of the organization are for its owner and admins, those of a user for that user', async () => {
+  test("an organization's subscriptions are for its owner and admins, those of a user for that user", async () => {
     const sandbox = await testSandbox({ events: 0 });
     const url = 'https://example.com/hook';
     expect((await subscribe(sandbox, url, {}, 1)).status).toBe(403);
@@ -130,7 +130,7 @@ describe('webhook subscriptions', () => {
 });
 
 describe('deliveries', () => {
-  it('tell of what happens, signed over the raw body', async () => {
+  test('a delivery reports a booking, signed over the raw body', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { url, received } = await receiver(200);
     await subscribe(sandbox, url, { signing_key: 'key-1' });
@@ -148,7 +148,21 @@ describe('deliveries', () => {
     expect(Math.abs(Number(t) - Date.now() / 1_000)).toBeLessThan(60);
   });
 
-  it('are one for each invitee and change, and two for a reschedule', async () => {
+  test("an envelope's time has whole seconds, and more digits on request", async () => {
+    const sandbox = await testSandbox({ events: 0 });
+    const { url, received } = await receiver(200);
+    await subscribe(sandbox, url);
+    sandbox.control.book();
+    await sandbox.deliveriesSettled();
+    sandbox.control.setWebhooks({ created_at_digits: 6 });
+    sandbox.control.book();
+    await sandbox.deliveriesSettled();
+    expect(received[0]?.body.created_at).toMatch(/T\d\d:\d\d:\d\dZ$/);
+    expect(received[0]?.body.created_at < received[0]?.body.payload.created_at).toBe(true);
+    expect(received[1]?.body.created_at).toMatch(/\.\d{6}Z$/);
+  });
+
+  test('there is one delivery for each invitee and change, and two for a reschedule', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { url, received } = await receiver(200);
     await subscribe(sandbox, url);
@@ -182,7 +196,7 @@ describe('deliveries', () => {
     expect(received.every(({ headers }) => headers['calendly-webhook-signature'] === undefined)).toBe(true);
   });
 
-  it('go to those who asked for this kind and this host', async () => {
+  test('a delivery goes to the subscriptions of its event and host', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const hooks = await Promise.all([receiver(200), receiver(200), receiver(200)]);
     const [everything, mine, canceledOnly] = hooks.map(({ url }) => url);
@@ -196,7 +210,7 @@ describe('deliveries', () => {
     expect(hooks.map(({ received }) => received.length)).toEqual([3, 2, 1]);
   });
 
-  it('are sent again until they arrive, and say meanwhile that they are late', async () => {
+  test('a delivery is retried until it arrives, and the subscription shows the retries', async () => {
     const sandbox = await testSandbox({ events: 0 });
     sandbox.control.setWebhooks({ retry_scale: 0.02 });
     const { url, received } = await receiver(500, 302, 200);
@@ -213,7 +227,7 @@ describe('deliveries', () => {
     expect(delivery?.attempts.map(({ status }) => status)).toEqual([500, 302, 200]);
   });
 
-  it('that never arrive disable the subscription, and what comes after is not sent', async () => {
+  test('a delivery that never arrives disables the subscription, and later ones are not sent', async () => {
     const sandbox = await testSandbox({ events: 0 });
     sandbox.control.setWebhooks({ retry_scale: 0.000_001 });
     const { url, received } = await receiver(503);
@@ -233,7 +247,7 @@ describe('deliveries', () => {
     expect((await subscribe(sandbox, url)).status).toBe(409);
   });
 
-  it('name the failure of a receiver that is not there, and end with the sandbox', async () => {
+  test('a delivery records why there was no answer, and its retries end with the sandbox', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const gone = await testSandbox({ events: 0 });
     await gone.close();
@@ -248,7 +262,7 @@ describe('deliveries', () => {
     await sandbox.deliveriesSettled();
   });
 
-  it('can be repeated, and a subscription disabled, from the shell', async () => {
+  test('a delivery can be repeated and a subscription disabled with the control API', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { url, received } = await receiver(200);
     const made = await subscribe(sandbox, url);

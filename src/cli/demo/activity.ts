@@ -41,9 +41,7 @@ export function countMeetings(calendly: Sandbox): { active: number; canceled: nu
 
 function hostedMeetings({ control, hosts }: Sandbox): MeetingView[] {
   const host = hosts[0]?.uri;
-  return control.state().filter(({ event }) =>
-    event.event_memberships.some(({ user }) => user === host),
-  );
+  return control.state().filter(({ event }) => event.event_memberships.some(({ user }) => user === host));
 }
 
 /** Active meetings with one invitee within the next three months: those that an incremental sync lists. */

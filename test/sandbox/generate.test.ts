@@ -1,47 +1,46 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import type { MeetingView } from '../../src/sandbox/bookings.js';
-import { eventIdOf, eventNumberOf } from '../../src/sandbox/identifiers.js';
-import { formatInstant, parseInstant } from '../../src/sandbox/microseconds.js';
-import { createWorld, type WorldOptions } from '../../src/sandbox/state.js';
+import { describe, expect, test } from 'vitest';
+import { isHostedBy } from '../../src/sandbox/meetings.js';
+import type { MeetingView } from '../../src/sandbox/resources.js';
+import { createState, type StateOptions } from '../../src/sandbox/state.js';
+import { formatInstant, parseDuration, parseInstant } from '../../src/sandbox/time.js';
 
 const NOW = new Date('2026-03-10T12:00:00Z');
 
-function world(options: Partial<WorldOptions> = {}) {
-  const defaults = { events: 250, hosts: 1, seed: 1, now: NOW, rateLimit: 1, pageTokenLifetimeMs: 1 };
-  return createWorld({ exclusiveBounds: false, ...defaults, ...options });
+function state(options: StateOptions = {}) {
+  return createState({ hosts: 1, now: NOW, ...options });
 }
 
-function meetingsOf(options: Partial<WorldOptions> = {}): MeetingView[] {
-  return [...world(options).store.walk({ hosts: null })].map(({ event, invitees }) => ({ event, invitees }));
+function meetingsOf(options: StateOptions = {}): MeetingView[] {
+  return state(options)
+    .meetings.ordered()
+    .map(({ event, invitees }) => ({ event, invitees }));
 }
 
 const micros = (text: string) => parseInstant(text) ?? Number.NaN;
 
 describe('the generated meetings', () => {
-  it('are the same for the same seed, others for another', () => {
+  test('the same seed generates the same meetings, another seed others', () => {
     expect(meetingsOf()).toEqual(meetingsOf());
     expect(meetingsOf({ seed: 2 })[0]?.event.uri).not.toBe(meetingsOf()[0]?.event.uri);
   });
 
-  it('are all found by their id, whatever their number', () => {
-    const { store } = world({ events: 500, hosts: 3 });
-    for (const { event, invitees } of store.walk({ hosts: null })) {
-      expect(store.find(event.uri.split('/').at(-1) ?? '')).toMatchObject({ event, invitees });
+  test('every generated meeting is found by its id, and no other is', () => {
+    const { meetings } = state({ events: 500, hosts: 3 });
+    for (const meeting of meetings.ordered()) {
+      expect(meetings.find(meeting.event.uri.split('/').at(-1) ?? '')).toBe(meeting);
     }
-    expect(store.find('00000000-0000-4000-8000-000000000000')).toBeNull();
-    expect(store.find('AAAAAAAAAAAAAAAA')).toBeNull();
+    expect(meetings.find('00000000-0000-4000-8000-000000000000')).toBeUndefined();
+    expect(meetings.find('AAAAAAAAAAAAAAAA')).toBeUndefined();
   });
 
-  it('hold their number in their id', () => {
-    fc.assert(
-      fc.property(fc.nat(0xffffffff), fc.nat(0xffffffff), fc.boolean(), (seed, number, old) => {
-        expect(eventNumberOf(seed, eventIdOf(seed, number, old))).toBe(number);
-      }),
-    );
+  test('no two of 20,000 generated meetings share an id, nor do their invitees', () => {
+    const meetings = meetingsOf({ events: 20_000 });
+    const uris = meetings.flatMap(({ event, invitees }) => [event.uri, ...invitees.map(({ uri }) => uri)]);
+    expect(new Set(uris).size).toBe(uris.length);
   });
 
-  it('hold together in any amount: order, counters, times, links', () => {
+  test('any number of generated meetings is consistent: order, counters, times, links', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 300 }),
@@ -57,16 +56,16 @@ describe('the generated meetings', () => {
     );
   });
 
-  it('give host 0 exactly what was asked for, and others some shared ones', () => {
-    const { organization, store } = world({ events: 100, hosts: 3 });
+  test('host 0 has exactly as many meetings as asked for, the others some shared ones', () => {
+    const { organization, meetings } = state({ events: 100, hosts: 3 });
     const counts = organization.hosts.map(
-      ({ user }) => [...store.walk({ hosts: new Set([user.uri]) })].length,
+      ({ user }) => meetings.ordered().filter((meeting) => isHostedBy(meeting, user.uri)).length,
     );
     expect(counts[0]).toBe(100);
     expect(counts[1]).toBeGreaterThan(100);
   });
 
-  it('show everything that accounts hold', () => {
+  test('the generated meetings show everything that accounts hold', () => {
     const meetings = meetingsOf();
     const invitees = meetings.flatMap((meeting) => meeting.invitees);
     const share = (fits: (meeting: MeetingView) => boolean) => meetings.filter(fits).length / meetings.length;
@@ -93,7 +92,7 @@ describe('the generated meetings', () => {
     expect([...new Set(digits)].sort()).toEqual([0, 1, 3, 5, 6]);
   });
 
-  it('lie within two years back and one year ahead', () => {
+  test('the generated meetings lie within two years back and one year ahead', () => {
     const starts = meetingsOf().map(({ event }) => micros(event.start_time) / 86_400_000_000);
     const today = NOW.getTime() / 86_400_000;
     expect(Math.min(...starts)).toBeGreaterThan(today - 730);
@@ -131,8 +130,8 @@ function checkWhole(meetings: MeetingView[]): void {
   }
 }
 
-describe('instants', () => {
-  it('come back from their text to the microsecond', () => {
+describe('times', () => {
+  test('a time is parsed from its text to the microsecond', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 4_102_444_800_000_000 }), fc.nat(6), (at, digits) => {
         const step = 10 ** (6 - digits);
@@ -142,7 +141,7 @@ describe('instants', () => {
     );
   });
 
-  it('are nothing else than UTC times', () => {
+  test('a text that is not a UTC time is not parsed', () => {
     for (const text of [
       '',
       'now',
@@ -153,5 +152,10 @@ describe('instants', () => {
     ]) {
       expect(parseInstant(text)).toBeNull();
     }
+  });
+
+  test('a duration is a whole number of seconds, minutes, hours or days', () => {
+    expect(['90s', '30m', '36h', '30d'].map(parseDuration)).toEqual([90e6, 1_800e6, 129_600e6, 2_592_000e6]);
+    for (const text of ['', '5', '1.5h', '-3d', 'a while', '5w']) expect(parseDuration(text)).toBeNull();
   });
 });
