@@ -158,7 +158,8 @@ describe('deliveries', () => {
     sandbox.control.book();
     await sandbox.deliveriesSettled();
     expect(received[0]?.body.created_at).toMatch(/T\d\d:\d\d:\d\dZ$/);
-    expect(received[0]?.body.created_at < received[0]?.body.payload.created_at).toBe(true);
+    const { created_at, payload } = received[0]?.body ?? {};
+    expect(Date.parse(created_at)).toBeLessThanOrEqual(Date.parse(payload.created_at));
     expect(received[1]?.body.created_at).toMatch(/\.\d{6}Z$/);
   });
 
