@@ -18,13 +18,20 @@ const MIN_COLUMNS = 3;
 
 const TONES: Record<UserHealth['status'], Tone> = { ok: 'good', stale: 'warn', never: 'warn', error: 'bad' };
 
-/** Shows the report on stdout. `columns` is the terminal's width; null without a terminal, where nothing is left out. */
+/**
+ * Shows the report on stdout; under --quiet only the problems, on stderr.
+ * @param columns the terminal's width; null without a terminal, where nothing is left out
+ */
 export async function showHealth(
   output: Output,
   report: HealthReport,
   columns: number | null,
 ): Promise<void> {
   const problems = allProblems(report);
+  if (output.quiet && !output.json) {
+    for (const problem of problems) output.warn(problemLine(problem));
+    return;
+  }
   const verdict = report.healthy ? '✔ Healthy' : `✖ ${countOf(problems.length, 'problem')}`;
   output.result(`${verdict}, checked ${utc(report.checked_at)}`, report.healthy ? 'good' : 'bad');
   await showUsers(output, report, columns);
@@ -85,14 +92,24 @@ function allProblems({ users, problems }: HealthReport): NamedProblem[] {
 
 function showProblems(output: Output, problems: NamedProblem[], columns: number | null): void {
   const shown = columns === null ? problems : problems.slice(0, MAX_PROBLEMS);
-  for (const [index, { user, message, hint }] of shown.entries()) {
-    const text = `✖ ${user === null ? '' : `${user}: `}${oneLine(message)}`;
-    output.result(columns === null ? `${text} → ${hint}` : text, 'bad');
-    // Several problems of one user often have one solution.
-    if (columns !== null && shown[index + 1]?.hint !== hint) output.result(`  → ${hint}`);
+  for (const [index, problem] of shown.entries()) {
+    if (columns === null) output.result(problemLine(problem));
+    else {
+      output.result(problemText(problem), 'bad');
+      // Several problems of one user often have one solution.
+      if (shown[index + 1]?.hint !== problem.hint) output.result(`  → ${problem.hint}`);
+    }
   }
   const more = problems.length - shown.length;
   if (more > 0) output.result(`… and ${countOf(more, 'more problem')} (--json shows all)`, 'bad');
+}
+
+function problemText({ user, message }: NamedProblem): string {
+  return `✖ ${user === null ? '' : `${user}: `}${oneLine(message)}`;
+}
+
+function problemLine(problem: NamedProblem): string {
+  return `${problemText(problem)} → ${problem.hint}`;
 }
 
 function summaryOf(report: HealthReport): string[] {

@@ -56,6 +56,15 @@ describe('the health report', () => {
     expect(lines.filter((line) => line.split('\t').length === 6)).toHaveLength(26);
   });
 
+  test('under --quiet health prints only the problems, each on one line on stderr', async () => {
+    const { code, stdout, stderr } = await shown(url, null, ['--quiet']);
+    expect([code, stdout]).toEqual([4, '']);
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines).toHaveLength(13);
+    for (const line of lines) expect(line).toMatch(/^✖ person\d+@.*: .+ → calendly-sync sync --user person/);
+    expect(await shown(url, null, ['--quiet', '--user', '20'])).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('when nothing is wrong, health is short and says so first', async () => {
     const { code, lines, stderr } = await shown(url, 80, ['--user', '20']);
     expect(code).toBe(0);
