@@ -1,5 +1,5 @@
 /**
- * The database that the settings name: a server by its URL, or the embedded one, made and migrated on first use.
+ * The database that the settings name: a server by its URL, or the embedded one, created and migrated on first use.
  * The one place that knows both.
  */
 import type { Config } from './config.js';
@@ -7,26 +7,26 @@ import { type Database, openServer } from './database/connection.js';
 import { CalendlySyncError } from './errors.js';
 
 export interface OpenOptions {
-  /** Called when something takes seconds. */
+  /** Called when something takes several seconds. */
   onProgress?: ((text: string) => void) | undefined;
-  /** Called with a line that the operator should know. */
+  /** Called with a line for the operator. */
   onNotice?: ((text: string) => void) | undefined;
   signal?: AbortSignal | undefined;
   /** False leaves a new embedded database without tables. */
   migrate?: boolean | undefined;
-  /** False refuses to make an embedded database where there is none. */
+  /** False throws if there is no embedded database yet. */
   create?: boolean | undefined;
-  /** For a process that stays and takes much at once: more connections, and statements prepared where they are kept. */
+  /** For a long-running process with many parallel requests: more connections, and prepared statements if possible. */
   service?: boolean | undefined;
 }
 
-/** Connections of a service: receiving, syncing and questions about health, side by side. */
+/** Connections of a service that receives, syncs and reports its health at the same time. */
 const SERVICE_CONNECTIONS = 6;
 
 /**
  * Opens the database. A server is not connected to before the first transaction.
- * @throws CalendlySyncError `locked` when another process has the embedded database, `schema_not_ready` when there is none and
- * none is to be made
+ * @throws CalendlySyncError `locked` if another process uses the embedded database, `schema_not_ready` if there is none and
+ * `create` is false
  */
 export async function openDatabase(
   config: Pick<Config, 'databaseUrl' | 'schema' | 'home'>,
@@ -39,13 +39,13 @@ export async function openDatabase(
       ...(options.service ? { prepare: true, max: SERVICE_CONNECTIONS } : {}),
     });
   }
-  // Loaded only here, so that commands on a server read neither this nor WASM.
+  // Loaded only here, so that commands on a server load neither this nor WASM.
   const { embeddedExists, embeddedFolder, openEmbedded } = await import('./database/embedded/embedded.js');
   if (options.create === false && !embeddedExists(config.home)) {
     throw new CalendlySyncError(
       'schema_not_ready',
-      `There is no database: DATABASE_URL is not set, and no embedded one is in ${embeddedFolder(config.home)}.`,
-      { hint: 'Set DATABASE_URL, or make an embedded database: calendly-sync migrate' },
+      `There is no database: DATABASE_URL is not set, and there is no embedded database in ${embeddedFolder(config.home)}.`,
+      { hint: 'Set DATABASE_URL, or create an embedded database: calendly-sync migrate' },
     );
   }
   const isNew = !embeddedExists(config.home);
@@ -61,7 +61,7 @@ export async function openDatabase(
   });
   options.onNotice?.(
     isNew
-      ? `Made an embedded database in ${database.label}. For a Postgres of your own: DATABASE_URL=postgres://user:password@host/name`
+      ? `Created an embedded database in ${database.label}. To use your own Postgres, set DATABASE_URL.`
       : `Embedded database: ${database.label}`,
   );
   return database;

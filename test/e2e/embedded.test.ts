@@ -25,7 +25,7 @@ test('without DATABASE_URL the database is embedded: one process creates it once
   await first.ended;
 
   const third = await calendlySync(['migrate', '--json'], {}, { cwd });
-  expect(third.stderr).toContain(`Made an embedded database in ${join(home, 'database')}`);
+  expect(third.stderr).toContain(`Created an embedded database in ${join(home, 'database')}`);
   expect(third.code).toBe(0);
   expect(JSON.parse(third.stdout).applied.length).toBeGreaterThan(3);
   expect(readdirSync(home).sort()).toEqual(['.gitignore', 'database', 'database.lock']);

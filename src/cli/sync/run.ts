@@ -15,7 +15,7 @@ export interface SyncFlags {
   until?: number | undefined;
   /** URI of the one meeting to read again. */
   event?: string | undefined;
-  /** Makes the sync a full one, whatever was done before. */
+  /** Forces a full sync. */
   full?: boolean | undefined;
   /** false leaves a disabled webhook subscription as it is. */
   repair?: boolean | undefined;

@@ -35,7 +35,7 @@ export interface Output {
   document(document: object): void;
   /** Adds values that must never be printed from here on. */
   redact(secrets: readonly string[]): void;
-  /** Lets values be printed after all: the tokens of a sandbox are made to be read. */
+  /** Lets values be printed after all: the tokens of a sandbox are meant to be copied. */
   allow(values: readonly string[]): void;
   /** --json was given: no questions, no extra work for the eye. */
   readonly json: boolean;

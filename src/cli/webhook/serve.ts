@@ -76,42 +76,30 @@ async function checkSchema({ output }: CommandContext, database: Database): Prom
   }
 }
 
-function periodicTasks(context: CommandContext, database: Database, flags: ServeFlags): PeriodicTask[] {
-  const { config, output } = context;
-  const list: PeriodicTask[] = [];
-  const guarded = (everyMs: number, run: PeriodicTask['run']): PeriodicTask => ({
-    everyMs,
-    async run(signal) {
-      try {
-        await run(signal);
-      } catch (error) {
+function periodicTasks(
+  { config, output }: CommandContext,
+  database: Database,
+  { syncEvery, cleanEvery }: ServeFlags,
+): PeriodicTask[] {
+  const runSync = async (signal: AbortSignal) => {
+    const shown = await showSync(output);
+    try {
+      syncResult(output, await sync({ config, database, signal, onEvent: shown.onEvent }));
+    } finally {
+      shown.close();
+    }
+  };
+  const runClean = async (signal: AbortSignal) => {
+    const { deleted } = await cleanWebhookEvents({ database, olderThanMs: EVENTS_OLDER_THAN_MS, signal });
+    output.result(`Deleted ${deleted} webhook events older than 30 days.`);
+  };
+  const task = (everyMs: number | undefined, work: PeriodicTask['run']): PeriodicTask[] => {
+    if (everyMs === undefined) return [];
+    const run = (signal: AbortSignal) =>
+      work(signal).catch((error) => {
         if (!signal.aborted) output.error(toCalendlySyncError(error).toReport());
-      }
-    },
-  });
-  if (flags.syncEvery !== undefined) {
-    list.push(
-      guarded(flags.syncEvery, async (signal) => {
-        const shown = await showSync(output);
-        try {
-          syncResult(output, await sync({ config, database, signal, onEvent: shown.onEvent }));
-        } finally {
-          shown.close();
-        }
-      }),
-    );
-  }
-  if (flags.cleanEvery !== undefined) {
-    list.push(
-      guarded(flags.cleanEvery, async (signal) => {
-        const { deleted } = await cleanWebhookEvents({
-          database,
-          olderThanMs: EVENTS_OLDER_THAN_MS,
-          signal,
-        });
-        output.result(`Deleted ${deleted} webhook events older than 30 days.`);
-      }),
-    );
-  }
-  return list;
+      });
+    return [{ everyMs, run }];
+  };
+  return [...task(syncEvery, runSync), ...task(cleanEvery, runClean)];
 }
