@@ -62,13 +62,17 @@ export function commandPath(command: CommandUnknownOpts): string {
   return `${parent}${command.name()}`;
 }
 
+/** What a command does after its flags are parsed. */
+export type Handler<Flags> = (context: CommandContext, flags: Flags) => Promise<CommandResult>;
+
 /**
  * The commander action that runs a handler in the frame and leaves its exit code in the session. Never throws.
+ * @param load imports the handler, so that a command loads only what it needs
  * @param needsConfig false for a command that an invalid setting must not stop
  */
 export function commandAction<Flags extends object>(
   session: Session,
-  handler: (context: CommandContext, flags: Flags) => Promise<CommandResult>,
+  load: () => Promise<Handler<Flags>>,
   { needsConfig = true }: { needsConfig?: boolean } = {},
 ) {
   return async (flags: Flags, command: CommandUnknownOpts): Promise<void> => {
@@ -81,6 +85,7 @@ export function commandAction<Flags extends object>(
         ? loadConfig(terminal.environment, shared, terminal.cwd)
         : defaultConfig(terminal.cwd);
       output.redact(secretsOf(config));
+      const handler = await load();
       const { document, exitCode = 0 } = await handler({ config, output, terminal, signal }, flags);
       session.exitCode = exitCode;
       if (document !== null) output.document({ command: name, ok: exitCode === 0, ...document });

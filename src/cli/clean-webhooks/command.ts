@@ -1,30 +1,25 @@
 /** `clean-webhooks`: deletes webhook events that are no longer needed. */
+import { Option } from '@commander-js/extra-typings';
 import { commandAction, type DefineCommand } from '../command.js';
 import { durationFrom } from '../option-parsers.js';
 
-const parseAge = durationFrom(0);
+/** The JSON document repeats the duration as it was typed. */
+const age = (text: string) => ({ text, ms: durationFrom(0)(text) });
 
 export const cleanWebhooks: DefineCommand = (program, session) => {
   program
     .command('clean-webhooks')
     .description('delete old webhook events that were processed')
-    .option('--older-than <duration>', 'min age of an event: 90s, 30m, 36h, 30d', checkAge, '30d')
+    .addOption(
+      new Option('--older-than <duration>', 'min age of an event: 90s, 30m, 36h, 30d')
+        .argParser(age)
+        .default(age('30d'), '30d'),
+    )
     .option('--dry-run', 'count them, delete nothing')
     .option('--include-unprocessed', 'also delete events that were never processed')
     .addHelpText('after', EXAMPLES)
-    .action(
-      commandAction(session, async (context, { olderThan, ...flags }) => {
-        const { runClean } = await import('./run.js');
-        return runClean(context, { ...flags, olderThan, olderThanMs: parseAge(olderThan) });
-      }),
-    );
+    .action(commandAction(session, async () => (await import('./run.js')).runClean));
 };
-
-/** The JSON document repeats the text as it was typed. */
-function checkAge(text: string): string {
-  parseAge(text);
-  return text;
-}
 
 const EXAMPLES = `
 Examples:

@@ -14,7 +14,12 @@ export interface Activity {
 /** Three people book, two meetings are canceled, one is rescheduled. */
 export function simulateActivity(calendly: Sandbox): Activity[] {
   const { control } = calendly;
-  const [first, second, third] = upcomingMeetings(calendly);
+  const now = Date.parse(control.clock().now);
+  // Within the next three months: what an incremental sync lists.
+  const [first, second, third] = hostedMeetings(calendly).filter(({ event, invitees }) => {
+    const days = (Date.parse(event.start_time) - now) / 86_400_000;
+    return event.status === 'active' && invitees.length === 1 && days > 0 && days < 90;
+  });
   if (!first || !second || !third) throw new Error('the demo’s Calendly has no upcoming meetings');
   return [
     bookFor(calendly, 'Maya Lindqvist', 24),
@@ -26,36 +31,19 @@ export function simulateActivity(calendly: Sandbox): Activity[] {
   ];
 }
 
-/** Somebody books a meeting that starts in so many hours. */
+/** Somebody books a meeting that starts in `hours` hours. */
 export function bookFor({ control }: Sandbox, name: string, hours: number): Activity {
   const email = `${name.toLowerCase().replace(' ', '.')}@example.com`;
   return describe('booked', control.book({ start: `+${hours}h`, invitees: [{ name, email }] }));
 }
 
-/** How many meetings the demo's user has at Calendly. */
-export function countMeetings(calendly: Sandbox): { active: number; canceled: number } {
-  const counts = { active: 0, canceled: 0 };
-  for (const { event } of hostedMeetings(calendly)) counts[event.status]++;
-  return counts;
-}
-
-function hostedMeetings({ control, hosts }: Sandbox): MeetingView[] {
-  const host = hosts[0]?.uri;
-  return control.state().filter(({ event }) => event.event_memberships.some(({ user }) => user === host));
-}
-
-/** Active meetings with one invitee within the next three months: those that an incremental sync lists. */
-function upcomingMeetings(calendly: Sandbox): MeetingView[] {
-  const from = Date.parse(calendly.control.clock().now);
-  const to = from + 90 * 86_400_000;
-  return hostedMeetings(calendly).filter(({ event, invitees }) => {
-    const start = Date.parse(event.start_time);
-    return event.status === 'active' && invitees.length === 1 && start > from && start < to;
-  });
+/** The meetings of the demo's user. */
+export function hostedMeetings({ control, hosts }: Sandbox): MeetingView[] {
+  const isHost = ({ user }: { user: string }) => user === hosts[0]?.uri;
+  return control.state().filter(({ event }) => event.event_memberships.some(isHost));
 }
 
 function describe(what: Activity['what'], { event, invitees }: MeetingView): Activity {
-  const who = invitees[0]?.name ?? invitees[0]?.email ?? 'Somebody';
   const start = `${event.start_time.slice(0, 16).replace('T', ' ')} UTC`;
-  return { what, event: event.uri, text: `${who}: ${event.name ?? 'a meeting'}, ${start}` };
+  return { what, event: event.uri, text: `${invitees[0]?.name}: ${event.name}, ${start}` };
 }

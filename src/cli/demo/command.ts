@@ -1,39 +1,20 @@
 /** `demo`: a walkthrough in one command, without any settings. */
 import { commandAction, type DefineCommand } from '../command.js';
 
-/** Enough for two pages of a listing, and few enough to be copied in a second. */
-const MEETINGS = 150;
-
 export const demo: DefineCommand = (program, session) => {
+  const load = async () => {
+    const { runDemo } = await import('./script.js');
+    return runDemo(session.run);
+  };
   program
     .command('demo')
-    .description(
-      'walk through everything: a local Calendly, an embedded database, two syncs, webhooks, health',
-    )
+    .description('walk through everything: a local Calendly, a database, two syncs, webhooks, health')
     .addHelpText('after', HELP)
-    .action(
-      commandAction(
-        session,
-        async (context) => {
-          const [{ createEnvironment }, { runDemo }] = await Promise.all([
-            import('./environment.js'),
-            import('./script.js'),
-          ]);
-          const environment = await createEnvironment(context, session.run, MEETINGS);
-          try {
-            return { document: await runDemo(context, environment) };
-          } finally {
-            await environment.close();
-          }
-        },
-        { needsConfig: false },
-      ),
-    );
+    .action(commandAction(session, load, { needsConfig: false }));
 };
 
 const HELP = `
-It needs and reads no settings, sends no requests outside this machine, and leaves
-nothing behind.
+It reads no settings, sends no requests outside this machine, and leaves nothing behind.
 
 Examples:
   $ calendly-sync demo`;

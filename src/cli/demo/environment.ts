@@ -6,7 +6,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CalendlySyncError } from '../../errors.js';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js';
+import { startSandbox } from '../../sandbox/sandbox.js';
 import type { CommandContext, RunProgram } from '../command.js';
 import type { OutputStream } from '../terminal/terminal.js';
 
@@ -17,32 +17,17 @@ export interface CommandStep {
   document: Record<string, unknown> | null;
 }
 
-/** Each run throws a CalendlySyncError if the command does not exit with 0. */
-export interface DemoEnvironment {
-  calendly: Sandbox;
-  /** The settings that a user would put into .env; later commands see what is added. */
-  settings: Record<string, string>;
-  folder: string;
-  /** Shows and runs `calendly-sync ARGV`. */
-  run(...argv: string[]): Promise<CommandStep>;
-  /** Shows and runs a command that stays until `meanwhile` is over; then stops it as SIGTERM would. */
-  runWhile(argv: string[], meanwhile: () => Promise<void>): Promise<CommandStep>;
-  /** Runs a command without showing it. @returns its JSON document */
-  runSilently(...argv: string[]): Promise<Record<string, unknown>>;
-  close(): Promise<void>;
-}
+/** Enough for two pages of a listing, and few enough to be copied in a second. */
+const MEETINGS = 150;
 
 /** What the commands see of the user's environment: how to draw, and nothing that names a database or a token. */
 const PASSED_ON = ['TERM', 'NO_COLOR', 'CI', 'LANG'];
 
-/** Creates the environment. Close it in a `finally`. */
-export async function createEnvironment(
-  context: CommandContext,
-  run: RunProgram,
-  meetings: number,
-): Promise<DemoEnvironment> {
-  const { output, terminal, signal } = context;
-  const calendly = await startSandbox({ events: meetings });
+export type DemoEnvironment = Awaited<ReturnType<typeof createEnvironment>>;
+
+/** Creates the environment. Close it in a `finally`. Each run throws if the command does not exit with 0. */
+export async function createEnvironment({ output, terminal, signal }: CommandContext, program: RunProgram) {
+  const calendly = await startSandbox({ events: MEETINGS });
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'calendly-sync-demo-')));
   const settings: Record<string, string> = {
     CALENDLY_API_URL: calendly.url,
@@ -53,13 +38,14 @@ export async function createEnvironment(
 
   const execute = async (argv: string[], stdout: OutputStream, stderr: OutputStream, until = signal) => {
     const environment = { ...passedOn, ...settings };
-    const exitCode = await run(argv, { ...terminal, stdout, stderr, environment, cwd: folder }, until);
+    const exitCode = await program(argv, { ...terminal, stdout, stderr, environment, cwd: folder }, until);
     if (signal.aborted) throw new CalendlySyncError('stopped', 'The demo was stopped.');
     if (exitCode === 0) return;
     const command = `calendly-sync ${argv.join(' ')}`;
     throw new CalendlySyncError('failed', `The demo failed: \`${command}\` exited with ${exitCode}.`);
   };
-  const show = async (argv: string[], until = signal): Promise<CommandStep> => {
+  /** Shows and runs `calendly-sync ARGV`. */
+  const run = async (argv: string[], until = signal): Promise<CommandStep> => {
     const command = `calendly-sync ${argv.join(' ')}`;
     output.result(`\n$ ${command}`, 'strong');
     const flags = output.json ? ['--json'] : output.quiet ? ['--quiet'] : [];
@@ -70,21 +56,20 @@ export async function createEnvironment(
   };
   return {
     calendly,
+    /** The settings that a user would put into .env; later commands see what is added. */
     settings,
     folder,
-    run: (...argv) => show(argv),
-    async runWhile(argv, meanwhile) {
+    run,
+    /** Shows and runs a command that stays until `meanwhile` is over; then stops it as SIGTERM would. */
+    async runWhile(argv: string[], meanwhile: () => Promise<void>): Promise<CommandStep> {
       const stop = new AbortController();
-      const running = show(argv, AbortSignal.any([signal, stop.signal]));
-      try {
-        // If the command fails at once, there is nothing to wait for.
-        await Promise.race([meanwhile(), running]);
-      } finally {
-        stop.abort();
-      }
+      const running = run(argv, AbortSignal.any([signal, stop.signal]));
+      // If the command fails at once, there is nothing to wait for.
+      await Promise.race([meanwhile(), running]).finally(() => stop.abort());
       return running;
     },
-    async runSilently(...argv) {
+    /** Runs a command without showing it. @returns its JSON document */
+    async runSilently(argv: string[]) {
       const stdout = capture();
       await execute([...argv, '--json'], stdout, capture());
       return JSON.parse(stdout.text());
@@ -97,13 +82,7 @@ export async function createEnvironment(
 }
 
 /** A stream that keeps what is written to it. */
-function capture(): OutputStream & { text(): string } {
+function capture() {
   let all = '';
-  return {
-    write(text) {
-      all += text;
-      return true;
-    },
-    text: () => all,
-  };
+  return { write: (text: string) => (all += text), text: () => all };
 }

@@ -3,20 +3,32 @@ import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CalendlySyncError } from '../../errors.js';
 import { newSigningKey } from '../../webhook/subscriptions/subscribe.js';
-import type { CommandContext } from '../command.js';
+import type { CommandContext, CommandResult, RunProgram } from '../command.js';
+import type { Output } from '../terminal/output.js';
 import { oneLine } from '../terminal/sanitize.js';
-import { type Activity, bookFor, countMeetings, simulateActivity } from './activity.js';
-import type { CommandStep, DemoEnvironment } from './environment.js';
+import { type Activity, bookFor, hostedMeetings, simulateActivity } from './activity.js';
+import { type CommandStep, createEnvironment, type DemoEnvironment } from './environment.js';
 
 const RECEIVER_START_TIMEOUT_MS = 20_000;
 
-/** What the demo returns with --json. `ms`: from the booking to the receiver's response, which follows its commit. */
+/** The JSON document. `ms`: from the booking to the receiver's response, which follows its commit. */
 export interface DemoResult {
   steps: (CommandStep | { happened: (Activity & { ms?: number })[] })[];
 }
 
-/** Runs the whole script. @throws CalendlySyncError if a command fails or the rows differ from the meetings at Calendly */
-export async function runDemo({ output }: CommandContext, environment: DemoEnvironment): Promise<DemoResult> {
+/** The handler of `demo`, given the program. It throws if a command fails or the rows differ from the meetings at Calendly. */
+export function runDemo(program: RunProgram) {
+  return async (context: CommandContext): Promise<CommandResult> => {
+    const environment = await createEnvironment(context, program);
+    try {
+      return { document: await runScript(context.output, environment) };
+    } finally {
+      await environment.close();
+    }
+  };
+}
+
+async function runScript(output: Output, environment: DemoEnvironment): Promise<DemoResult> {
   const { calendly, settings, folder } = environment;
   const steps: DemoResult['steps'] = [];
   const chapter = (title: string, ...lines: string[]) => {
@@ -24,7 +36,7 @@ export async function runDemo({ output }: CommandContext, environment: DemoEnvir
     for (const line of lines) output.result(line);
   };
   const show = ({ what, text }: Activity) => output.result(`  ${what.padEnd(11)} ${oneLine(text)}`);
-  const run = async (...argv: string[]) => steps.push(await environment.run(...argv));
+  const run = async (...argv: string[]) => steps.push(await environment.run(argv));
 
   chapter(
     'A Calendly to try things with',
@@ -88,12 +100,15 @@ export async function runDemo({ output }: CommandContext, environment: DemoEnvir
 
 /** Compares the rows in the database with the meetings at Calendly. */
 async function checkRows({ runSilently, calendly }: DemoEnvironment): Promise<void> {
-  const { users } = (await runSilently('health')) as { users?: Record<string, unknown>[] };
-  const { active_calendly_meetings: active, deleted_calendly_meetings: canceled } = users?.[0] ?? {};
-  const stored = JSON.stringify({ active, canceled });
-  const expected = JSON.stringify(countMeetings(calendly));
-  if (stored === expected) return;
-  throw new CalendlySyncError('failed', `The demo failed: stored ${stored}, but Calendly has ${expected}.`);
+  const [user] = (await runSilently(['health'])).users;
+  const statuses = hostedMeetings(calendly).map(({ event }) => event.status);
+  const stored = [user.active_calendly_meetings, user.deleted_calendly_meetings].join(' and ');
+  const expected = ['active', 'canceled'].map((status) => statuses.filter((one) => one === status).length);
+  if (stored === expected.join(' and ')) return;
+  throw new CalendlySyncError(
+    'failed',
+    `The demo failed: ${stored} meetings are stored as active and canceled; at Calendly it is ${expected.join(' and ')}.`,
+  );
 }
 
 async function receiverStarted(url: string): Promise<void> {

@@ -1,5 +1,4 @@
 /** `force-full`: clears the mark of the first sync and runs it again. */
-import { CalendlySyncError } from '../../errors.js';
 import { commandAction, type DefineCommand } from '../command.js';
 import { collect, concurrency } from '../option-parsers.js';
 
@@ -12,15 +11,7 @@ export const forceFull: DefineCommand = (program, session) => {
     .option('--mark-only', 'only make the next sync a full one')
     .option('--concurrency <n>', 'max parallel requests (default: 24)', concurrency)
     .addHelpText('after', EXAMPLES)
-    .action(
-      commandAction(session, async (context, { user: users = [], all, markOnly, concurrency }) => {
-        if (all && users.length > 0) {
-          throw new CalendlySyncError('usage', "--all and --user can't be used together.");
-        }
-        const { runMarkOnly, runSync } = await import('../sync/run.js');
-        return markOnly ? runMarkOnly(context, users) : runSync(context, { users, concurrency, full: true });
-      }),
-    );
+    .action(commandAction(session, async () => (await import('../sync/run.js')).runForceFull));
 };
 
 const EXAMPLES = `

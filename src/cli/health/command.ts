@@ -16,12 +16,7 @@ export const health: DefineCommand = (program, session) => {
     .option('--offline', 'ask only the database, not Calendly')
     .option('--prometheus', 'print metrics in the Prometheus text format')
     .addHelpText('after', EXAMPLES)
-    .action(
-      commandAction(session, async (context, flags) => {
-        const { runHealth } = await import('./run.js');
-        return runHealth(context, flags);
-      }),
-    );
+    .action(commandAction(session, async () => (await import('./run.js')).runHealth));
 };
 
 const EXAMPLES = `

@@ -15,7 +15,6 @@ const MAX_PROBLEMS = 8;
 /** In order of importance: a terminal that is too narrow loses the last ones. */
 const HEAD = ['user', 'status', 'last sync (UTC)', 'active', 'deleted', 'webhook'];
 const MIN_COLUMNS = 3;
-
 const TONES: Record<UserHealth['status'], Tone> = { ok: 'good', stale: 'warn', never: 'warn', error: 'bad' };
 
 /**
@@ -29,87 +28,82 @@ export async function showHealth(
 ): Promise<void> {
   const problems = allProblems(report);
   if (output.quiet && !output.json) {
-    for (const problem of problems) output.warn(problemLine(problem));
+    for (const { text, hint } of problems) output.warn(`${text} → ${hint}`);
     return;
   }
   const verdict = report.healthy ? '✔ Healthy' : `✖ ${countOf(problems.length, 'problem')}`;
   output.result(`${verdict}, checked ${utc(report.checked_at)}`, report.healthy ? 'good' : 'bad');
-  await showUsers(output, report, columns);
-  showProblems(output, problems, columns);
+  if (columns === null) {
+    await output.table(
+      HEAD,
+      report.users.map((user) => userRow(user, utc)),
+    );
+    for (const { text, hint } of problems) output.result(`${text} → ${hint}`);
+  } else {
+    await showUsers(output, report, columns);
+    showProblems(output, problems);
+  }
   for (const line of summaryOf(report)) output.result(line);
 }
 
-async function showUsers(output: Output, report: HealthReport, columns: number | null): Promise<void> {
-  const { users, checked_at: now } = report;
+async function showUsers(output: Output, { users, checked_at: now }: HealthReport, columns: number) {
   if (users.length === 0) return;
-  if (columns === null)
-    return output.table(
-      HEAD,
-      users.map((user) => userRow(user, utc)),
-    );
   // Those with problems first; within each group the order of the report.
   const sorted = [...users].sort((a, b) => Number(b.problems.length > 0) - Number(a.problems.length > 0));
   const rows = sorted.slice(0, MAX_USERS).map((user) => userRow(user, (time) => when(time, now)));
   const cells = [HEAD.map((text) => ({ text })), ...rows];
   let shown = HEAD.length;
-  while (shown > MIN_COLUMNS && tableWidth(cells.map((row) => row.slice(0, shown))) > columns) shown--;
-  await output.table(
-    HEAD.slice(0, shown),
-    rows.map((row) => row.slice(0, shown)),
-  );
+  const cut = <T>(row: T[]) => row.slice(0, shown);
+  while (shown > MIN_COLUMNS && tableWidth(cells.map(cut)) > columns) shown--;
+  await output.table(cut(HEAD), rows.map(cut));
   const rest = sorted.slice(MAX_USERS);
   const unhealthy = rest.filter(({ problems }) => problems.length > 0).length;
-  const healthy = rest.length - unhealthy;
-  if (unhealthy > 0) {
-    output.result(`… and ${countOf(unhealthy, 'more user')} with problems (--json shows all)`);
+  showMore(output, unhealthy, 'more user', ' with problems');
+  showMore(output, rest.length - unhealthy, 'more user', ' without problems');
+}
+
+function showProblems(output: Output, problems: ProblemLine[]): void {
+  const shown = problems.slice(0, MAX_PROBLEMS);
+  for (const [index, { text, hint }] of shown.entries()) {
+    output.result(text, 'bad');
+    // Several problems of one user often have one solution.
+    if (shown[index + 1]?.hint !== hint) output.result(`  → ${hint}`);
   }
-  if (healthy > 0) {
-    output.result(`… and ${countOf(healthy, 'more user')} without problems (--json shows all)`);
-  }
+  showMore(output, problems.length - shown.length, 'more problem', '');
+}
+
+function showMore(output: Output, count: number, noun: string, which: string): void {
+  if (count > 0) output.result(`… and ${countOf(count, noun)}${which} (--json shows all)`);
 }
 
 function userRow(user: UserHealth, time: (last: Date) => string): Cell[] {
+  const counts = [
+    user.active_calendly_meetings,
+    user.deleted_calendly_meetings,
+    user.webhook_synced_meetings,
+  ];
   return [
     { text: nameOf(user) },
     { text: user.syncing ? `${user.status}, syncing` : user.status, tone: TONES[user.status] },
     { text: user.last_calendly_sync === null ? 'never' : time(user.last_calendly_sync) },
-    { text: user.active_calendly_meetings.toLocaleString('en-US') },
-    { text: user.deleted_calendly_meetings.toLocaleString('en-US') },
-    { text: user.webhook_synced_meetings.toLocaleString('en-US') },
+    ...counts.map((count) => ({ text: count.toLocaleString('en-US') })),
   ];
 }
 
-interface NamedProblem extends Problem {
-  user: string | null;
+interface ProblemLine {
+  text: string;
+  hint: string;
 }
 
-function allProblems({ users, problems }: HealthReport): NamedProblem[] {
+function allProblems({ users, problems }: HealthReport): ProblemLine[] {
+  const line = (prefix: string, { message, hint }: Problem) => ({
+    text: `✖ ${prefix}${oneLine(message)}`,
+    hint,
+  });
   return [
-    ...users.flatMap((user) => user.problems.map((problem) => ({ ...problem, user: nameOf(user) }))),
-    ...problems.map((problem) => ({ ...problem, user: null })),
+    ...users.flatMap((user) => user.problems.map((problem) => line(`${nameOf(user)}: `, problem))),
+    ...problems.map((problem) => line('', problem)),
   ];
-}
-
-function showProblems(output: Output, problems: NamedProblem[], columns: number | null): void {
-  const shown = columns === null ? problems : problems.slice(0, MAX_PROBLEMS);
-  for (const [index, problem] of shown.entries()) {
-    if (columns === null) output.result(problemLine(problem));
-    else {
-      output.result(problemText(problem), 'bad');
-      // Several problems of one user often have one solution.
-      if (shown[index + 1]?.hint !== problem.hint) output.result(`  → ${problem.hint}`);
-    }
-  }
-  const more = problems.length - shown.length;
-  if (more > 0) output.result(`… and ${countOf(more, 'more problem')} (--json shows all)`, 'bad');
-}
-
-function problemText({ user, message }: NamedProblem): string {
-  return `✖ ${user === null ? '' : `${user}: `}${oneLine(message)}`;
-}
-
-function problemLine(problem: NamedProblem): string {
-  return `${problemText(problem)} → ${problem.hint}`;
 }
 
 function summaryOf(report: HealthReport): string[] {

@@ -21,7 +21,7 @@ export const sandbox: DefineCommand = (program, session) => {
     .option('--seed <n>', 'another number, other meetings', wholeNumber(0, 0xffffffff), 1)
     .option('--latency <ms>', 'wait so long before each answer', wholeNumber(0, 600_000), 0)
     .option('--rate-limit <n>', 'requests per minute and user', wholeNumber(1, 100_000_000), 500)
-    .action(commandAction(session, run, { needsConfig: false }));
+    .action(commandAction(session, async () => run, { needsConfig: false }));
 };
 
 interface SandboxFlags extends SandboxOptions {

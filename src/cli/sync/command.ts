@@ -1,5 +1,4 @@
 /** `sync`: brings the database up to date with Calendly. */
-import { CalendlySyncError } from '../../errors.js';
 import { commandAction, type DefineCommand } from '../command.js';
 import { collect, concurrency, instant } from '../option-parsers.js';
 
@@ -15,16 +14,7 @@ export const sync: DefineCommand = (program, session) => {
     .option('--event <uri>', 'read only this meeting again')
     .option('--no-repair', 'do not recreate a disabled webhook subscription')
     .addHelpText('after', EXAMPLES)
-    .action(
-      commandAction(session, async (context, { user, ...flags }) => {
-        const { since, until } = flags;
-        if (since !== undefined && until !== undefined && since >= until) {
-          throw new CalendlySyncError('usage', '--since must be before --until.');
-        }
-        const { runSync } = await import('./run.js');
-        return runSync(context, { ...flags, users: user });
-      }),
-    );
+    .action(commandAction(session, async () => (await import('./run.js')).runSync));
 };
 
 const EXAMPLES = `

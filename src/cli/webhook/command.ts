@@ -17,12 +17,7 @@ export const webhook: DefineCommand = (program, session) => {
     .option('--sync-every <duration>', 'interval of the backup sync: 15m, 1h', duration)
     .option('--clean-every <duration>', 'interval at which old webhook events are deleted: 24h', duration)
     .addHelpText('after', SERVE_EXAMPLES)
-    .action(
-      commandAction(session, async (context, flags) => {
-        const { runServe } = await import('./serve.js');
-        return runServe(context, flags);
-      }),
-    );
+    .action(commandAction(session, async () => (await import('./serve.js')).runServe));
   group
     .command('subscribe')
     .description('ask Calendly to send bookings to a URL; creates the signing key if none is set')
@@ -33,42 +28,22 @@ export const webhook: DefineCommand = (program, session) => {
         .default('user' as const),
     )
     .addHelpText('after', SUBSCRIBE_EXAMPLES)
-    .action(
-      commandAction(session, async (context, flags) => {
-        const { runSubscribe } = await import('./subscriptions.js');
-        return runSubscribe(context, flags);
-      }),
-    );
+    .action(commandAction(session, async () => (await import('./subscriptions.js')).runSubscribe));
   group
     .command('list')
     .description('show the webhook subscriptions at Calendly, and which are from calendly-sync')
     .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook list --json | jq .subscriptions')
-    .action(
-      commandAction(session, async (context) => {
-        const { runList } = await import('./subscriptions.js');
-        return runList(context);
-      }),
-    );
+    .action(commandAction(session, async () => (await import('./subscriptions.js')).runList));
   group
     .command('unsubscribe')
     .description('remove the subscription of calendly-sync; others are never touched')
     .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook unsubscribe')
-    .action(
-      commandAction(session, async (context) => {
-        const { runUnsubscribe } = await import('./subscriptions.js');
-        return runUnsubscribe(context);
-      }),
-    );
+    .action(commandAction(session, async () => (await import('./subscriptions.js')).runUnsubscribe));
   group
     .command('replay')
     .description('apply stored deliveries that could not be applied when they arrived')
     .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook replay')
-    .action(
-      commandAction(session, async (context) => {
-        const { runReplay } = await import('./replay.js');
-        return runReplay(context);
-      }),
-    );
+    .action(commandAction(session, async () => (await import('./replay.js')).runReplay));
 };
 
 const GROUP_EXAMPLES = `
