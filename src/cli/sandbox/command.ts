@@ -1,8 +1,8 @@
 /** `sandbox`: a local Calendly to try against, until it is stopped. */
-import { InvalidArgumentError } from '@commander-js/extra-typings';
 import { CalendlySyncError } from '../../errors.js';
 import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
+import { integer, port } from '../option-parsers.js';
 
 const DEFAULT_PORT = 8788;
 
@@ -14,13 +14,13 @@ export const sandbox: DefineCommand = (program, session) => {
   program
     .command('sandbox')
     .description('run a local Calendly to try things against')
-    .option('--port <n>', 'port to listen on; 0 takes a free one', wholeNumber(0, 65_535), DEFAULT_PORT)
+    .option('--port <n>', 'port to listen on; 0 takes a free one', port, DEFAULT_PORT)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--events <n>', 'meetings of each host', wholeNumber(0, 100_000), 250)
-    .option('--hosts <n>', 'users of the organization', wholeNumber(1, 500), 3)
-    .option('--seed <n>', 'another number, other meetings', wholeNumber(0, 0xffffffff), 1)
-    .option('--latency <ms>', 'wait so long before each answer', wholeNumber(0, 600_000), 0)
-    .option('--rate-limit <n>', 'requests per minute and user', wholeNumber(1, 100_000_000), 500)
+    .option('--events <n>', 'meetings of each host', integer(0, 100_000), 250)
+    .option('--hosts <n>', 'users of the organization', integer(1, 500), 3)
+    .option('--seed <n>', 'another number, other meetings', integer(0, 0xffffffff), 1)
+    .option('--latency <ms>', 'wait so long before each answer', integer(0, 600_000), 0)
+    .option('--rate-limit <n>', 'requests per minute and user', integer(1, 100_000_000), 500)
     .action(commandAction(session, async () => run, { needsConfig: false }));
 };
 
@@ -99,13 +99,4 @@ function listenError(thrown: NodeJS.ErrnoException, { host, port }: SandboxFlags
   };
   const [message, hint] = problems[thrown.code ?? ''] ?? [thrown.message, null];
   return new CalendlySyncError('failed', message, { hint, cause: thrown });
-}
-
-/** A parser for whole numbers within bounds. */
-function wholeNumber(low: number, high: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d{1,10}$/.test(text) && value >= low && value <= high) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
-  };
 }
