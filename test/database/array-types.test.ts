@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
 import { testDatabase } from '../support/database.js';
 
@@ -8,7 +8,7 @@ describe('arrays', async () => {
   const database = openServer(url);
   afterAll(() => database.close());
 
-  it('of any text go to Postgres and come back as they were, in any nesting of quotes, commas, braces and NULL', async () => {
+  test('a text array comes back from Postgres unchanged, with any quotes, commas, braces and NULLs', async () => {
     const texts = fc.array(
       fc.oneof(
         fc.constantFrom('NULL', '', '"', '\\', '{}', 'a,b', ' x ', '\n'),
@@ -18,7 +18,7 @@ describe('arrays', async () => {
     );
     await fc.assert(
       fc.asyncProperty(texts, async (values) => {
-        // Postgres holds no U+0000.
+        // Postgres cannot store U+0000.
         const clean = values.map((value) => value.replaceAll('\u0000', ''));
         const [row] = await database.transaction((sql) => sql`select ${clean}::text[] as back`);
         expect(row?.back).toEqual(clean);
@@ -27,7 +27,7 @@ describe('arrays', async () => {
     );
   });
 
-  it('of numbers, dates, flags and ids have their elements as a column would', async () => {
+  test('the elements of an array have the same JavaScript types as columns of that type', async () => {
     const [row] = await database.transaction(
       (sql) => sql`
         select array[1, 2]::integer[] as integers, array[9007199254740993]::bigint[] as bigints, array[true, false] as flags,

@@ -20,14 +20,14 @@ async function notes(max = 1) {
 const add = (tx: Sql, key: string) => tx`insert into notes values (${key})`;
 const backendOf = async (tx: Sql) => (await tx`select pg_backend_pid() as pid`)[0]?.pid as number;
 
-/** Terminates a transaction's own connection from outside, and waits until that is noticed or not. */
+/** Terminates a transaction's connection, and waits until that can be noticed. */
 async function cut({ sql }: Awaited<ReturnType<typeof notes>>, pid: number) {
   await sql`select pg_terminate_backend(${pid})`;
   await sleep(50);
 }
 
 describe('a transaction whose connection is lost', () => {
-  test('is rejected at once, although its work is waiting for something else', async () => {
+  test('a transaction that has lost its connection is rejected at once, although its work is waiting for something else', async () => {
     const own = await notes();
     const failed = own.database.transaction(async (tx) => {
       await add(tx, 'lost');
@@ -38,7 +38,7 @@ describe('a transaction whose connection is lost', () => {
     expect(await own.keys()).toEqual([]);
   });
 
-  test('has every further statement refused, while the next transaction on the same connection is not touched', async () => {
+  test('late statements of a transaction that has lost its connection are refused, and never reach the next transaction', async () => {
     const own = await notes();
     let proceed = () => {};
     const proceeding = new Promise<void>((resolve) => {
@@ -68,7 +68,7 @@ describe('a transaction whose connection is lost', () => {
     expect(await own.keys()).toEqual(['next', 'same']);
   });
 
-  test('is rejected when it was lost inside a savepoint, and its work settles too', async () => {
+  test('a transaction that loses its connection in a savepoint is rejected, and its work settles too', async () => {
     const own = await notes();
     let inner: Promise<unknown> = Promise.resolve();
     const failed = own.database.transaction((tx) => {
@@ -84,7 +84,7 @@ describe('a transaction whose connection is lost', () => {
     expect(await own.keys()).toEqual(['next']);
   });
 
-  test('is rejected when it cuts itself off, a hundred times in a row', async () => {
+  test('a hundred transactions that terminate their own connection are all rejected, and the next one works', async () => {
     const own = await notes(3);
     const cutting = () =>
       own.database.transaction(async (tx) => {
@@ -110,7 +110,7 @@ describe('an error that only looks like a lost connection', () => {
       () => Promise.reject(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
     ],
     ['a folder that exists', 'EEXIST', () => mkdir('/tmp')],
-  ])('%s rolls the transaction back and is passed on unchanged', async (_, code, fail) => {
+  ])('the error of %s rolls the transaction back and is passed on unchanged', async (_, code, fail) => {
     const own = await notes();
     const failed = own.database.transaction(async (tx) => {
       await add(tx, 'undone');
@@ -132,13 +132,13 @@ describe('an error that only looks like a lost connection', () => {
         });
     });
     await expect(failed).rejects.toMatchObject({ code: 'database_unreachable' });
-    await own.sql`lock table notes nowait`.catch((error) => expect(error.code).toBe('25P01'));
+    await own.sql.begin((tx) => tx`lock table notes nowait`);
     await own.database.transaction((tx) => add(tx, 'next'));
     expect(await own.keys()).toEqual(['next']);
   });
 });
 
-test('a pool that is closed refuses what waits for a connection', async () => {
+test('closing completes what is running and refuses what waits for a connection', async () => {
   const { database, keys } = await notes();
   let start = () => {};
   const started = new Promise<void>((resolve) => {

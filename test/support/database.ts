@@ -1,15 +1,15 @@
-/** A database of its own for each test file, and what the tests ask of it. */
+/** Creates databases for tests, each a copy of a template. */
 import postgres from 'postgres';
 import { afterAll, inject } from 'vitest';
 
 let counter = 0;
 const cleanings: (() => Promise<void>)[] = [];
-// Registered when a test file loads this one: within a test it would be too late.
+// Registered when a test file imports this module: inside a test it would be too late.
 afterAll(async () => {
   for (const clean of cleanings) await clean();
 });
 
-/** A fresh copy of the migrated template; dropped after the file's tests. `empty` gives one without any table. */
+/** A new copy of the migrated template, dropped after the file's tests. `empty` is a database without tables. */
 export async function testDatabase(kind: 'migrated' | 'empty' = 'migrated') {
   const serverUrl = inject('serverUrl');
   const name = `test_${process.pid}_${Date.now()}_${counter++}`;

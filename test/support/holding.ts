@@ -1,4 +1,4 @@
-/** A host's database to migrate, and transactions of its application that hold what a migration wants. */
+/** A host's database to migrate, and transactions of its application that hold locks which a migration needs. */
 import postgres from 'postgres';
 import { afterAll } from 'vitest';
 import { type Database, openServer } from '../../src/database/connection.js';

@@ -1,4 +1,4 @@
-/** Every pooler in transaction mode that there is here: our own, and PgBouncer where it is installed. */
+/** The transaction-mode poolers to test with: our own, and PgBouncer where it is installed. */
 import { findPgbouncer, startPgbouncer } from './pgbouncer.js';
 import { startPooler } from './pooler.js';
 

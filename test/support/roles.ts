@@ -1,4 +1,4 @@
-/** Roles for tests; they belong to the whole server, so each file makes its own and they are dropped after it. */
+/** Creates roles for tests. They belong to the whole server, so each file creates its own and they are dropped after it. */
 import postgres from 'postgres';
 import { afterAll, inject } from 'vitest';
 
@@ -18,7 +18,7 @@ afterAll(async () => {
 
 let counter = 0;
 
-/** Makes a role that may log in and nothing else, and answers with its name and its URL of that database. */
+/** Creates a role that may only log in, and returns its name and its URL of that database. */
 export async function makeRole(databaseUrl: string, hint = 'role'): Promise<{ name: string; url: string }> {
   const name = `test-${hint}-${process.pid}-${counter++}`;
   const admin = postgres(inject('serverUrl'), { max: 1, onnotice: () => {} });

@@ -1,7 +1,7 @@
-/** The whole schema of a database as text, to compare before and after. */
+/** The complete schema of a database as text, for comparisons. */
 import type postgres from 'postgres';
 
-/** Relations, columns, constraints, indexes, triggers, functions, policies, rights and comments of all schemas of users. */
+/** Relations, columns, constraints, indexes, triggers, functions, policies, rights and comments outside of the system schemas. */
 export async function schemaOf(sql: postgres.Sql): Promise<string[]> {
   const rows = await sql<{ line: string }[]>`
     with mine as (select oid, nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'),

@@ -1,7 +1,7 @@
 /**
- * The embedded database: Postgres inside this process (PGlite), its files in a folder, one process at a time. Made in a
- * folder beside it and moved in place when whole, so that a half-made one is never taken for a database.
- * Knows no table; what a new database needs comes in as `prepare`.
+ * The embedded database: Postgres inside this process (PGlite), with its files in a folder, for one process at a time. It is
+ * created in a folder next to it and renamed when complete, so that an incomplete one is never mistaken for a database.
+ * Knows no table: the caller prepares a new database.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,44 +15,44 @@ import { embeddedSocket } from './socket.js';
 import { readTemplate, templateFile } from './template.js';
 
 export interface EmbeddedOptions {
-  /** Called once with a text when a database must be made first, which takes some seconds. */
+  /** Called once with a text when a database must be created first, which takes a few seconds. */
   onProgress?: ((text: string) => void) | undefined;
-  /** Called with each new database before it is moved in place. */
+  /** Called with a new database before anybody else can see it. */
   prepare?: ((database: Database) => Promise<void>) | undefined;
   /** Schema for our tables; null or absent: public. */
   schema?: string | null | undefined;
   signal?: AbortSignal | undefined;
-  /** Archive of an empty database; the package's own when absent. */
+  /** Archive of an empty database; absent: the one in the package. */
   template?: string | undefined;
 }
 
-/** The Postgres that PGlite is; another major version could not read the files. */
+/** The major version of PGlite's Postgres; no other one can read the files. */
 const POSTGRES_MAJOR = '18';
 const UNFINISHED = 'database.new-';
 
-/** Where the embedded database of that home is. */
+/** The folder of the embedded database of that home. */
 export function embeddedFolder(home: string): string {
   return join(home, 'database');
 }
 
-/** Whether there is an embedded database in that home. */
+/** Whether that home has an embedded database. */
 export function embeddedExists(home: string): boolean {
   return existsSync(join(embeddedFolder(home), 'PG_VERSION'));
 }
 
 /**
- * Opens the embedded database of `home`; makes it when it is not there.
- * @throws CalendlySyncError `locked` when another process has it, `settings` when the folder cannot be used
+ * Opens the embedded database of `home`, and creates it if there is none.
+ * @throws CalendlySyncError `locked` when another process uses it, `settings` when the folder cannot be used
  */
 export async function openEmbedded(home: string, options: EmbeddedOptions = {}): Promise<Database> {
   const folder = embeddedFolder(home);
-  makeHome(home);
+  createHome(home);
   const lock = await lockFolder(join(home, 'database.lock'));
   if ('heldBy' in lock) throw lockedError(folder, lock.heldBy);
   try {
     const found = databaseVersion(folder);
     if (found === null) await create(home, folder, options);
-    else if (found !== POSTGRES_MAJOR) throw foreignVersion(folder, found);
+    else if (found !== POSTGRES_MAJOR) throw otherVersionError(folder, found);
     const database = await open(folder, options.schema);
     return {
       ...database,
@@ -64,16 +64,16 @@ export async function openEmbedded(home: string, options: EmbeddedOptions = {}):
         }
       },
     };
-  } catch (thrown) {
+  } catch (error) {
     lock.release();
-    throw thrown;
+    throw error;
   }
 }
 
 async function create(home: string, folder: string, options: EmbeddedOptions) {
   const { prepare, signal } = options;
-  options.onProgress?.(`Making the embedded database in ${folder} (takes some seconds, once)`);
-  // The lock is ours: what lies there was left by a process that was killed.
+  options.onProgress?.(`Creating the embedded database in ${folder} (a few seconds, once)`);
+  // The lock is ours, so these were left by a process that was killed.
   for (const name of readdirSync(home)) {
     if (name.startsWith(UNFINISHED)) rmSync(join(home, name), { recursive: true, force: true });
   }
@@ -89,22 +89,22 @@ async function create(home: string, folder: string, options: EmbeddedOptions) {
     }
     signal?.throwIfAborted();
     renameSync(unfinished, folder);
-  } catch (thrown) {
+  } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
     if (signal?.aborted)
-      throw new CalendlySyncError('stopped', 'Stopped before the embedded database was made.');
-    throw thrown;
+      throw new CalendlySyncError('stopped', 'Stopped before the embedded database was created.');
+    throw error;
   }
 }
 
-/** A new database in that folder, out of the package's archive if that is any good. */
+/** Opens a new database in that folder, unpacked from the archive if possible. */
 async function openNew(folder: string, { template = templateFile, schema }: EmbeddedOptions) {
   const archive = readTemplate(template);
   if (archive !== null) {
     try {
       return await open(folder, schema, archive);
     } catch {
-      // Whatever was wrong with it: what it left is in the way, and the long way needs no archive.
+      // Whatever was wrong with the archive: remove what it left, and initialize without it.
       rmSync(folder, { recursive: true, force: true });
       mkdirSync(folder, { mode: 0o700 });
     }
@@ -112,7 +112,7 @@ async function openNew(folder: string, { template = templateFile, schema }: Embe
   return open(folder, schema);
 }
 
-/** PGlite on that folder, behind the same postgres.js as a server. */
+/** Opens PGlite on that folder, behind the same postgres.js as a server. */
 async function open(
   folder: string,
   schema: string | null = null,
@@ -123,7 +123,7 @@ async function open(
     import('postgres'),
   ]);
   const engine = await startEngine(folder, template);
-  // `socket` is an option of postgres.js that its documentation and types leave out.
+  // `socket` is an option of postgres.js that its documentation and types omit.
   const options: Options<Record<string, ArrayType>> & { socket: () => NodeJS.ReadWriteStream } = {
     socket: () => embeddedSocket(engine),
     user: 'postgres',
@@ -132,7 +132,7 @@ async function open(
     connect_timeout: 0,
     ...clientDefaults,
   };
-  // Postgres in one process has one session, for which transactions wait.
+  // This Postgres has one session, for which transactions wait.
   const pool = createPool(1, (onclose) => postgres({ ...options, onclose }));
   const database = createDatabase(pool, { kind: 'embedded', label: folder, schema });
   return {
@@ -140,9 +140,9 @@ async function open(
     async transaction(work, options) {
       try {
         return await database.transaction(work, options);
-      } catch (thrown) {
-        // postgres.js only saw its socket close.
-        throw engine.crash() ?? thrown;
+      } catch (error) {
+        // All that postgres.js saw is that its socket was closed.
+        throw engine.crash() ?? error;
       }
     },
     async close() {
@@ -152,37 +152,37 @@ async function open(
   };
 }
 
-function makeHome(home: string): void {
+function createHome(home: string): void {
   try {
     mkdirSync(home, { recursive: true, mode: 0o700 });
-    // A home inside a checkout must not end up in somebody's repository.
+    // A home inside a repository must not be committed.
     const ignore = join(home, '.gitignore');
     if (!existsSync(ignore)) writeFileSync(ignore, '*\n');
   } catch (cause) {
-    throw new CalendlySyncError('settings', `The folder ${home} cannot be written: ${String(cause)}.`, {
-      hint: 'Name another with CALENDLY_SYNC_HOME=/path, or use a Postgres server with DATABASE_URL=postgres://…',
+    throw new CalendlySyncError('settings', `Cannot write to the folder ${home}: ${String(cause)}.`, {
+      hint: 'Set another with CALENDLY_SYNC_HOME=/path, or use a Postgres server with DATABASE_URL=postgres://…',
       cause,
     });
   }
 }
 
-/** The Postgres version of the database there; null when there is none. */
+/** The Postgres version of the database in that folder; null when there is none. */
 function databaseVersion(folder: string): string | null {
   if (!existsSync(folder)) return null;
   const file = join(folder, 'PG_VERSION');
   if (existsSync(file)) return readFileSync(file, 'utf8').trim();
   if (readdirSync(folder).length === 0) return null;
-  throw new CalendlySyncError('settings', `${folder} holds something else than an embedded database.`, {
-    hint: 'Move it away, or name another folder with CALENDLY_SYNC_HOME=/path.',
+  throw new CalendlySyncError('settings', `${folder} contains something other than an embedded database.`, {
+    hint: 'Move it away, or set another folder with CALENDLY_SYNC_HOME=/path.',
   });
 }
 
-function foreignVersion(folder: string, found: string): CalendlySyncError {
+function otherVersionError(folder: string, found: string): CalendlySyncError {
   return new CalendlySyncError(
     'settings',
-    `The embedded database in ${folder} was made by Postgres ${found}; this version of calendly-sync holds Postgres ${POSTGRES_MAJOR}.`,
+    `The embedded database in ${folder} was created by Postgres ${found}; this version of calendly-sync contains Postgres ${POSTGRES_MAJOR}.`,
     {
-      hint: `Move ${folder} away; the next command makes a new one, and \`calendly-sync sync\` fills it again.`,
+      hint: `Move ${folder} away; the next command creates a new one, and \`calendly-sync sync\` fills it again.`,
     },
   );
 }
@@ -194,7 +194,7 @@ function lockedError(folder: string, { process, since }: Holder): CalendlySyncEr
     'locked',
     `The embedded database in ${folder} is in use by ${who}, since ${when}.`,
     {
-      hint: 'It serves one process at a time: try again when that one has ended, or use a Postgres server with DATABASE_URL=postgres://…',
+      hint: 'Only one process can use it at a time: try again when that one has ended, or use a Postgres server with DATABASE_URL=postgres://…',
     },
   );
 }

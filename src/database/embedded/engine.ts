@@ -1,6 +1,6 @@
 /**
- * PGlite on a folder: opened with words when it cannot be, closed, and stopped when it crashed. Knows PGlite's inside
- * where PGlite leaves a crash unnoticed, which is why package.json names one exact version. Knows no SQL.
+ * Starts and stops PGlite on a folder, and reports why it failed to start or crashed. Patches PGlite's internals where PGlite does
+ * not notice a crash, so package.json pins one exact version. Knows no SQL.
  */
 import { PGlite } from '@electric-sql/pglite';
 import { CalendlySyncError } from '../../errors.js';
@@ -8,20 +8,20 @@ import type { ProtocolEngine } from './socket.js';
 
 /** A running Postgres in this process. */
 export interface EmbeddedEngine extends ProtocolEngine {
-  /** What ended it before its time; null while it runs. */
+  /** Why it crashed; null while it has not. */
   crash(): CalendlySyncError | null;
-  /** Writes everything out and ends; after a crash it only ends. */
+  /** Shuts down, with everything written to disk unless it has crashed. */
   close(): Promise<void>;
 }
 
-/** The status with which PGlite's Postgres leaves its main loop for an ordinary error. */
+/** The exit status with which Postgres leaves its main loop after an ordinary error. */
 const ORDINARY_ERROR = 100;
 const SERIOUS = /\b(PANIC|FATAL|ERROR): /;
 
 /**
- * Starts Postgres on that folder; makes a new database when it is empty.
- * @param template a new database comes out of this archive
- * @throws CalendlySyncError `database_failed` with what Postgres said
+ * Starts Postgres on that folder, and creates a database if it is empty.
+ * @param template archive to unpack for a new database
+ * @throws CalendlySyncError `database_failed` with the message of Postgres
  */
 export async function startEngine(folder: string, template: Blob | null = null): Promise<EmbeddedEngine> {
   const log: string[] = [];
@@ -62,34 +62,34 @@ export async function startEngine(folder: string, template: Blob | null = null):
 }
 
 /**
- * Sees a crash of Postgres (a PANIC when the disk is full, a trap in its code). PGlite 0.5 catches whatever leaves the main
- * loop and enters it again, which after a crash goes on without end; so from then on the step in between throws.
+ * Calls `failure` when Postgres crashes (a PANIC when the disk is full, a trap in its code). PGlite 0.5 catches everything that
+ * leaves the main loop and enters the loop again; after a crash that never ends. So from then on the step in between throws.
  */
 function onCrash(pglite: PGlite, failure: (cause: unknown) => Error): void {
-  const inside = pglite.Module as unknown as {
+  const internals = pglite.Module as unknown as {
     _PostgresMainLoopOnce(): void;
     stackRestore(to: number): void;
   };
-  const mainLoopOnce = inside._PostgresMainLoopOnce;
-  inside._PostgresMainLoopOnce = () => {
+  const mainLoopOnce = internals._PostgresMainLoopOnce;
+  internals._PostgresMainLoopOnce = () => {
     try {
       mainLoopOnce();
-    } catch (thrown) {
-      if ((thrown as { status?: unknown } | null)?.status !== ORDINARY_ERROR) {
-        const error = failure(thrown);
-        inside.stackRestore = () => {
-          throw error;
+    } catch (error) {
+      if ((error as { status?: unknown } | null)?.status !== ORDINARY_ERROR) {
+        const crash = failure(error);
+        internals.stackRestore = () => {
+          throw crash;
         };
       }
-      throw thrown;
+      throw error;
     }
   };
 }
 
 function engineFailure(what: string, log: string[], cause: unknown): CalendlySyncError {
-  const said = log.findLast((line) => SERIOUS.test(line))?.replace(/^.*?(?=PANIC|FATAL|ERROR)/, '');
-  return new CalendlySyncError('database_failed', `${what}: ${said ?? String(cause)}`, {
-    hint: 'Check that the disk has room and that the folder belongs to you. Should it stay so, move the folder away: the next sync makes and fills a new one.',
+  const message = log.findLast((line) => SERIOUS.test(line))?.replace(/^.*?(?=PANIC|FATAL|ERROR)/, '');
+  return new CalendlySyncError('database_failed', `${what}: ${message ?? String(cause)}`, {
+    hint: 'Check that the disk is not full and that the folder belongs to you. If the error persists, move the folder away: the next sync creates and fills a new one.',
     cause,
   });
 }

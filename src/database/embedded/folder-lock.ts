@@ -1,7 +1,7 @@
 /**
- * One process at a time on a folder. Announce, then look: each contender first writes a claim of its own, then reads the
- * others'; whoever sees a living one steps back. So two can never both hold, at no moment is a living claim touched by
- * another, and what a crash leaves is a claim of a dead process, which anybody may delete. Knows no database.
+ * A lock for one process at a time on a folder. Each contender first writes a claim of its own, then reads the claims of the
+ * others, and gives up if one is live. So two never hold it together, nobody deletes a live claim, and a crash leaves only the
+ * claim of a dead process, which anybody may delete. Knows no database.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning, ownIdentity, type ProcessIdentity, parseIdentity } from '../../process-identity.js';
 
-/** Who holds a lock, as far as its claim can be read. */
+/** The holder of a lock, as far as its claim can be read. */
 export interface Holder {
   /** Null when the claim cannot be read. */
   process: ProcessIdentity | null;
@@ -17,25 +17,25 @@ export interface Holder {
   since: Date;
 }
 
-/** A lock that was got, or who has it. */
+/** The lock, or its holder. */
 export type LockAttempt = { release(): void } | { heldBy: Holder };
 
-// A claim whose process cannot be seen from here (another container or machine) counts for as long as it is renewed.
+// A claim whose process is invisible from here (another container or machine) is live as long as it is renewed.
 const RENEW_MS = 20_000;
-const UNSEEN_DIES_AFTER_MS = 120_000;
+const INVISIBLE_EXPIRES_MS = 120_000;
 // A claim is empty for the moment between its creation and its text.
-const UNREADABLE_DIES_AFTER_MS = 10_000;
+const UNREADABLE_EXPIRES_MS = 10_000;
 const TRY_FOR_MS = 1_000;
 
 /**
- * Takes the lock, or says who has it after trying for a second (others that only try step back within it).
- * @param folder where the claims are written; made when absent, kept afterwards
+ * Takes the lock, or returns its holder after trying for a second (contenders that give up do so within it).
+ * @param folder for the claims; created if absent, and kept
  */
 export async function lockFolder(folder: string): Promise<LockAttempt> {
   const deadline = Date.now() + TRY_FOR_MS;
   for (;;) {
     const path = writeClaim(folder);
-    const other = livingOther(folder, path);
+    const other = findLiveClaim(folder, path);
     if (other === null) return hold(path);
     rmSync(path, { force: true });
     if (Date.now() > deadline) return { heldBy: other };
@@ -57,7 +57,7 @@ function hold(path: string) {
     try {
       utimesSync(path, now, now);
     } catch {
-      // Somebody deleted the folder; there is nothing left to protect.
+      // The folder was deleted; there is nothing left to protect.
       clearInterval(renewal);
     }
   }, RENEW_MS);
@@ -70,8 +70,8 @@ function hold(path: string) {
   };
 }
 
-/** The first living claim besides our own; dead ones are deleted on the way. */
-function livingOther(folder: string, own: string): Holder | null {
+/** The first live claim besides our own; deletes dead ones. */
+function findLiveClaim(folder: string, own: string): Holder | null {
   const now = statSync(own).mtimeMs;
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
@@ -88,7 +88,7 @@ interface Claim extends Holder {
   renewedAt: number;
 }
 
-/** A claim file; null when it is gone by now. */
+/** Reads a claim; null when it was deleted meanwhile. */
 function readClaim(path: string): Claim | null {
   try {
     const { mtimeMs, birthtime } = statSync(path);
@@ -105,14 +105,14 @@ function readClaim(path: string): Claim | null {
       since: Number.isNaN(since.getTime()) ? birthtime : since,
       renewedAt: mtimeMs,
     };
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw thrown;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
   }
 }
 
 /** @param now the clock of the folder's own file system, which alone can be compared with `renewedAt` */
 function isAlive(claim: Claim, now: number): boolean {
-  if (claim.process === null) return now - claim.renewedAt < UNREADABLE_DIES_AFTER_MS;
-  return isRunning(claim.process) ?? now - claim.renewedAt < UNSEEN_DIES_AFTER_MS;
+  if (claim.process === null) return now - claim.renewedAt < UNREADABLE_EXPIRES_MS;
+  return isRunning(claim.process) ?? now - claim.renewedAt < INVISIBLE_EXPIRES_MS;
 }

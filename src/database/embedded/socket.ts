@@ -1,10 +1,10 @@
 /**
- * The wire between postgres.js and a Postgres in the same process: a stream that looks like a socket and speaks the
- * Postgres protocol. Knows the protocol's framing and nothing of SQL, but for the ROLLBACK of a session that broke off.
+ * The connection between postgres.js and a Postgres in the same process: a stream that looks like a socket and speaks the
+ * Postgres protocol. Knows how messages are framed, and no SQL except the ROLLBACK of a session that broke off.
  */
 import { Duplex } from 'node:stream';
 
-/** The part of PGlite that the wire needs. After a crash every call must throw. */
+/** The part of PGlite that the connection needs. After a crash every call must throw. */
 export interface ProtocolEngine {
   execProtocolRawStream(
     message: Uint8Array,
@@ -15,10 +15,10 @@ export interface ProtocolEngine {
 
 const CANCEL_REQUEST = 80_877_102;
 const TERMINATE = 'X'.charCodeAt(0);
-const SIMPLE_QUERY = 'Q'.charCodeAt(0);
-const SYNC = 'S'.charCodeAt(0);
+/** The message of a simple query: type, length, text. */
+const ROLLBACK = Buffer.from('Q\0\0\0\rrollback\0');
 
-/** A new session on the engine. The engine has one session only, so the one before must have ended. */
+/** A new session on the engine. The engine has only one session, so the previous one must have ended. */
 export function embeddedSocket(engine: ProtocolEngine): Duplex {
   return new EmbeddedSocket(engine);
 }
@@ -27,15 +27,13 @@ class EmbeddedSocket extends Duplex {
   readonly #engine: ProtocolEngine;
   #received: Buffer = Buffer.alloc(0);
   #started = false;
-  /** The engine threw, and the client was told so since its last Sync. */
-  #failureTold = false;
 
   constructor(engine: ProtocolEngine) {
     super({ allowHalfOpen: false });
     this.#engine = engine;
   }
 
-  /** postgres.js asks net.Socket's `readyState` before it says goodbye. */
+  /** postgres.js reads net.Socket's `readyState` before it terminates a session. */
   get readyState(): 'open' | 'closed' {
     return this.destroyed || this.writableEnded ? 'closed' : 'open';
   }
@@ -44,7 +42,7 @@ class EmbeddedSocket extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
     this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
-    // Answered in a later turn of the loop: query after query must not starve timers, signals and other sockets.
+    // Continued in a later turn of the event loop: a row of queries must not starve timers, signals and other sockets.
     this.#answerAll().then(
       () => setImmediate(done),
       (error: Error) => setImmediate(done, error),
@@ -61,61 +59,36 @@ class EmbeddedSocket extends Duplex {
       done(error);
       return;
     }
-    this.#engine.execProtocolRawStream(message('Q', 'rollback\0'), { onRawData() {} }).then(
+    this.#engine.execProtocolRawStream(ROLLBACK, { onRawData() {} }).then(
       () => done(error),
       (failure: Error) => done(error ?? failure),
     );
   }
 
-  /** Hands over every complete message, one by one, and sends back what the engine says to it. */
+  /** Passes every complete message to the engine, one by one, and sends back its answers. An error of the engine closes the socket. */
   async #answerAll(): Promise<void> {
     for (let next = this.#nextMessage(); next !== null; next = this.#nextMessage()) {
-      if (this.#started) {
-        if (next[0] !== TERMINATE) await this.#answer(next);
-      } else if (next.readInt32BE(4) === CANCEL_REQUEST) {
-        // It cannot be heard: while a query runs, the engine runs and nothing else.
+      if (!this.#started && next.readInt32BE(4) === CANCEL_REQUEST) {
+        // Nothing to cancel: while the engine runs a query, this process does nothing else.
         this.destroy();
         return;
-      } else {
-        this.push(await this.#ask(next));
-        this.#started = true;
       }
-    }
-  }
-
-  async #answer(request: Buffer): Promise<void> {
-    try {
-      this.push(await this.#ask(request));
-    } catch (thrown) {
-      this.#answerFailure(request, thrown);
+      if (!this.#started || next[0] !== TERMINATE) this.push(await this.#ask(next));
+      this.#started = true;
     }
   }
 
   async #ask(request: Buffer): Promise<Buffer> {
     const answer: Buffer[] = [];
     await this.#engine.execProtocolRawStream(request, {
-      // A copy, for the bytes are a view into the engine's memory.
+      // A copy, because the bytes are a view into the engine's memory.
       onRawData: (bytes) => answer.push(Buffer.from(bytes)),
     });
     return Buffer.concat(answer);
   }
 
-  /**
-   * A crashed engine answers like a server that refuses every statement. To close the socket instead would meet postgres.js
-   * 3.4 while it rolls back, and then it writes to a socket that is null.
-   */
-  #answerFailure(request: Buffer, thrown: unknown): void {
-    if (!this.#failureTold) {
-      const text = thrown instanceof Error ? thrown.message : String(thrown);
-      this.push(message('E', `SERROR\0VERROR\0CXX000\0M${text}\0\0`));
-    }
-    const ends = request[0] === SIMPLE_QUERY || request[0] === SYNC;
-    if (ends) this.push(message('Z', 'I'));
-    this.#failureTold = !ends;
-  }
-
   #nextMessage(): Buffer | null {
-    // A session's first message has no type byte before its length.
+    // The first message of a session has no type byte before its length.
     const typeBytes = this.#started ? 1 : 0;
     if (this.#received.length < typeBytes + 4) return null;
     const length = typeBytes + this.#received.readInt32BE(typeBytes);
@@ -124,13 +97,4 @@ class EmbeddedSocket extends Duplex {
     this.#received = this.#received.subarray(length);
     return next;
   }
-}
-
-/** A message of the protocol: type, length of what follows with itself, body. */
-function message(type: string, body: string): Buffer {
-  const bytes = Buffer.from(body);
-  const head = Buffer.alloc(5);
-  head.write(type);
-  head.writeInt32BE(bytes.length + 4, 1);
-  return Buffer.concat([head, bytes]);
 }

@@ -1,20 +1,20 @@
 /**
- * An empty embedded database as an archive, made once when the package is built: to unpack it takes a quarter of the time that
- * to make one takes. Nothing depends on it: without it, or with a bad one, a database is made the long way.
+ * An archive of an empty embedded database, created when the package is built: unpacking it takes a quarter of the time of
+ * initializing one. Nothing depends on it: without it, or if it is damaged, a database is initialized.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { packageRoot } from '../../version.js';
 
-/** Where the package has its archive. */
+/** The archive in the package. */
 export const templateFile: string = join(packageRoot, 'dist', 'embedded-database.tar.gz');
 
-/** The archive; null when the package has none, or a damaged one. */
+/** Reads the archive; null if it is absent or damaged. */
 export function readTemplate(file: string): Blob | null {
   if (!existsSync(file)) return null;
   try {
-    // Unpacked here and not by PGlite, which does not catch the error of a torn file.
+    // Decompressed here, because PGlite does not catch the error of a truncated file.
     return new Blob([gunzipSync(readFileSync(file))], { type: 'application/x-tar' });
   } catch {
     return null;
@@ -22,7 +22,7 @@ export function readTemplate(file: string): Blob | null {
 }
 
 /**
- * Makes the archive; half-made it is never seen under its name. Called by npm's `prepare`.
+ * Creates the archive; it gets its name when it is complete. Called by npm's `prepare`.
  * @public
  */
 export async function writeTemplate(file = templateFile): Promise<void> {

@@ -21,14 +21,14 @@ const embeddedModule = pathToFileURL(
   join(import.meta.dirname, '../../../dist/src/database/embedded/embedded.js'),
 ).href;
 
-/** Made once, for that costs seconds; each test leaves it closed. */
+/** Created once, because that takes seconds; each test closes it. */
 const home = join(temporaryFolder(), 'home');
 
-describe('making the embedded database', () => {
+describe('creating the embedded database', () => {
   const template = join(temporaryFolder(), 'empty.tar.gz');
   beforeAll(() => writeTemplate(template));
 
-  test('says that it takes a while, prepares it, and moves it in place when it is whole', async () => {
+  test('a new embedded database is announced, prepared, and moved into place when it is complete', async () => {
     mkdirSync(join(home, 'database.new-1'), { recursive: true });
     writeFileSync(join(home, 'database.new-1', 'half-made'), '');
     const said: string[] = [];
@@ -52,7 +52,7 @@ describe('making the embedded database', () => {
     expect(statSync(embeddedFolder(home)).mode & 0o777).toBe(0o700);
   });
 
-  test('takes the long way where the archive of an empty database is no good', async () => {
+  test('a damaged archive of an empty database is replaced by initializing one', async () => {
     const other = temporaryFolder();
     writeFileSync(join(other, 'torn.tar.gz'), readFileSync(template).subarray(0, 100_000));
     expect(readTemplate(join(other, 'torn.tar.gz'))).toBe(null);
@@ -63,7 +63,7 @@ describe('making the embedded database', () => {
     await database.close();
   });
 
-  test('that fails leaves nothing that would be taken for a database', async () => {
+  test('a failed creation leaves nothing that could be mistaken for a database', async () => {
     const other = temporaryFolder();
     await expect(
       openEmbedded(other, { template, prepare: () => Promise.reject(new Error('no tables today')) }),
@@ -74,8 +74,8 @@ describe('making the embedded database', () => {
 });
 
 describe('the embedded database', () => {
-  test('opened again says nothing and holds what was committed, not what was rolled back', async () => {
-    const database = await openEmbedded(home, { onProgress: () => expect.fail('nothing is to be made') });
+  test('a reopened database announces nothing, and contains what was committed and not what was rolled back', async () => {
+    const database = await openEmbedded(home, { onProgress: () => expect.fail('nothing is to be created') });
     await database.transaction((sql) => sql`insert into prepared (id) values (1)`);
     const failing = database.transaction(async (sql) => {
       await sql`insert into prepared (id) values (2)`;
@@ -89,7 +89,7 @@ describe('the embedded database', () => {
     await again.close();
   });
 
-  test('lets transactions that are begun at once wait for each other', async () => {
+  test('concurrent transactions on the embedded database wait for each other', async () => {
     const database = await openEmbedded(home);
     const counts = await Promise.all(
       Array.from({ length: 20 }, (_, id) =>
@@ -105,7 +105,7 @@ describe('the embedded database', () => {
     await database.close();
   });
 
-  test('refuses a transaction inside a transaction instead of waiting for ever', async () => {
+  test('a transaction inside a transaction is refused instead of waiting forever', async () => {
     const database = await openEmbedded(home);
     const nested = database.transaction(() => database.transaction((sql) => sql`select 1`));
     await expect(nested).rejects.toThrow('inside another one');
@@ -113,11 +113,11 @@ describe('the embedded database', () => {
     await database.close();
   });
 
-  test('speaks the whole protocol: savepoints, cursors, many statements, notices, read only, a cancel', async () => {
+  test('the embedded database supports savepoints, cursors, multiple statements, notices, read-only transactions and a cancel request', async () => {
     const database = await openEmbedded(home);
     const rows = await database.transaction(async (sql) => {
       await sql.savepoint((inner) => inner`select nonsense`).catch(() => {});
-      await sql.unsafe(`do $$ begin raise notice 'heard by nobody'; end $$; create temp table t (a integer);
+      await sql.unsafe(`do $$ begin raise notice 'not printed'; end $$; create temp table t (a integer);
         insert into t select generate_series(1, 250)`);
       let count = 0;
       for await (const page of sql`select * from t`.cursor(100)) count += page.length;
@@ -128,7 +128,7 @@ describe('the embedded database', () => {
     await expect(writing).rejects.toThrow('25006');
     await database.transaction(async (sql) => {
       const query = sql<{ count: string }[]>`select count(*) from generate_series(1, 300000)`.execute();
-      // Sent in the next turn of the loop; a cancel after that goes to the engine, which cannot hear it.
+      // Sent in the next turn of the event loop; a later cancel request reaches the engine, which cannot process it.
       await new Promise(setImmediate);
       query.cancel();
       expect(await query).toEqual([{ count: '300000' }]);
@@ -137,7 +137,7 @@ describe('the embedded database', () => {
     await database.close();
   });
 
-  test('is refused to a second process, with the pid of the first', async () => {
+  test('a second process is refused with the pid of the first', async () => {
     const database = await openEmbedded(home);
     await expect(openEmbedded(home)).rejects.toMatchObject({
       code: 'locked',
@@ -146,7 +146,7 @@ describe('the embedded database', () => {
     await database.close();
   });
 
-  test('survives kill -9 in the middle of writing: what was committed is there, the lock is free', async () => {
+  test('after kill -9 in the middle of a write everything committed is there, and the lock is free', async () => {
     const script = `
       import { openEmbedded } from ${JSON.stringify(embeddedModule)};
       const database = await openEmbedded(${JSON.stringify(home)});
@@ -173,12 +173,12 @@ describe('the embedded database', () => {
   });
 });
 
-describe('a crash of the Postgres inside', () => {
-  test('is told in its words, by every transaction from then on, and does not hang', async () => {
+describe('a crash of the embedded Postgres', () => {
+  test('a crash is reported with the message of Postgres by every transaction from then on, and nothing hangs', async () => {
     const other = temporaryFolder();
     cpSync(embeddedFolder(home), embeddedFolder(other), { recursive: true });
     const database = await openEmbedded(other);
-    // No place for the log: what Postgres cannot log it must not do, so it gives up.
+    // Without its write-ahead log Postgres may not go on, so it panics.
     rmSync(join(embeddedFolder(other), 'pg_wal'), { recursive: true });
     const flood = database.transaction(async (sql) => {
       await sql`select pg_switch_wal()`;
@@ -194,19 +194,19 @@ describe('a crash of the Postgres inside', () => {
   });
 });
 
-describe('a folder that holds something else', () => {
-  test('is left alone', async () => {
+describe('a folder with other contents', () => {
+  test('a folder with something other than an embedded database is refused and left alone', async () => {
     const other = temporaryFolder();
     mkdirSync(embeddedFolder(other));
     writeFileSync(join(embeddedFolder(other), 'diary.txt'), 'mine');
     await expect(openEmbedded(other)).rejects.toMatchObject({ code: 'settings' });
     renameSync(join(embeddedFolder(other), 'diary.txt'), join(embeddedFolder(other), 'PG_VERSION'));
-    await expect(openEmbedded(other)).rejects.toThrow('was made by Postgres mine');
+    await expect(openEmbedded(other)).rejects.toThrow('was created by Postgres mine');
   });
 
-  test('a home that is a file is told in the words of the setting', async () => {
+  test('a home that is a file is reported as an invalid setting', async () => {
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');
-    await expect(openEmbedded(file)).rejects.toThrow(/cannot be written/);
+    await expect(openEmbedded(file)).rejects.toThrow(/Cannot write/);
   });
 });

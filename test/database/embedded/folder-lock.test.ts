@@ -11,7 +11,7 @@ const lockModule = pathToFileURL(
   join(import.meta.dirname, '../../../dist/src/database/embedded/folder-lock.js'),
 ).href;
 
-/** Runs a script that has `lockFolder` and `folder`; resolves with what it printed. */
+/** Runs a script with `lockFolder` and `folder` in scope, and collects what it prints. */
 function child(folder: string, script: string) {
   const code = `import { lockFolder } from ${JSON.stringify(lockModule)};\nconst folder = ${JSON.stringify(folder)};\n${script}`;
   const started = spawn(process.execPath, ['--input-type=module', '-e', code], {
@@ -48,8 +48,8 @@ async function holderOf(folder: string): Promise<Holder> {
   throw new Error('the lock was free');
 }
 
-describe('a lock on a folder', () => {
-  test('is held by one, and says by whom; released, it is free', async () => {
+describe('lockFolder', () => {
+  test('a lock is held by one process, names its holder, and is free when released', async () => {
     const folder = temporaryFolder();
     const release = await taken(folder);
     expect((await holderOf(folder)).process).toEqual(ownIdentity());
@@ -58,7 +58,7 @@ describe('a lock on a folder', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('of a process that was killed is taken over at once', async () => {
+  test('the lock of a killed process is taken over at once', async () => {
     const folder = temporaryFolder();
     const { started, printed, ended } = child(
       folder,
@@ -72,13 +72,13 @@ describe('a lock on a folder', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('does not believe a pid that was given out again', async () => {
+  test('a pid that another process has now does not count as the holder', async () => {
     const folder = temporaryFolder();
     claim(folder, { started: '1' });
     (await taken(folder))();
   });
 
-  test('counts for a process that cannot be seen from here as long as it is renewed', async () => {
+  test('a lock of a process on another machine is respected as long as it is renewed', async () => {
     const folder = temporaryFolder();
     const elsewhere = { host: 'elsewhere', boot: 'another boot', namespace: 'pid:[1]' };
     claim(folder, elsewhere, 60_000);
@@ -89,7 +89,7 @@ describe('a lock on a folder', () => {
     (await taken(folder))();
   });
 
-  test('with an unreadable claim is held for seconds, not for ever', async () => {
+  test('an unreadable claim blocks the lock for seconds, not forever', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'torn.json'), '{"host":');
     expect((await holderOf(folder)).process).toBe(null);
@@ -98,7 +98,7 @@ describe('a lock on a folder', () => {
     (await taken(folder))();
   });
 
-  test('left behind by a crash and wanted by eight processes at once is never held by two', async () => {
+  test('a lock left by a crash and wanted by eight processes is never held by two at once', async () => {
     const folder = temporaryFolder();
     const inside = join(temporaryFolder(), 'inside');
     claim(folder, { started: '1' });
