@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { actionEndpoints } from './action-endpoints.js';
 import { errorResponse, insufficientScope, notFound, tooManyRequests, unauthenticated } from './api-error.js';
 import type { Endpoint } from './endpoint.js';
 import { eventEndpoints } from './event-endpoints.js';
@@ -16,6 +17,8 @@ import type { RateLimit, RateLimitState } from './rate-limit.js';
 import type { RequestEntry } from './request-log.js';
 import type { SandboxState } from './state.js';
 import { subscriptionEndpoints } from './subscription-endpoints.js';
+
+const ENDPOINTS = [...organizationEndpoints, ...eventEndpoints, ...actionEndpoints, ...subscriptionEndpoints];
 
 interface Env {
   Bindings: HttpBindings;
@@ -50,7 +53,7 @@ export function createApi(state: SandboxState, behavior: ServerBehavior): Hono<E
       exchangeGrant(state, form, c.req.header('authorization')),
     );
   });
-  for (const endpoint of [...organizationEndpoints, ...eventEndpoints, ...subscriptionEndpoints]) {
+  for (const endpoint of ENDPOINTS) {
     const { method, path } = endpoint;
     allowed.set(path, [...(allowed.get(path) ?? []), method]);
     api.on(method, path, (c) => answer(state, endpoint, c));
@@ -98,7 +101,13 @@ async function answer(state: SandboxState, endpoint: Endpoint, c: Context<Env>):
   return rateLimited(state, state.rateLimit, caller.user.uri, c, async (lagging) => {
     if (scopes !== null && !scopes.includes(endpoint.scope)) throw insufficientScope(endpoint.scope);
     const meetings = lagging ? state.meetings.beforeLastChange() : state.meetings;
-    const request = { state, meetings, caller, url: new URL(c.req.url), body: () => c.req.json() as unknown };
+    const request = {
+      state,
+      meetings,
+      caller,
+      url: new URL(c.req.url),
+      body: () => c.req.json() as Promise<unknown>,
+    };
     const result = await endpoint.answer(request, c.req.param('id') ?? '', c.req.param('below') ?? '');
     if (result === null) return new Response(null, { status: 204 });
     return Response.json(result, { status: endpoint.method === 'POST' ? 201 : 200 });

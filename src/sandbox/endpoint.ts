@@ -1,8 +1,10 @@
 /** What an endpoint of the API is, and the checks that several endpoints share. */
-import { permissionDenied } from './api-error.js';
+import type { z } from 'zod';
+import { invalidArgument, permissionDenied } from './api-error.js';
 import type { MeetingsView } from './meetings.js';
 import type { PageRequest } from './paging.js';
 import type { Host } from './people.js';
+import { parseOrRefuse } from './query.js';
 import { hostByUri, type SandboxState } from './state.js';
 
 /** A request of a caller who may use the endpoint at all. */
@@ -12,8 +14,8 @@ export interface ApiRequest {
   meetings: MeetingsView;
   caller: Host;
   url: URL;
-  /** The body as JSON. @throws SyntaxError */
-  body(): unknown;
+  /** The body as JSON; rejects when it is anything else. */
+  body(): Promise<unknown>;
 }
 
 /** One endpoint. Its answer is the JSON body; null answers 204. It throws ApiError. */
@@ -40,4 +42,15 @@ export function requireMembers(
   if (user !== undefined && !hostByUri(state, user)) {
     throw permissionDenied('This user is not in your organization');
   }
+}
+
+/** Parses the body. @throws ApiError 400 */
+export async function readBody<Schema extends z.ZodType>(
+  request: ApiRequest,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  const body = await request.body().catch(() => {
+    throw invalidArgument({ message: 'The body is not valid JSON.' });
+  });
+  return parseOrRefuse(body, schema);
 }

@@ -90,8 +90,8 @@ function hostsOf(request: ApiRequest, { user, organization, group }: EventsQuery
   return group === undefined || ownGroup.members.has(user) ? new Set([user]) : new Set<string>();
 }
 
-/** The meeting with this id, if the caller may see it. */
-function visibleMeeting({ meetings, caller }: ApiRequest, id: string): Meeting {
+/** The meeting with this id, if the caller may see it. @throws ApiError 403 or 404 */
+export function visibleMeeting({ meetings, caller }: ApiRequest, id: string): Meeting {
   const meeting = meetings.find(id);
   if (!meeting || meeting.visibility === 'deleted') throw notFound();
   const isAllowed = caller.role !== 'user' || isHostedBy(meeting, caller.user.uri);

@@ -1,10 +1,10 @@
 /** `/webhook_subscriptions`: creates, lists, shows and deletes subscriptions, each with its permissions. */
 import { z } from 'zod';
-import { ApiError, invalidArgument, notFound, permissionDenied } from './api-error.js';
-import { type ApiRequest, type Endpoint, pageRequest } from './endpoint.js';
+import { ApiError, notFound, permissionDenied } from './api-error.js';
+import { type ApiRequest, type Endpoint, pageRequest, readBody } from './endpoint.js';
 import { uriOf } from './ids.js';
 import { listingOf, pageOf } from './paging.js';
-import { count, order, parseOrRefuse, readQuery, uri } from './query.js';
+import { count, order, readQuery, uri } from './query.js';
 import { type Subscription, WEBHOOK_EVENTS } from './subscriptions.js';
 
 const PATH = '/webhook_subscriptions';
@@ -50,10 +50,7 @@ const subscriptionBody = z
 
 async function createSubscription(request: ApiRequest) {
   const { state, caller } = request;
-  const body = await Promise.resolve(request.body()).catch(() => {
-    throw invalidArgument({ message: 'The body is not valid JSON.' });
-  });
-  const { url: callback_url, signing_key, ...asked } = parseOrRefuse(body, subscriptionBody);
+  const { url: callback_url, signing_key, ...asked } = await readBody(request, subscriptionBody);
   const { scope, organization } = asked;
   const user = scope === 'user' ? (asked.user ?? null) : null;
   if (organization !== state.organization.uri) throw permissionDenied();

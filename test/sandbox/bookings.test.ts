@@ -235,6 +235,42 @@ describe('deleting', () => {
   });
 });
 
+describe('actions of an integration', () => {
+  const post = (sandbox: Sandbox, path: string, body: object, host = 0) =>
+    ask(sandbox, path, { method: 'POST', host, body: JSON.stringify(body) });
+
+  test('an integration cancels a meeting once, in the name of its host', async () => {
+    const sandbox = await testSandbox({ events: 0, now: NOW });
+    const { event } = sandbox.control.book({ host: 0 });
+    const path = `${new URL(event.uri).pathname}/cancellation`;
+    expect((await post(sandbox, path, {}, 1)).status).toBe(403);
+    const { status, body } = await post(sandbox, path, { reason: 'Ill' });
+    expect(status).toBe(201);
+    const canceled = await read(sandbox, event.uri);
+    expect(canceled.event).toMatchObject({ status: 'canceled', cancellation: body.resource });
+    expect(body.resource).toMatchObject({ canceled_by: sandbox.hosts[0]?.name, reason: 'Ill' });
+    expect((await post(sandbox, path, {})).status).toBe(403);
+    expect((await post(sandbox, '/scheduled_events/none/cancellation', {})).status).toBe(404);
+  });
+
+  test('an integration marks an invitee as no-show, reads the mark and removes it', async () => {
+    const sandbox = await testSandbox({ events: 0, now: NOW });
+    const { event, invitees } = sandbox.control.book({ start: '-2d' });
+    const invitee = invitees[0]?.uri ?? '';
+    const { status, body } = await post(sandbox, '/invitee_no_shows', { invitee });
+    expect([status, body.resource.invitee]).toEqual([201, invitee]);
+    const path = new URL(body.resource.uri).pathname;
+    expect((await ask(sandbox, path)).body).toEqual(body);
+    const { uri, created_at } = body.resource;
+    expect((await read(sandbox, event.uri)).invitees[0].no_show).toEqual({ uri, created_at });
+    expect((await ask(sandbox, path, { method: 'DELETE' })).status).toBe(204);
+    expect((await read(sandbox, event.uri)).invitees).toEqual(invitees);
+    expect((await ask(sandbox, path)).status).toBe(404);
+    expect((await post(sandbox, '/invitee_no_shows', { invitee: 'nobody' })).status).toBe(400);
+    expect((await post(sandbox, '/invitee_no_shows', { invitee: `${invitee}X` })).status).toBe(404);
+  });
+});
+
 describe('reassigning', () => {
   test('a reassigned meeting leaves the listing of its former host, and no webhook reports it', async () => {
     const sandbox = await testSandbox({ events: 0, now: NOW });
