@@ -1,5 +1,5 @@
-/** What a database can do to a sync: restarts, deadlocks, full disks, read-only servers, timeouts. The rows end right all the same. */
-import { describe, expect, it } from 'vitest';
+/** Failures of the database during a sync: restarts, deadlocks, full disks, read-only servers, timeouts. The rows end up correct. */
+import { describe, expect, test } from 'vitest';
 import { testDatabase } from '../support/database.js';
 import { testSandbox } from '../support/sandbox.js';
 import { syncing } from '../support/sync.js';
@@ -7,7 +7,7 @@ import { expectTruth } from '../support/truth.js';
 
 type Database = Awaited<ReturnType<typeof testDatabase>>;
 
-/** Makes inserts into a table fail with an SQLSTATE, the first so many times (nextval survives the rollback). */
+/** Makes the first `times` inserts into a table fail with an SQLSTATE (nextval survives the rollback). */
 async function refuse({ sql }: Database, state: string, times: number, table = 'meetings'): Promise<void> {
   await sql`create sequence refusals`;
   await sql.unsafe(`
@@ -21,13 +21,13 @@ async function refuse({ sql }: Database, state: string, times: number, table = '
     create trigger refuse before insert on ${table} for each statement execute function refuse()`);
 }
 
-describe('a passing failure is outlived within the run', () => {
+describe('transient failures', () => {
   for (const [name, state] of [
     ['a deadlock', '40P01'],
     ['a serialization failure', '40001'],
     ['a server that shuts down', '57P01'],
   ] as const) {
-    it(name, async () => {
+    test(`${name} is retried within the run`, async () => {
       const database = await testDatabase();
       const sandbox = await testSandbox({ events: 120, rateLimit: 50_000 });
       await refuse(database, state, 3);
@@ -38,7 +38,7 @@ describe('a passing failure is outlived within the run', () => {
     });
   }
 
-  it('a deadlock while pages are listed: no row of the page is lost', async () => {
+  test('a deadlock while pages are listed loses no row of the page', async () => {
     const database = await testDatabase();
     const sandbox = await testSandbox({ events: 250, rateLimit: 50_000 });
     await refuse(database, '40P01', 4, 'calendly_pending_events');
@@ -48,7 +48,7 @@ describe('a passing failure is outlived within the run', () => {
     await expectTruth(database.sql, sandbox);
   });
 
-  it('connections that are cut again and again', async () => {
+  test('connections that are cut again and again are reopened within the run', async () => {
     const database = await testDatabase();
     const sandbox = await testSandbox({ events: 200, rateLimit: 50_000, latency: 5 });
     const run = syncing(sandbox, database.url);
@@ -68,13 +68,13 @@ describe('a passing failure is outlived within the run', () => {
   });
 });
 
-describe('a lasting failure is told, and mended by the next run', () => {
+describe('lasting failures', () => {
   for (const [name, state] of [
     ['a full disk', '53100'],
     ['a statement timeout', '57014'],
-    ['a right that is missing', '42501'],
+    ['a missing privilege', '42501'],
   ] as const) {
-    it(name, async () => {
+    test(`${name} is reported, and the next run completes the sync`, async () => {
       const database = await testDatabase();
       const sandbox = await testSandbox({ events: 120, rateLimit: 50_000 });
       const run = syncing(sandbox, database.url);
@@ -90,7 +90,7 @@ describe('a lasting failure is told, and mended by the next run', () => {
     });
   }
 
-  it('a server that became read-only', async () => {
+  test('a server that became read-only is reported, and the next run completes the sync', async () => {
     const database = await testDatabase();
     const sandbox = await testSandbox({ events: 30, rateLimit: 50_000 });
     await syncing(sandbox, database.url)();
@@ -104,8 +104,8 @@ describe('a lasting failure is told, and mended by the next run', () => {
   });
 });
 
-describe('five runs at once', () => {
-  it('end in one complete run, the others skipped, and the right rows', async () => {
+describe('concurrent runs', () => {
+  test('five runs at once end in at least one complete run, no failed one, and the correct rows', async () => {
     const database = await testDatabase();
     const sandbox = await testSandbox({ events: 120, rateLimit: 50_000, latency: 5 });
     await syncing(sandbox, database.url)({ dryRun: true });
@@ -117,7 +117,7 @@ describe('five runs at once', () => {
     await expectTruth(database.sql, sandbox);
   });
 
-  it('a lease whose process is dead on this host is taken over at once', async () => {
+  test('a lease whose process on this host is dead is taken over at once', async () => {
     const database = await testDatabase();
     const sandbox = await testSandbox({ events: 10, rateLimit: 50_000 });
     const run = syncing(sandbox, database.url);

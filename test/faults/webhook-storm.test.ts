@@ -7,12 +7,12 @@ import type { AddressInfo } from 'node:net';
 import postgres from 'postgres';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
+import { expectDelivered } from '../support/delivered.js';
 import { freePort } from '../support/free-port.js';
 import { startPostgres } from '../support/postgres-server.js';
 import { calendlySync, start } from '../support/program.js';
 import { randomOf, shuffled } from '../support/random.js';
 import { ask, settingsOf, testSandbox } from '../support/sandbox.js';
-import { expectTold } from '../support/told.js';
 import { expectTruth } from '../support/truth.js';
 import { KEY, signedText } from '../support/webhooks.js';
 
@@ -68,7 +68,7 @@ test(`${DELIVERIES} deliveries of ${BOOKINGS} bookings lead to the true rows thr
 
   const sql = postgres(server.url, { max: 1, onnotice: () => {} });
   onTestFinished(() => sql.end());
-  await expectTold(sql, sandbox.control.state());
+  await expectDelivered(sql, sandbox.control.state());
   const [ledger] =
     await sql`select count(*)::int as n, count(processed_at)::int as done from calendly_webhook_events`;
   const { length } = await sent();

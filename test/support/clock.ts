@@ -1,23 +1,23 @@
-/** A clock that jumps from one appointment to the next, so that minutes pass in no time. */
+/** A clock that jumps to the next pending timer, so that minutes pass at once. */
 import type { Clock } from '../../src/clock.js';
 
 export interface FakeClock extends Clock {
-  /** Lets time pass until the work is done. */
+  /** Advances the clock until the work is done. */
   run<T>(work: Promise<T>): Promise<T>;
 }
 
 export function createFakeClock(start = 0): FakeClock {
   let now = start;
-  let appointments: { at: number; keep(): void }[] = [];
+  let timers: { at: number; fire(): void }[] = [];
   return {
     now: () => now,
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason);
-        const appointment = { at: now + Math.max(0, ms), keep: resolve };
-        appointments.push(appointment);
+        const timer = { at: now + Math.max(0, ms), fire: resolve };
+        timers.push(timer);
         signal?.addEventListener('abort', () => {
-          appointments = appointments.filter((one) => one !== appointment);
+          timers = timers.filter((one) => one !== timer);
           reject(signal.reason);
         });
       });
@@ -29,15 +29,15 @@ export function createFakeClock(start = 0): FakeClock {
       });
       finished.catch(() => {});
       while (!done) {
-        // Everything that can go on without time passing goes first.
+        // First everything that needs no time to pass.
         await new Promise((resolve) => setImmediate(resolve));
         if (done) break;
-        const at = Math.min(...appointments.map((one) => one.at));
+        const at = Math.min(...timers.map((one) => one.at));
         if (!Number.isFinite(at)) continue;
         now = Math.max(now, at);
-        const due = appointments.filter((one) => one.at <= now);
-        appointments = appointments.filter((one) => one.at > now);
-        for (const one of due) one.keep();
+        const due = timers.filter((one) => one.at <= now);
+        timers = timers.filter((one) => one.at > now);
+        for (const one of due) one.fire();
       }
       return finished;
     },

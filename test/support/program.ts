@@ -15,26 +15,26 @@ export interface Ended {
 const builtProgram = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
 
 const folders: string[] = [];
-// Registered when a test file loads this one: within a test it would be too late.
+// Registered when a test file imports this one: inside a test it would be too late.
 afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
-/** A temporary folder, gone after the file's tests. */
+/** A temporary folder, removed after the file's tests. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'calendly-sync-test-'));
   folders.push(folder);
   return folder;
 }
 
-/** Starts `calendly-sync …words`; only PATH, HOME and the given settings are in its environment. */
+/** Starts `calendly-sync ARGV` with PATH, HOME and the given settings as its environment. */
 export function start(
-  words: string[],
+  argv: string[],
   settings: Record<string, string> = {},
   options: { cwd?: string; input?: string; program?: string } = {},
 ) {
   const { PATH, HOME, CALENDLY_SYNC_TEST_PACE } = process.env;
-  const child = spawn(process.execPath, [options.program ?? builtProgram, ...words], {
+  const child = spawn(process.execPath, [options.program ?? builtProgram, ...argv], {
     cwd: options.cwd ?? tmpdir(),
     env: { PATH, HOME, CALENDLY_SYNC_TEST_PACE, ...settings },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -55,11 +55,11 @@ export function start(
   return { child, ended, output: () => ({ stdout, stderr }) };
 }
 
-/** Runs `calendly-sync …words` to its end. */
+/** Runs `calendly-sync ARGV` to its end. */
 export function calendlySync(
-  words: string[],
+  argv: string[],
   settings: Record<string, string> = {},
   options: { cwd?: string; input?: string } = {},
 ) {
-  return start(words, settings, options).ended;
+  return start(argv, settings, options).ended;
 }

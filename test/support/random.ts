@@ -1,6 +1,6 @@
-/** Chance that is the same in every run. */
+/** Random numbers that are the same in every run. */
 
-/** Numbers from 0 to 1, always the same ones for a seed. */
+/** Numbers from 0 to 1, the same ones for each seed. */
 export function randomOf(seed: number): () => number {
   let state = seed;
   return () => {
@@ -9,7 +9,7 @@ export function randomOf(seed: number): () => number {
   };
 }
 
-/** The list in another order. */
+/** The list in random order. */
 export function shuffled<T>(list: T[], random: () => number): T[] {
   return list
     .map((one) => ({ one, key: random() }))

@@ -1,8 +1,8 @@
-/** A sandbox for a test, closed after it, and a plain way to ask it something. */
+/** A sandbox for one test, and simple requests to it. */
 import { onTestFinished } from 'vitest';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/sandbox.js';
 
-/** Starts a sandbox on a free port that ends with the test which asked for it. */
+/** Starts a sandbox on a free port; it is closed after the test. */
 export async function testSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const sandbox = await startSandbox(options);
   onTestFinished(() => sandbox.close());

@@ -4,10 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { compareEvents, mergeEvent, mergeInvitee } from '../../../src/resources/meetings/merge.js';
 import type { Sandbox } from '../../../src/sandbox/sandbox.js';
 import { testDatabase } from '../../support/database.js';
+import { expectDelivered } from '../../support/delivered.js';
 import { randomOf, shuffled } from '../../support/random.js';
 import { ask, testSandbox } from '../../support/sandbox.js';
 import { syncing } from '../../support/sync.js';
-import { expectTold } from '../../support/told.js';
 import { expectTruth } from '../../support/truth.js';
 import {
   booking,
@@ -158,7 +158,7 @@ describe('a busy day', () => {
       const { post } = receiving(url);
       for (const body of shuffled([...bodies, ...bodies], randomOf(seed)))
         expect((await post(body)).status).toBe(200);
-      await expectTold(sql, sandbox.control.state());
+      await expectDelivered(sql, sandbox.control.state());
       const [brought] = await sql`select bool_and(synced_via_webhook) as all from meetings`;
       expect(brought?.all).toBe(true);
       const [ledger] =
@@ -179,7 +179,7 @@ describe('a busy day', () => {
         expect((await post(body)).status).toBe(200);
       }
       await Promise.all(polls);
-      await expectTold(sql, sandbox.control.state());
+      await expectDelivered(sql, sandbox.control.state());
       await sync();
       await expectTruth(sql, sandbox);
     });
@@ -199,7 +199,7 @@ describe('times without fractions of a second, so that states of one meeting sha
       const { post } = receiving(url);
       for (const body of shuffled([...bodies, ...bodies], randomOf(seed)))
         expect((await post(body)).status).toBe(200);
-      await expectTold(sql, toTheSecond(sandbox.control.state()));
+      await expectDelivered(sql, toTheSecond(sandbox.control.state()));
     });
   }
 });

@@ -1,10 +1,10 @@
-/** What deliveries alone can say, compared with the sandbox. */
+/** Compares the rows with the sandbox, in everything that deliveries contain. */
 import type postgres from 'postgres';
 import { expect } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
 import type { Loose } from './webhooks.js';
 
-/** Columns that a delivery does not carry: the calendar's event and the buffered times. */
+/** An event without what a delivery lacks: the calendar's event and the buffered times. */
 const bare = (raw: Loose | null) => {
   const { calendar_event: _calendar, event_memberships: hosts, ...rest } = raw ?? {};
   const named = (hosts ?? []).map(({ user, user_name, user_email }: Loose) => ({
@@ -15,8 +15,8 @@ const bare = (raw: Loose | null) => {
   return { ...rest, event_memberships: named };
 };
 
-/** Asserts that all that deliveries carry is in the rows. */
-export async function expectTold(
+/** Asserts that the rows contain everything that deliveries contain. */
+export async function expectDelivered(
   sql: postgres.Sql,
   truth: ReturnType<Sandbox['control']['state']>,
 ): Promise<void> {
