@@ -11,8 +11,13 @@ import type { Database } from '../../database/connection.js';
 import { type Account, findAccountBy, listAccounts } from '../../database/tables/accounts.js';
 import { countWaiting, readWebhookTraffic } from '../../database/tables/webhook-events.js';
 import { readRejections } from '../../database/tables/webhook-rejections.js';
-import { CalendlySyncError, toCalendlySyncError } from '../../errors.js';
-import { type ListedSubscription, listSubscriptions } from './subscribe.js';
+import { type CalendlySyncError, toCalendlySyncError } from '../../errors.js';
+import {
+  type ListedSubscription,
+  listSubscriptions,
+  type SubscriberOptions,
+  unlessForbidden,
+} from './subscribe.js';
 
 export interface InspectOptions {
   database: Database;
@@ -111,26 +116,19 @@ export function stateOf(found: Subscription | null): 'active' | 'disabled' | 'go
 type Found = Subscription | 'forbidden' | null;
 
 /** Looks each account's subscription up, in the listing if it is there. A failure keeps what was found before it. */
-async function askCalendly(viewer: Parameters<typeof listSubscriptions>[0], accounts: SubscribedAccount[]) {
+async function askCalendly(viewer: SubscriberOptions, accounts: SubscribedAccount[]) {
+  const { subscriptions } = viewer.client;
   const found = new Map<string, Found>();
   let listed: ListedSubscription[] = [];
   try {
     listed = await listSubscriptions(viewer);
     for (const { subscriptionUri: uri } of accounts) {
-      found.set(uri, listed.find((one) => one.uri === uri) ?? (await getIfAllowed(viewer.client, uri)));
+      const known = listed.find((one) => one.uri === uri);
+      found.set(uri, known ?? (await unlessForbidden(subscriptions.get(uri), 'forbidden' as const)));
     }
     return { listed, found, error: null };
   } catch (error) {
     return { listed, found, error: toCalendlySyncError(error) };
-  }
-}
-
-async function getIfAllowed(client: CalendlyClient, uri: string): Promise<Found> {
-  try {
-    return await client.subscriptions.get(uri);
-  } catch (error) {
-    if (error instanceof CalendlySyncError && error.code === 'calendly_forbidden') return 'forbidden';
-    throw error;
   }
 }
 

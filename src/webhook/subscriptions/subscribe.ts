@@ -1,6 +1,6 @@
 /**
- * Our webhook subscriptions at Calendly: making, renewing, removing. What others made is never touched. Calendly cannot change a
- * subscription, so that renewing is making a new one, and the old one goes only when the new one is there.
+ * Creates, replaces, lists and deletes our webhook subscriptions at Calendly; those of others are never changed. Calendly cannot
+ * update a subscription: a new one is created, and the old one is deleted only once the new one exists.
  */
 import { randomBytes } from 'node:crypto';
 import type { CalendlyClient } from '../../calendly/client.js';
@@ -19,193 +19,183 @@ import { refreshWebhookEnabled } from '../../database/tables/users.js';
 import { CalendlySyncError } from '../../errors.js';
 import { INVITEE_EVENTS } from '../receiver/delivery.js';
 
-/** One connected account, and the means to change its subscription. */
+/** One connected account, and the client to change its subscription. */
 export interface SubscriberOptions {
   database: Database;
   client: CalendlyClient;
   accountId: string;
 }
 
+export interface WantedSubscription {
+  url: string;
+  scope: 'user' | 'organization';
+  signingKey: string;
+}
+
 export interface Subscribed {
   subscription: Subscription;
-  /** False: the one that was there is as it should be. */
+  /** False if the existing subscription already matched. */
   made: boolean;
-  /** URI of the one that it took the place of. */
+  /** URI of the subscription that was replaced. */
   replaced: string | null;
 }
 
-/** A key as good as any: 32 random bytes as text that a shell and an env file take as it is. */
+/** A subscription as it is listed. */
+export interface ListedSubscription extends Subscription {
+  /** Created by this tool for an account of this database. */
+  ours: boolean;
+}
+
+/** Creates a signing key: 32 random bytes in characters that need no quoting in a shell or an env file. */
 export function newSigningKey(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** The account with what it knows of its subscription. @throws CalendlySyncError `failed` when it is gone */
-export async function webhookAccount({ database, accountId }: SubscriberOptions): Promise<Account> {
-  const account = await database.transaction((sql) => findAccountBy(sql, 'id', accountId), {
-    readOnly: true,
-  });
-  if (account === null) throw new CalendlySyncError('failed', 'The account is not there any more.');
-  return account;
-}
-
 /**
- * Makes sure that Calendly tells `url` of bookings, signed with `signingKey`.
- * @throws CalendlySyncError `calendly_rejected` when somebody else's subscription has the URL
+ * Makes sure that Calendly sends bookings to the URL, signed with the key.
+ * @throws CalendlySyncError `calendly_rejected` if somebody else's subscription has the URL
  */
-export async function subscribe(
-  options: SubscriberOptions,
-  wanted: { url: string; scope: 'user' | 'organization'; signingKey: string },
-): Promise<Subscribed> {
-  const { client } = options;
-  const account = await webhookAccount(options);
-  const scope = scopeOf(account, wanted.scope);
-  const record = { scope: wanted.scope, url: wanted.url, keyFingerprint: keyFingerprint(wanted.signingKey) };
-  const old =
-    account.subscriptionUri === null ? null : await client.subscriptions.get(account.subscriptionUri);
-  if (old && isAsWanted(account, old, record)) {
-    await remember(options, { ...record, subscriptionUri: old.uri });
+export async function subscribe(options: SubscriberOptions, wanted: WantedSubscription): Promise<Subscribed> {
+  const { subscriptions } = options.client;
+  const account = await readAccount(options);
+  const { subscriptionUri: oldUri } = account;
+  const { url, scope, signingKey } = wanted;
+  const record = { url, scope, keyFingerprint: keyFingerprint(signingKey) };
+  const old = oldUri === null ? null : await subscriptions.get(oldUri);
+  if (old && matches(old, account, record)) {
+    await save(options, { ...record, subscriptionUri: old.uri });
     return { subscription: old, made: false, replaced: null };
   }
-  // Written down first: should we be cut off now, the next try knows whose the new one is.
-  if (account.subscriptionUri === null) await remember(options, { ...record, subscriptionUri: null });
-  const ask = { url: wanted.url, events: INVITEE_EVENTS, signingKey: wanted.signingKey };
-  const { made, replaced } = await make(options, account, scope, ask).catch(async (thrown) => {
-    if (account.subscriptionUri === null && isRefusal(thrown)) await forget(options);
-    throw thrown;
+  // Recorded first: after an interruption the next attempt recognizes the new subscription as ours.
+  if (oldUri === null) await save(options, { ...record, subscriptionUri: null });
+  const { made, replaced } = await create(options, account, wanted).catch(async (error) => {
+    if (oldUri === null && isRefusal(error)) await save(options, null);
+    throw error;
   });
-  await keepOrUndo(options, { ...record, subscriptionUri: made.uri });
-  if (old && old.uri !== replaced) await client.subscriptions.remove(old.uri);
+  await saveOrDelete(options, made.uri, record);
+  if (old && old.uri !== replaced) await subscriptions.remove(old.uri);
   return { subscription: made, made: true, replaced: replaced ?? old?.uri ?? null };
-}
-
-/** Makes a subscription. Calendly has one for a URL: when that one is ours, it goes first. */
-async function make(
-  options: SubscriberOptions,
-  account: Account,
-  scope: SubscriptionScope,
-  ask: Parameters<CalendlyClient['subscriptions']['create']>[1],
-): Promise<{ made: Subscription; replaced: string | null }> {
-  const { subscriptions } = options.client;
-  const first = await subscriptions.create(scope, ask);
-  if ('made' in first) return { made: first.made, replaced: null };
-  const rival = await rivalOf(options, account, scope, ask.url);
-  if (rival === null) throw taken(ask.url);
-  await subscriptions.remove(rival.uri);
-  const second = await subscriptions.create(scope, ask);
-  if ('made' in second) return { made: second.made, replaced: rival.uri };
-  throw taken(ask.url);
 }
 
 /** Deletes our subscription, if there is one. @returns its URI */
 export async function unsubscribe(options: SubscriberOptions): Promise<string | null> {
-  const account = await webhookAccount(options);
-  if (account.subscriptionUri !== null) await options.client.subscriptions.remove(account.subscriptionUri);
-  await forget(options);
-  return account.subscriptionUri;
+  const { subscriptionUri } = await readAccount(options);
+  if (subscriptionUri !== null) await options.client.subscriptions.remove(subscriptionUri);
+  await save(options, null);
+  return subscriptionUri;
 }
 
-/** A subscription as it is shown. */
-export interface ListedSubscription extends Subscription {
-  /** Made by this tool for an account of this database. */
-  ours: boolean;
-}
-
-/** The subscriptions that the account may see: its own, and where it is an owner or admin its organization's. */
+/** Lists what the account may see: its own subscriptions and, for an owner or admin, those of its organization. */
 export async function listSubscriptions(options: SubscriberOptions): Promise<ListedSubscription[]> {
-  const account = await webhookAccount(options);
+  const { subscriptions } = options.client;
+  const account = await readAccount(options);
   const own = await options.database.transaction(ownSubscriptionUris, { readOnly: true });
-  const ofUser = await options.client.subscriptions.list(scopeOf(account, 'user'));
-  const ofAll = await listIfAllowed(options.client, scopeOf(account, 'organization'));
-  const all = new Map([...ofUser, ...ofAll].map((one) => [one.uri, one]));
-  return [...all.values()].map((one) => ({ ...one, ours: own.has(one.uri) }));
+  const ofUser = await subscriptions.list(scopeOf(account, 'user'));
+  const ofOrganization = await unlessForbidden(subscriptions.list(scopeOf(account, 'organization')), []);
+  const distinct = new Map([...ofUser, ...ofOrganization].map((one) => [one.uri, one]));
+  return [...distinct.values()].map((one) => ({ ...one, ours: own.has(one.uri) }));
 }
 
-async function listIfAllowed(client: CalendlyClient, scope: SubscriptionScope): Promise<Subscription[]> {
+/** The result of a request, or `fallback` if Calendly answers 403: a plain member may not see the subscriptions of others. */
+export async function unlessForbidden<T, F>(request: Promise<T>, fallback: F): Promise<T | F> {
   try {
-    return await client.subscriptions.list(scope);
-  } catch (thrown) {
-    // A plain member may not look; then there is nothing of it to show.
-    if (thrown instanceof CalendlySyncError && thrown.code === 'calendly_forbidden') return [];
-    throw thrown;
+    return await request;
+  } catch (error) {
+    if (error instanceof CalendlySyncError && error.code === 'calendly_forbidden') return fallback;
+    throw error;
   }
 }
 
-/** The subscription that has the URL, when it is ours: remembered by its URI, or one that was being made when we were cut off. */
-async function rivalOf(
-  options: SubscriberOptions,
-  account: Account,
-  scope: SubscriptionScope,
-  url: string,
-): Promise<Subscription | null> {
-  const found = await options.client.subscriptions.list(scope);
-  const rival = found.find(({ callback_url }) => callback_url === url);
-  if (!rival) return null;
-  const cutOff =
-    account.subscriptionUri === null &&
-    account.subscriptionUrl === url &&
-    rival.creator === account.calendlyUri;
-  return rival.uri === account.subscriptionUri || cutOff ? rival : null;
+async function readAccount({ database, accountId }: SubscriberOptions): Promise<Account> {
+  const account = await database.transaction((sql) => findAccountBy(sql, 'id', accountId), {
+    readOnly: true,
+  });
+  if (account === null) throw new CalendlySyncError('failed', 'The account no longer exists.');
+  return account;
 }
 
-function isAsWanted(
+/** Creates the subscription. Calendly allows one per URL: if ours has it, that one is deleted first. */
+async function create(
+  { client: { subscriptions } }: SubscriberOptions,
   account: Account,
+  { url, scope, signingKey }: WantedSubscription,
+): Promise<{ made: Subscription; replaced: string | null }> {
+  const ask = () =>
+    subscriptions.create(scopeOf(account, scope), { url, events: INVITEE_EVENTS, signingKey });
+  const first = await ask();
+  if ('made' in first) return { made: first.made, replaced: null };
+  const listed = await subscriptions.list(scopeOf(account, scope));
+  const conflicting = listed.find(({ callback_url }) => callback_url === url);
+  if (!conflicting || !isOurs(conflicting, account, url)) throw urlTakenError(url);
+  await subscriptions.remove(conflicting.uri);
+  const second = await ask();
+  if ('made' in second) return { made: second.made, replaced: conflicting.uri };
+  throw urlTakenError(url);
+}
+
+/** True if we recorded its URI, or if we were interrupted while creating one for this URL. */
+function isOurs({ uri, creator }: Subscription, account: Account, url: string): boolean {
+  const { subscriptionUri, subscriptionUrl, calendlyUri } = account;
+  const interrupted = subscriptionUri === null && subscriptionUrl === url && creator === calendlyUri;
+  return uri === subscriptionUri || interrupted;
+}
+
+function matches(
   old: Subscription,
-  record: Omit<SubscriptionRecord, 'subscriptionUri'>,
+  account: Account,
+  wanted: Omit<SubscriptionRecord, 'subscriptionUri'>,
 ): boolean {
   return (
     old.state === 'active' &&
-    old.callback_url === record.url &&
-    old.scope === record.scope &&
-    account.keyFingerprint === record.keyFingerprint &&
-    INVITEE_EVENTS.every((kind) => old.events?.includes(kind))
+    old.callback_url === wanted.url &&
+    old.scope === wanted.scope &&
+    account.keyFingerprint === wanted.keyFingerprint &&
+    INVITEE_EVENTS.every((event) => old.events?.includes(event))
   );
 }
 
-function scopeOf({ organizationUri, calendlyUri }: Account, scope: 'user' | 'organization') {
-  if (organizationUri === null) {
-    throw new CalendlySyncError('failed', 'Calendly named no organization of this user.', {
-      hint: 'Run: calendly-sync sync',
-    });
-  }
-  return { scope, organization: organizationUri, user: calendlyUri };
+function scopeOf(
+  { organizationUri, calendlyUri }: Account,
+  scope: SubscriptionScope['scope'],
+): SubscriptionScope {
+  if (organizationUri !== null) return { scope, organization: organizationUri, user: calendlyUri };
+  const hint = 'Run: calendly-sync sync';
+  throw new CalendlySyncError('failed', 'Calendly named no organization of this user.', { hint });
 }
 
-/** True when Calendly said no: then nothing was made. */
-function isRefusal(thrown: unknown): boolean {
+/** True if Calendly refused the request, so that nothing was created. */
+function isRefusal(error: unknown): boolean {
   const refusals = ['calendly_rejected', 'calendly_forbidden', 'calendly_unauthorized', 'calendly_not_found'];
-  return thrown instanceof CalendlySyncError && refusals.includes(thrown.code);
+  return error instanceof CalendlySyncError && refusals.includes(error.code);
 }
 
-function forget({ database, accountId }: SubscriberOptions): Promise<void> {
-  return persistentTransaction(database, async (sql) => {
-    await saveSubscription(sql, accountId, null);
-    await refreshWebhookEnabled(sql);
-  });
-}
-
-function remember({ database, accountId }: SubscriberOptions, record: SubscriptionRecord): Promise<void> {
+/** Records the subscription of the account; null clears it. */
+function save({ database, accountId }: SubscriberOptions, record: SubscriptionRecord | null): Promise<void> {
   return persistentTransaction(database, async (sql) => {
     await saveSubscription(sql, accountId, record);
     await refreshWebhookEnabled(sql);
   });
 }
 
-/** Remembers a new subscription; one that cannot be remembered is taken back, so that nobody's stays at Calendly. */
-async function keepOrUndo(options: SubscriberOptions, record: SubscriptionRecord): Promise<void> {
+/** Records a new subscription; deletes it at Calendly if that fails, so that it does not stay there unknown. */
+async function saveOrDelete(
+  options: SubscriberOptions,
+  subscriptionUri: string,
+  record: Omit<SubscriptionRecord, 'subscriptionUri'>,
+): Promise<void> {
   try {
-    await remember(options, record);
-  } catch (thrown) {
-    if (record.subscriptionUri !== null) await options.client.subscriptions.remove(record.subscriptionUri);
-    throw thrown;
+    await save(options, { ...record, subscriptionUri });
+  } catch (error) {
+    await options.client.subscriptions.remove(subscriptionUri);
+    throw error;
   }
 }
 
-function taken(url: string): CalendlySyncError {
-  return new CalendlySyncError(
-    'calendly_rejected',
-    `Calendly has a subscription for ${url} already, and it was not made here: what signs it is not known.`,
-    {
-      hint: 'See `calendly-sync webhook list`. Delete it where it was made, or use another URL (…?from=calendly-sync makes one).',
-    },
-  );
+function urlTakenError(url: string): CalendlySyncError {
+  const message = `Calendly already has a subscription for ${url}, created elsewhere, so its signing key is unknown.`;
+  return new CalendlySyncError('calendly_rejected', message, {
+    hint:
+      'See `calendly-sync webhook list`. Delete it where it was created, or use another URL ' +
+      '(for example with ?from=calendly-sync).',
+  });
 }
