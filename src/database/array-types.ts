@@ -1,6 +1,6 @@
 /**
- * Postgres arrays for postgres.js, by their fixed type numbers. Its own way is a query on every new connection, whose failure
- * (a server that shuts down just then) nobody can catch: it would end the process.
+ * Array types for postgres.js, by their fixed OIDs. By itself it looks them up on every new connection, and if that
+ * query fails (the server is shutting down), nothing can catch the error: it would end the process.
  */
 import { parse } from 'postgres-array';
 
@@ -16,7 +16,7 @@ const text = (value: string) => value;
 const toBoolean = (value: string) => value === 't';
 const toDate = (value: string) => new Date(value);
 
-/** Number of each array type in the system catalogue, and what its elements become. */
+/** The OID of each array type, and how to parse its elements. */
 const ELEMENTS: [number, (value: string) => unknown][] = [
   [1000, toBoolean],
   [1005, Number], // smallint
@@ -37,18 +37,18 @@ const ELEMENTS: [number, (value: string) => unknown][] = [
 
 /** For the `types` option of postgres.js, together with `fetch_types: false`. */
 export const arrayTypes: Record<string, ArrayType> = Object.fromEntries(
-  ELEMENTS.map(([number, element]) => [
-    `array_${number}`,
+  ELEMENTS.map(([oid, element]) => [
+    `array_${oid}`,
     {
-      to: number,
-      from: [number],
+      to: oid,
+      from: [oid],
       serialize: serializeArray,
       parse: (source: string) => parse(source, element),
     },
   ]),
 );
 
-/** An array as Postgres reads it: `{"a","b",NULL}`. */
+/** An array literal: `{"a","b",NULL}`. */
 function serializeArray(values: readonly unknown[]): string {
   return `{${values.map(serializeElement).join(',')}}`;
 }
@@ -56,11 +56,11 @@ function serializeArray(values: readonly unknown[]): string {
 function serializeElement(value: unknown): string {
   if (value === null || value === undefined) return 'NULL';
   if (Array.isArray(value)) return serializeArray(value);
-  const plain =
+  const text =
     value instanceof Date
       ? value.toISOString()
       : typeof value === 'object'
         ? JSON.stringify(value)
         : String(value);
-  return `"${plain.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 }

@@ -1,6 +1,7 @@
 /**
- * The database as the rest of the tool sees it: transactions, and nothing that outlives one. That is what makes everything
- * work the same on a server, behind a transaction-mode pooler and on the embedded database. Knows no table.
+ * The database as the rest of the tool sees it: transactions, and nothing that outlives one. That is what makes
+ * everything work the same on a server, behind a transaction-mode pooler and on the embedded database. Knows no
+ * table.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
@@ -35,10 +36,12 @@ export interface Database {
   /** The schema of our tables that `--schema` names; null leaves that to the connection's own search_path. */
   readonly schema: string | null;
   /**
-   * Runs `work` in one transaction (READ COMMITTED, whatever the role's default), committed when it resolves and rolled back when
-   * it throws. Rejects as soon as the connection is lost; what `work` still sends is refused then. Never call it inside the work
-   * of another one: each waits for a connection of its own, on the embedded database for ever (use `sql.savepoint`).
-   * @throws CalendlySyncError `database_unreachable`, `database_refused`, `database_failed`; the driver's error is its cause
+   * Runs `work` in one transaction (READ COMMITTED, whatever the role's default), committed when it resolves and
+   * rolled back when it throws. Rejects as soon as the connection is lost; what `work` still sends is refused then.
+   * Never call it inside the work of another one: each waits for a connection of its own, on the embedded database
+   * for ever (use `sql.savepoint`).
+   * @throws CalendlySyncError `database_unreachable`, `database_refused`, `database_failed`; the driver's error is
+   * its cause
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /**
@@ -143,7 +146,10 @@ export function createDatabase(pool: Pool, { kind, label, schema, openSession }:
   };
 }
 
-/** Runs a statement on a connection of its own. Behind a pooler the timeouts of the role stay in force: others would inherit ours. */
+/**
+ * Runs a statement on a connection of its own. Behind a pooler the timeouts of the role stay in force: others would
+ * inherit ours.
+ */
 async function runInSession(session: postgres.Sql, text: string, signal: AbortSignal | undefined) {
   try {
     if (await isDirect(session)) {

@@ -1,4 +1,4 @@
-/** What a Postgres or socket error means to an operator. Pure; shows neither passwords nor row values. */
+/** Explains Postgres and socket errors to an operator. Pure; shows neither passwords nor row values. */
 import postgres from 'postgres';
 import { CalendlySyncError, type ErrorCode } from '../errors.js';
 import { explainConnectionError } from './connection-errors.js';
@@ -26,17 +26,20 @@ export function errorCode(error: unknown): string | null {
   return typeof code === 'string' ? code : null;
 }
 
-/** The same of the error that a CalendlySyncError was made from; `''` when there is none. */
+/** The code of an error, or of the cause of a CalendlySyncError; `''` when there is none. */
 export function sqlState(error: unknown): string {
   return errorCode(error instanceof CalendlySyncError ? error.cause : error) ?? '';
 }
 
-/** True for an error that a single row can cause: bad data, a constraint or trigger of the table's owner, a row too large. */
+/**
+ * True for an error that a single row can cause: bad data, a constraint or trigger of the table's owner, a row too
+ * large.
+ */
 export function isRefusedRow(error: unknown): boolean {
   return /^(22|23|44|54|P0)/.test(sqlState(error));
 }
 
-/** True for a failure that passes: the server was away, restarting, or chose this transaction as a deadlock's victim. */
+/** True for a failure that a retry can fix: the server was unreachable or restarting, or resolved a deadlock. */
 export function isTransient(error: unknown): boolean {
   const root = error instanceof CalendlySyncError ? error.cause : error;
   const code = sqlState(root);
@@ -48,7 +51,9 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
-/** True for what postgres.js rejects with. A code alone is no sign of it: files and other sockets have the same ones. */
+/**
+ * True for what postgres.js rejects with. A code alone is no sign of it: files and other sockets have the same ones.
+ */
 function isDriverError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   return (
@@ -56,28 +61,32 @@ function isDriverError(error: unknown): error is Error {
   );
 }
 
-/** The driver's error in the operator's words. What is no database error passes through unchanged. */
+/** Explains an error of the driver. Any other error is returned unchanged. */
 export function toDatabaseError(error: unknown, label: string): unknown {
   const code = errorCode(error);
   if (code === null || !isDriverError(error)) return error;
   const message = error.message || code;
-  const make = (kind: ErrorCode, text: string, hint: string) =>
+  const explained = (kind: ErrorCode, text: string, hint: string) =>
     new CalendlySyncError(kind, text, { hint, cause: error });
   const connecting = explainConnectionError(error, code, label);
-  if (connecting) return make(connecting.code, connecting.message, connecting.hint);
+  if (connecting) return explained(connecting.code, connecting.message, connecting.hint);
   if (NETWORK.has(code) || code.startsWith('08') || code.startsWith('57P')) {
-    return make(
+    return explained(
       'database_unreachable',
       `The database at ${label} does not answer (${code}).`,
       'Check that it runs and that DATABASE_URL names its host and port; then run the same command again.',
     );
   }
   if (code === '53300') {
-    return make(
+    return explained(
       'database_unreachable',
       `The database at ${label} has no connection left (53300).`,
       'Try again later.',
     );
   }
-  return make('database_failed', `The database at ${label} refused a statement: ${message} (${code}).`, '');
+  return explained(
+    'database_failed',
+    `The database at ${label} refused a statement: ${message} (${code}).`,
+    '',
+  );
 }

@@ -1,7 +1,7 @@
 /**
- * A few connections to one database, each a postgres.js client of its own. A client that has lost its connection is ended, so that
- * it refuses whatever its work still sends: postgres.js would write to the closed socket, which ends the process, or reconnect
- * in the middle of a transaction. Knows no SQL.
+ * A few connections to one database, each a postgres.js client of its own. A client that has lost its connection is
+ * ended, so that it refuses whatever its work still sends: postgres.js would write to the closed socket, which ends
+ * the process, or reconnect in the middle of a transaction. Knows no SQL.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';

@@ -1,8 +1,8 @@
 /**
- * Statements that are prepared once per connection and then only executed, for a process that runs the same few of them all day.
- * Only on connections that lead to a Postgres process directly: a pooler in transaction mode gives each transaction another
- * process, which does not know them. postgres.js would retry such a loss inside the transaction that it has aborted; of a COMMIT
- * that makes a silent rollback.
+ * Statements that are prepared once per connection and then only executed, for a process that runs the same few of
+ * them all day. Only on connections that lead to a Postgres process directly: a pooler in transaction mode gives each
+ * transaction another process, which does not know them. postgres.js would retry such a loss inside the transaction
+ * that it has aborted; a lost COMMIT would become a silent rollback.
  */
 import type postgres from 'postgres';
 import { sqlState } from './errors.js';
@@ -45,17 +45,18 @@ export async function isDirect(client: postgres.Sql): Promise<boolean> {
 }
 
 /**
- * To be sent ahead of statements that find a few rows by their keys. The plan of a prepared statement is kept, and so is that of
- * a foreign key's check: a plan made while the tables were small reads them completely when they have grown, until something
- * analyzes them. Lasts until the transaction ends.
+ * To be sent ahead of statements that find a few rows by their keys. The plan of a prepared statement is kept, and so
+ * is that of a foreign key's check: a plan made while the tables were small reads them completely when they have
+ * grown, until something analyzes them. Lasts until the transaction ends.
  */
 export function preferIndexes(sql: Sql): Promise<unknown> {
   return sql`set local enable_seqscan = off`;
 }
 
 /**
- * A statement was prepared before the type of a column that it reads was changed. postgres.js retries it by itself, without
- * success, and until that has failed, all that is reported is that the next statement found the transaction aborted (25P02).
+ * A statement was prepared before the type of a column that it reads was changed. postgres.js retries it by itself,
+ * without success, and until that has failed, all that is reported is that the next statement found the transaction
+ * aborted (25P02).
  */
 function isOutdatedStatement(error: unknown): boolean {
   const { routine } = Object(error) as { routine?: unknown };

@@ -8,8 +8,8 @@ const RETRIES = 8;
 const RETRY_PAUSE_MS = 200;
 
 /**
- * `database.transaction`, retried on transient failures. The work must be safe to repeat: it also runs again when the response
- * to its commit was lost.
+ * `database.transaction`, retried on transient failures. The work must be safe to repeat: it also runs again when the
+ * response to its commit was lost.
  */
 export function persistentTransaction<T>(
   database: Database,

@@ -1,15 +1,16 @@
-/** Whether the database has the tables that the tool works with. One query; knows no migration file. */
+/** Checks that the database has the tables that the tool needs. One query; knows no migration file. */
 import { CalendlySyncError } from '../errors.js';
 import type { Sql } from './connection.js';
 
-/** What the schema offers beyond the tables that everything needs. */
+/** What the schema has beyond the tables that everything needs. */
 export interface SchemaState {
   /** Migration 022 is in place: sync state on `users`, webhook events, the health view. */
   hasSyncState: boolean;
 }
 
 /**
- * Makes sure that everything before 022 is in place, and says whether 022 is; both by what is really there.
+ * Requires everything up to migration 022, and reports whether 022 is applied. Looks at the objects, not at the
+ * history.
  * @throws CalendlySyncError `schema_not_ready`
  */
 export async function requireSchema(sql: Sql): Promise<SchemaState> {
@@ -20,12 +21,12 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
           'calendly_sync_runs', 'calendly_event_reads', 'calendly_pending_events']) as needed
         where to_regclass(needed) is null
         union all
-        -- Without it no upsert works; 005 makes it.
+        -- No upsert works without it; migration 005 creates it.
         select 'a unique index on meetings (user_id, meeting_source, external_id)'
         where to_regclass('meetings') is not null and not exists (
           select from pg_index
-          where indrelid = to_regclass('meetings') and indisunique and indisvalid and indpred is null and indexprs is null
-            and indnkeyatts = 3 and (
+          where indrelid = to_regclass('meetings') and indisunique and indisvalid
+            and indpred is null and indexprs is null and indnkeyatts = 3 and (
               select count(*) from pg_attribute
               where attrelid = indrelid and attnum = any (indkey::smallint[])
                 and attname in ('user_id', 'meeting_source', 'external_id')
@@ -50,7 +51,7 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
   return { hasSyncState: found.hasSyncState };
 }
 
-/** Somebody who migrated with `--schema` and leaves it out now should not make everything a second time. */
+/** Who migrated with `--schema` and omits it now should not create everything a second time. */
 async function hintFor(sql: Sql): Promise<string> {
   const others = await sql<{ name: string }[]>`
     select nspname as name from pg_class join pg_namespace on pg_namespace.oid = relnamespace
@@ -58,11 +59,12 @@ async function hintFor(sql: Sql): Promise<string> {
       and to_regclass('calendly_migrations') is null
     order by 1`;
   if (others.length === 0) return 'Run: calendly-sync migrate';
-  return `Its tables are in schema ${others.map(({ name }) => name).join(', ')}: name it with --schema or CALENDLY_SYNC_SCHEMA.`;
+  const names = others.map(({ name }) => name).join(', ');
+  return `Its tables are in schema ${names}: name it with --schema or CALENDLY_SYNC_SCHEMA.`;
 }
 
 /**
- * Makes sure that webhooks have their tables too.
+ * Requires migration 022 too, which webhooks need.
  * @throws CalendlySyncError `schema_not_ready`
  */
 export async function requireWebhookSchema(sql: Sql): Promise<void> {

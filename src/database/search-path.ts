@@ -1,12 +1,13 @@
 /**
- * Where names are looked up when `--schema` is given: that schema first, then the schema of the host's `users` and `meetings`
- * when the connection's own search_path does not reach them, then the search_path as it was. Knows no table of ours.
+ * The search_path for `--schema`: that schema first, then the schemas of the host's `users` and `meetings` if the
+ * connection's own search_path does not contain them, then that search_path. Knows no table of ours.
  */
 import { CalendlySyncError } from '../errors.js';
 
 /** Schemas that belong to the platform: their `users` are not the application's. */
 const PLATFORM_SCHEMAS =
-  'auth|storage|realtime|vault|extensions|graphql|graphql_public|net|cron|pgsodium|pgbouncer|supabase_[a-z_]+|neon_auth|hdb_catalog|_[a-z_]+';
+  'auth|storage|realtime|vault|extensions|graphql|graphql_public|net|cron|pgsodium|pgbouncer|supabase_[a-z_]+|' +
+  'neon_auth|hdb_catalog|_[a-z_]+';
 
 /** Quotes a name for use in SQL. */
 export function quoteName(name: string): string {
@@ -19,7 +20,8 @@ export function quoteText(text: string): string {
 }
 
 /**
- * A function that answers with the statement to begin each transaction with. Asks the database once, with the first call.
+ * Returns a function that returns the statement to send first in each transaction. Queries the database once, on the
+ * first call.
  * @throws CalendlySyncError `settings` when several schemas could be the host's
  */
 export function searchPathOf(
@@ -28,9 +30,9 @@ export function searchPathOf(
 ): () => Promise<string> {
   let known: Promise<string> | null = null;
   return () => {
-    known ??= findHosts(schema, query).catch((thrown) => {
+    known ??= findHosts(schema, query).catch((error) => {
       known = null;
-      throw thrown;
+      throw error;
     });
     return known;
   };
@@ -57,11 +59,12 @@ async function findHosts(
         'settings',
         `Several schemas have a table ${table}: ${schemas.join(', ')}.`,
         {
-          hint: `Say which one is meant: ALTER ROLE CURRENT_USER SET search_path = ${schemas[0]};`,
+          hint: `Choose one: ALTER ROLE CURRENT_USER SET search_path = ${schemas[0]};`,
         },
       );
     }
     if (schemas[0] !== undefined && !path.includes(schemas[0])) path.push(schemas[0]);
   }
-  return `select set_config('search_path', concat_ws(', ', ${quoteText(path.join(', '))}, nullif(current_setting('search_path'), '')), true)`;
+  const before = `nullif(current_setting('search_path'), '')`;
+  return `select set_config('search_path', concat_ws(', ', ${quoteText(path.join(', '))}, ${before}), true)`;
 }

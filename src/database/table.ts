@@ -1,6 +1,6 @@
 /**
- * Describes the columns of a table, or of rows that are sent to a statement, once: the row type, the column lists and the
- * form in which rows travel derive from it. Knows no table.
+ * Describes the columns of a table, or of rows that are sent to a statement, once: the row type, the column lists and
+ * the form in which rows travel derive from it. Knows no table.
  */
 import type { Sql } from './connection.js';
 import { quoteName } from './search-path.js';

@@ -1,6 +1,6 @@
 /**
- * One transaction on a client that nothing else uses meanwhile. `begin` of postgres.js is not used: it writes its ROLLBACK to a
- * connection that is lost, and prepares its COMMIT. Knows no pool.
+ * One transaction on a client that nothing else uses meanwhile. `begin` of postgres.js is not used: it writes its
+ * ROLLBACK to a connection that is lost, and prepares its COMMIT. Knows no pool.
  */
 import type postgres from 'postgres';
 

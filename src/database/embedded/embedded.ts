@@ -1,7 +1,7 @@
 /**
- * The embedded database: Postgres inside this process (PGlite), with its files in a folder, for one process at a time. It is
- * created in a folder next to it and renamed when complete, so that an incomplete one is never mistaken for a database.
- * Knows no table: the caller prepares a new database.
+ * The embedded database: Postgres inside this process (PGlite), with its files in a folder, for one process at a
+ * time. It is created in a folder next to it and renamed when complete, so that an incomplete one is never mistaken
+ * for a database. Knows no table: the caller prepares a new database.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -180,7 +180,7 @@ function databaseVersion(folder: string): string | null {
 function otherVersionError(folder: string, found: string): CalendlySyncError {
   return new CalendlySyncError(
     'settings',
-    `The embedded database in ${folder} was created by Postgres ${found}; this version of calendly-sync contains Postgres ${POSTGRES_MAJOR}.`,
+    `The embedded database in ${folder} was created by Postgres ${found}, but this is Postgres ${POSTGRES_MAJOR}.`,
     {
       hint: `Move ${folder} away; the next command creates a new one, and \`calendly-sync sync\` fills it again.`,
     },
@@ -194,7 +194,7 @@ function lockedError(folder: string, { process, since }: Holder): CalendlySyncEr
     'locked',
     `The embedded database in ${folder} is in use by ${who}, since ${when}.`,
     {
-      hint: 'Only one process can use it at a time: try again when that one has ended, or use a Postgres server with DATABASE_URL=postgres://…',
+      hint: 'Only one process can use it at a time: try again later, or use a Postgres server with DATABASE_URL=postgres://…',
     },
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Starts and stops PGlite on a folder, and reports why it failed to start or crashed. Patches PGlite's internals where PGlite does
- * not notice a crash, so package.json pins one exact version. Knows no SQL.
+ * Starts and stops PGlite on a folder, and reports why it failed to start or crashed. Patches PGlite's internals
+ * where PGlite does not notice a crash, so package.json pins one exact version. Knows no SQL.
  */
 import { PGlite } from '@electric-sql/pglite';
 import { CalendlySyncError } from '../../errors.js';
@@ -62,8 +62,9 @@ export async function startEngine(folder: string, template: Blob | null = null):
 }
 
 /**
- * Calls `failure` when Postgres crashes (a PANIC when the disk is full, a trap in its code). PGlite 0.5 catches everything that
- * leaves the main loop and enters the loop again; after a crash that never ends. So from then on the step in between throws.
+ * Calls `failure` when Postgres crashes (a PANIC when the disk is full, a trap in its code). PGlite 0.5 catches
+ * everything that leaves the main loop and enters the loop again; after a crash that never ends. So from then on the
+ * step in between throws.
  */
 function onCrash(pglite: PGlite, failure: (cause: unknown) => Error): void {
   const internals = pglite.Module as unknown as {
@@ -89,7 +90,9 @@ function onCrash(pglite: PGlite, failure: (cause: unknown) => Error): void {
 function engineFailure(what: string, log: string[], cause: unknown): CalendlySyncError {
   const message = log.findLast((line) => SERIOUS.test(line))?.replace(/^.*?(?=PANIC|FATAL|ERROR)/, '');
   return new CalendlySyncError('database_failed', `${what}: ${message ?? String(cause)}`, {
-    hint: 'Check that the disk is not full and that the folder belongs to you. If the error persists, move the folder away: the next sync creates and fills a new one.',
+    hint:
+      'Check that the disk is not full and that the folder belongs to you. If the error persists, move the folder ' +
+      'away: the next sync creates and fills a new one.',
     cause,
   });
 }

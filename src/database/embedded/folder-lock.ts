@@ -1,7 +1,7 @@
 /**
- * A lock for one process at a time on a folder. Each contender first writes a claim of its own, then reads the claims of the
- * others, and gives up if one is live. So two never hold it together, nobody deletes a live claim, and a crash leaves only the
- * claim of a dead process, which anybody may delete. Knows no database.
+ * A lock for one process at a time on a folder. Each contender first writes a claim of its own, then reads the claims
+ * of the others, and gives up if one is live. So two never hold it together, nobody deletes a live claim, and a crash
+ * leaves only the claim of a dead process, which anybody may delete. Knows no database.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';

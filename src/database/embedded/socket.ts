@@ -1,6 +1,6 @@
 /**
- * The connection between postgres.js and a Postgres in the same process: a stream that looks like a socket and speaks the
- * Postgres protocol. Knows how messages are framed, and no SQL except the ROLLBACK of a session that broke off.
+ * The connection between postgres.js and a Postgres in the same process: a stream that looks like a socket and speaks
+ * the Postgres protocol. Knows how messages are framed, and no SQL except the ROLLBACK of a session that broke off.
  */
 import { Duplex } from 'node:stream';
 
@@ -65,7 +65,10 @@ class EmbeddedSocket extends Duplex {
     );
   }
 
-  /** Passes every complete message to the engine, one by one, and sends back its answers. An error of the engine closes the socket. */
+  /**
+   * Passes every complete message to the engine, one by one, and sends back its answers. An error of the engine
+   * closes the socket.
+   */
   async #answerAll(): Promise<void> {
     for (let next = this.#nextMessage(); next !== null; next = this.#nextMessage()) {
       if (!this.#started && next.readInt32BE(4) === CANCEL_REQUEST) {

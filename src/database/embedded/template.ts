@@ -1,6 +1,6 @@
 /**
- * An archive of an empty embedded database, created when the package is built: unpacking it takes a quarter of the time of
- * initializing one. Nothing depends on it: without it, or if it is damaged, a database is initialized.
+ * An archive of an empty embedded database, created when the package is built: unpacking it takes a quarter of the
+ * time of initializing one. Nothing depends on it: without it, or if it is damaged, a database is initialized.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

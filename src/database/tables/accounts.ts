@@ -1,4 +1,7 @@
-/** SQL of `calendly_accounts`: whose token and whose webhook subscription is whose, and which process works on an account. */
+/**
+ * SQL of `calendly_accounts`: whose token and whose webhook subscription is whose, and which process works on an
+ * account.
+ */
 import type { Sql } from '../connection.js';
 
 /** One Calendly user that is synced here. */
@@ -23,7 +26,10 @@ const ACCOUNT = `id::text as id, user_id::text as "userId", calendly_uri as "cal
   webhook_subscription_uri as "subscriptionUri", webhook_scope as "subscriptionScope",
   webhook_url as "subscriptionUrl", webhook_key_fingerprint as "keyFingerprint"`;
 
-/** The account with this value in one of its unique columns. A token's fingerprint is that of the last confirmed token. */
+/**
+ * The account with this value in one of its unique columns. A token's fingerprint is that of the last confirmed
+ * token.
+ */
 export async function findAccountBy(
   sql: Sql,
   column: 'id' | 'user_id' | 'calendly_uri' | 'token_fingerprint',
@@ -58,12 +64,18 @@ export interface CalendlyProfile {
   tokenFingerprint: string;
 }
 
-/** Lets one transaction at a time link Calendly users to users; the others wait for its end, which is a few statements away. */
+/**
+ * Lets one transaction at a time link Calendly users to users; the others wait for its end, which is a few statements
+ * away.
+ */
 export async function lockLinking(sql: Sql): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('calendly-sync: link accounts'))`;
 }
 
-/** Links a Calendly user to a user of the database, or updates an account. The link of an existing account does not change. */
+/**
+ * Links a Calendly user to a user of the database, or updates an account. The link of an existing account does not
+ * change.
+ */
 export async function saveAccount(sql: Sql, userId: string, profile: CalendlyProfile): Promise<Account> {
   const { calendlyUri, organizationUri, email, name, timezone, tokenFingerprint } = profile;
   await sql`

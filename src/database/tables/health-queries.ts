@@ -1,16 +1,16 @@
 /**
- * What `health` reads: the state of each connected user and of the webhook events. Only SELECTs, and counted from the tables
- * themselves, so that it works without migration 022 and without its view. Judges nothing.
+ * Reads what `health` reports: the state of each connected user, and the webhook events. Counts in the tables
+ * themselves, so it works without migration 022 and its view. Does not judge.
  */
 import type { Sql } from '../connection.js';
 
-/** One user, as the database knows it. Times are the database's. */
+/** The stored state of one user. Times are by the database's clock. */
 export interface UserState {
   user_id: string;
   email: string | null;
   /** Null: not linked to a Calendly account. */
   account_id: string | null;
-  /** From `users` where 022 is applied, else the end of the last complete run. */
+  /** Without 022: the end of the last complete run. */
   last_calendly_sync: Date | null;
   /** Null without 022. */
   calendly_initial_sync_complete: boolean | null;
@@ -23,9 +23,9 @@ export interface UserState {
   lease_owner: string | null;
   lease_expires_at: Date | null;
   last_full_listing_at: Date | null;
-  /** The newest run, ended or not; null when there was none. */
+  /** The latest run, finished or not; null when there was none. */
   last_run: LastRun | null;
-  /** Meetings that could not be read or written, and wait for the next run. */
+  /** Meetings that failed and wait for the next run. */
   pending_failed: number;
   pending_error: string | null;
 }
@@ -46,16 +46,16 @@ export interface WebhookEventCount {
   last_received: Date | null;
 }
 
-/** The database's clock: only its own times can be compared with it. */
+/** The database's clock: its times must be compared with this one. */
 export async function databaseNow(sql: Sql): Promise<Date> {
   const [row] = await sql<{ now: Date }[]>`select clock_timestamp() as now`;
   return row?.now ?? new Date();
 }
 
 /**
- * The users that are linked to a Calendly account and, when `named` is not empty, of all users only those with that id or
- * e-mail (any case), linked or not.
- * @param hasSyncState 022 is applied
+ * Reads the users that are linked to a Calendly account or, if `named` is not empty, those with that id or e-mail
+ * (any case).
+ * @param hasSyncState migration 022 is applied
  */
 export async function readUserStates(sql: Sql, named: string[], hasSyncState: boolean): Promise<UserState[]> {
   const email = (await hasEmail(sql)) ? sql`coalesce(u.email::text, a.email)` : sql`a.email`;
@@ -68,7 +68,8 @@ export async function readUserStates(sql: Sql, named: string[], hasSyncState: bo
     ? sql`u.last_calendly_sync, u.calendly_initial_sync_complete, u.calendly_webhook_enabled`
     : sql`(
         select max(finished_at) from calendly_sync_runs where account_id = a.id and status = 'complete'
-      ) as last_calendly_sync, null::boolean as calendly_initial_sync_complete, null::boolean as calendly_webhook_enabled`;
+      ) as last_calendly_sync,
+      null::boolean as calendly_initial_sync_complete, null::boolean as calendly_webhook_enabled`;
   const viaWebhook = hasSyncState ? sql`count(*) filter (where synced_via_webhook)` : sql`0`;
   const events = hasSyncState
     ? sql`(select count(*) from calendly_webhook_events e where e.user_id = u.id)`
@@ -95,7 +96,7 @@ export async function readUserStates(sql: Sql, named: string[], hasSyncState: bo
     order by lower(${email}), u.id`.then((rows) => rows.map(withDates));
 }
 
-/** How many rows of `users` are linked to no Calendly account. */
+/** Counts the rows of `users` that are linked to no Calendly account. */
 export async function countUnconnected(sql: Sql): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
     select count(*)::float8 as count from users u
@@ -103,7 +104,7 @@ export async function countUnconnected(sql: Sql): Promise<number> {
   return row?.count ?? 0;
 }
 
-/** Webhook events by kind. Only where 022 is applied. */
+/** Counts webhook events by kind. Only where migration 022 is applied. */
 export async function readWebhookEventCounts(sql: Sql): Promise<WebhookEventCount[]> {
   return sql<WebhookEventCount[]>`
     select event_type, count(*)::float8 as count, max(created_at) as last_received

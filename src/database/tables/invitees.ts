@@ -1,5 +1,6 @@
 /**
- * SQL of `meeting_invitees`. Writers lock the row of the meeting first, so that only one at a time changes its invitees.
+ * SQL of `meeting_invitees`. Writers lock the row of the meeting first, so that only one at a time changes its
+ * invitees.
  */
 import type { Sql } from '../connection.js';
 import { columns, type RowOf, rowsAsX } from '../table.js';

@@ -55,23 +55,24 @@ export interface NewMeeting {
   mark: ReadMark | null;
 }
 
-/** JSON as it was written; a host's `location` may be a text column, and then hold JSON as text. */
+/** Parses JSON that a host's `location` holds as text, where that is a text column. */
 function asJson<T>(value: T): T {
   if (typeof value !== 'string') return value;
   try {
     return JSON.parse(value) as T;
   } catch {
-    // Somebody else's words: they differ from every location of Calendly's, so that the next writing replaces them.
+    // Written by the application: it differs from every location of Calendly, so the next write replaces it.
     return value;
   }
 }
 
-// One index lookup for each id, whatever the planner believes of a table without statistics: it cannot turn a subquery with an
-// OFFSET into another join. Left to itself it may read all meetings of the user.
+// One index lookup per id, even without statistics: the planner cannot turn a subquery with OFFSET into another join.
+// Otherwise it may read all meetings of the user.
 const OF_CALENDLY = "select * from meetings where meeting_source = 'calendly'";
 
 /**
- * Locks stored meetings until the transaction ends, in the order of their external ids, so that two writers never deadlock.
+ * Locks stored meetings until the transaction ends, in the order of their external ids, so that two writers never
+ * deadlock.
  * @returns the external ids that are stored
  */
 export async function lockMeetings(sql: Sql, userId: string, externalIds: string[]): Promise<string[]> {
@@ -85,7 +86,7 @@ export async function lockMeetings(sql: Sql, userId: string, externalIds: string
 }
 
 /**
- * The same for meetings of Calendly users, before it is known who they are here: it travels with the statement that asks.
+ * Locks meetings like `lockMeetings`, by the Calendly URI of their host: sent together with the lookup of the hosts.
  * @returns the external ids that are stored, by user
  */
 export async function lockMeetingsOfHosts(
@@ -96,7 +97,9 @@ export async function lockMeetingsOfHosts(
     select locked.user_id::text as user_id, array_agg(locked.external_id) as external_ids
     from (
       select a.user_id, wanted.id
-      from unnest(${wanted.map(({ host }) => host)}::text[], ${wanted.map(({ externalId }) => externalId)}::text[]) as wanted (host, id)
+      from unnest(
+        ${wanted.map(({ host }) => host)}::text[], ${wanted.map(({ externalId }) => externalId)}::text[]
+      ) as wanted (host, id)
       join calendly_accounts a on a.calendly_uri = wanted.host
       order by a.user_id, wanted.id
       offset 0
@@ -130,9 +133,9 @@ export async function findMeetings(
 }
 
 /**
- * Inserts meetings with their invitees and read marks, in one statement. A meeting that another transaction has inserted in the
- * meantime is left alone and missing in the result: the caller looks again and finds it. Rows are inserted in the order of their
- * ids, so that two writers of the same new meetings never deadlock.
+ * Inserts meetings with their invitees and read marks, in one statement. A meeting that another transaction has
+ * inserted in the meantime is left alone and missing in the result: the caller looks again and finds it. Rows are
+ * inserted in the order of their ids, so that two writers of the same new meetings never deadlock.
  * @returns id of each inserted row, by external id
  */
 export async function insertMeetings(
@@ -188,8 +191,8 @@ export async function updateMeetings(
 }
 
 /**
- * Marks a meeting as deleted because Calendly does not have it, or not for us, any more.
- * @returns true when it was active before
+ * Marks a meeting as deleted because Calendly no longer has it, or no longer shows it to us.
+ * @returns `deleted` if it was active before, `updated` if only the reason changed
  */
 export async function markDeleted(
   sql: Sql,
@@ -211,8 +214,8 @@ export async function markDeleted(
 }
 
 /**
- * URIs of stored meetings that start in [from, to) and are not among the listed ones: a complete listing of that stretch did
- * not show them. What is known to be gone or lost is not asked about again.
+ * URIs of stored meetings that start in [from, to) and are missing in a complete listing of that range. Those already
+ * marked as gone or lost are left out.
  */
 export async function findUnlisted(
   sql: Sql,
@@ -232,8 +235,8 @@ export async function findUnlisted(
 }
 
 /**
- * URIs of active meetings that ended over 24 h ago and whose invitees were last read before those 24 h were over: a no-show
- * is marked after the meeting, and nothing else tells of it.
+ * URIs of active meetings that ended over 24 h ago and whose invitees were last read before that time was over: a
+ * no-show is marked after the meeting and changes nothing else.
  */
 export async function findDueForNoShows(sql: Sql, userId: string): Promise<string[]> {
   const rows = await sql<{ calendly_uri: string }[]>`
@@ -247,7 +250,7 @@ export async function findDueForNoShows(sql: Sql, userId: string): Promise<strin
   return rows.map((row) => row.calendly_uri);
 }
 
-/** When a stored meeting starts, as canonical text; null when it is not stored or has no start. */
+/** The start of a stored meeting as canonical text; null when it is not stored or has none. */
 export async function findStart(sql: Sql, userId: string, externalId: string): Promise<string | null> {
   const [row] = await sql<{ start_time: string | null }[]>`
     select ${sql.unsafe(utcText('start_time'))} as start_time from meetings
@@ -255,7 +258,7 @@ export async function findStart(sql: Sql, userId: string, externalId: string): P
   return row?.start_time ?? null;
 }
 
-/** The users under whom meetings are stored, by external id: whose a delivery is that does not name its host. */
+/** The users under whom meetings are stored, by external id: the owners of a delivery that does not name its host. */
 export async function findOwners(sql: Sql, externalIds: string[]): Promise<Map<string, string[]>> {
   const rows = await sql<{ external_id: string; user_ids: string[] }[]>`
     select external_id, array_agg(m.user_id::text order by m.user_id) as user_ids

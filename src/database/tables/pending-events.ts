@@ -1,13 +1,13 @@
 /**
- * SQL of `calendly_pending_events`: what a run has found and not worked off yet. It keeps memory flat, lets pages be listed back
- * to back, and is what a crash leaves to the next run.
+ * SQL of `calendly_pending_events`: what a run has listed and not processed yet. It keeps memory flat, separates
+ * listing from reading, and lets the next run continue after a crash.
  */
 import type { Sql } from '../connection.js';
 import { columns, type RowOf, rowsAsX, utcText } from '../table.js';
 
 /**
- * `changed`: listed with news, invitees wanted · `edited`: listed with other content, invitees known · `no_show`: due for a second
- * look at its invitees · `unlisted`: stored, but a complete listing of its stretch did not show it.
+ * `changed`: changed since its invitees were read · `edited`: changed, but its invitees are known · `no_show`: its
+ * invitees are due to be read again · `unlisted`: stored, but missing in a complete listing of its range.
  */
 export type PendingKind = 'changed' | 'edited' | 'no_show' | 'unlisted';
 
@@ -24,7 +24,7 @@ export interface Pending extends RowOf<typeof PENDING> {
   kind: PendingKind;
 }
 
-/** Adds what a page brought; a newer finding about the same event replaces the older one. */
+/** Adds the events of a page; a newer entry for the same event replaces the older one. */
 export async function addPending(
   sql: Sql,
   accountId: string,
@@ -37,10 +37,11 @@ export async function addPending(
     select ${accountId}, x.uri, x.kind, x.event, ${runId}, x."seenAt"
     from ${rowsAsX(sql, PENDING, found)}
     on conflict (account_id, calendly_uri) do update set
-      kind = excluded.kind, event = excluded.event, run_id = excluded.run_id, listed_at = excluded.listed_at, error = null`;
+      kind = excluded.kind, event = excluded.event, run_id = excluded.run_id, listed_at = excluded.listed_at,
+      error = null`;
 }
 
-/** Adds URIs that nothing is known of yet; what is pending for a better reason stays as it is. */
+/** Adds events known only by URI; an entry of this run is not replaced. */
 export async function addPendingUris(
   sql: Sql,
   accountId: string,
@@ -58,16 +59,16 @@ export async function addPendingUris(
     where p.run_id <> excluded.run_id`;
 }
 
-/** Forgets events of the list that need nothing. */
+/** Removes events that are processed or need nothing. */
 export async function dropPending(sql: Sql, accountId: string, uris: string[]): Promise<void> {
   if (uris.length === 0) return;
   await sql`delete from calendly_pending_events where account_id = ${accountId} and calendly_uri = any(${uris})`;
 }
 
 /**
- * Takes over what an earlier run left and this run's listing did not touch: known by URI only from now on, because its list row
- * may be old by hours.
- * @returns how many
+ * Takes over what an earlier run left and this run has not listed. Only the URI is kept, because the list row may be
+ * hours old.
+ * @returns the number of events
  */
 export async function adoptPending(sql: Sql, accountId: string, runId: string): Promise<number> {
   const rows = await sql`
@@ -78,14 +79,14 @@ export async function adoptPending(sql: Sql, accountId: string, runId: string): 
   return rows.length;
 }
 
-/** How many events wait in this run. */
+/** The number of events that this run has still to process. */
 export async function countPending(sql: Sql, accountId: string): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
     select count(*)::integer as count from calendly_pending_events where account_id = ${accountId} and error is null`;
   return row?.count ?? 0;
 }
 
-/** The next pending events after a URI, in the order of URIs, those that failed in this run left out. */
+/** The next pending events after a URI, in the order of URIs, without those that failed in this run. */
 export async function nextPending(
   sql: Sql,
   accountId: string,
@@ -103,7 +104,7 @@ export async function nextPending(
   return { rows, now: rows[0]?.now ?? '' };
 }
 
-/** Keeps an event pending, with what went wrong; the next run tries again. */
+/** Keeps an event pending with its error; the next run retries it. */
 export async function failPending(sql: Sql, accountId: string, uri: string, error: string): Promise<void> {
   await sql`
     update calendly_pending_events set error = ${error}

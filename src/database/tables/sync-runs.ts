@@ -1,7 +1,7 @@
-/** SQL of `calendly_sync_runs`: one row per run and account, from its start. */
+/** SQL of `calendly_sync_runs`: one row per run of an account, inserted when it starts. */
 import type { Sql } from '../connection.js';
 
-/** How a run ended. `crashed` is written by the next run, for one that left no end. */
+/** How a run ended. `crashed` is set by the next run, on one whose end was never recorded. */
 export type RunStatus = 'running' | 'complete' | 'failed' | 'stopped' | 'crashed';
 
 export interface RunStart {
@@ -20,7 +20,10 @@ export interface RunEnd {
   error: { code: string; message: string } | null;
 }
 
-/** Begins a run. Runs of the account that never ended are marked as crashed: the caller holds the lease, so nobody is at work. */
+/**
+ * Starts a run, and marks unfinished runs of the account as crashed: the caller holds the lease, so none is in
+ * progress.
+ */
 export async function startRun(sql: Sql, { accountId, userId, mode, window }: RunStart): Promise<string> {
   await sql`
     update calendly_sync_runs set status = 'crashed', finished_at = now()

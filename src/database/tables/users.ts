@@ -1,12 +1,12 @@
 /**
- * SQL of `users`, which usually belongs to another application: all that is asked of it is an id, and an e-mail if there is one.
- * Ids travel as text, whatever their type.
+ * SQL of `users`, which usually belongs to another application: only its id is required, and its e-mail is used if
+ * there is one. Ids are text here, whatever the type of the column.
  */
 import { CalendlySyncError } from '../../errors.js';
 import type { Sql } from '../connection.js';
 import { errorCode } from '../errors.js';
 
-/** A row of `users`. `id` is a JSON number where the column is an integer that one can hold, else text. */
+/** A row of `users`. */
 export interface User {
   id: string;
   email: string | null;
@@ -32,8 +32,8 @@ export async function findUsers(sql: Sql, idOrEmail: string): Promise<User[]> {
 }
 
 /**
- * Makes a `users` row for a Calendly user, with whichever of e-mail and name the table has.
- * @throws CalendlySyncError `user_unknown` naming the column that stands in the way
+ * Creates a `users` row for a Calendly user, with e-mail and name where the table has these columns.
+ * @throws CalendlySyncError `user_unknown` with the reason why the table refuses the row
  */
 export async function insertUser(sql: Sql, email: string | null, name: string | null): Promise<User> {
   const columns = await userColumns(sql);
@@ -49,38 +49,35 @@ export async function insertUser(sql: Sql, email: string | null, name: string | 
     if (!row)
       throw new CalendlySyncError(
         'user_unknown',
-        'The database kept no row in users; a trigger may drop it.',
+        'The database did not keep the new row in users; a trigger may discard it.',
         { hint },
       );
     return row;
-  } catch (thrown) {
-    throw insertFailure(thrown, email);
+  } catch (error) {
+    throw insertError(error, email);
   }
 }
 
-const hint = 'Make the row yourself and name it: calendly-sync sync --user ID-OR-EMAIL';
+const hint = 'Insert the row yourself and pass it: calendly-sync sync --user ID-OR-EMAIL';
 
-function insertFailure(thrown: unknown, email: string | null): unknown {
-  const code = errorCode(thrown);
-  if (code === null || thrown instanceof CalendlySyncError) return thrown;
-  const { column_name: column, constraint_name: constraint } = thrown as Record<string, string | undefined>;
+function insertError(error: unknown, email: string | null): unknown {
+  const code = errorCode(error);
+  if (code === null || error instanceof CalendlySyncError) return error;
+  const { column_name: column, constraint_name: constraint } = error as Record<string, string | undefined>;
   const reasons: Record<string, string> = {
-    '23502': `column "${column}" wants a value that only its application knows`,
-    '23514': `the check "${constraint}" refuses it`,
+    '23502': `column "${column}" needs a value that only its application knows`,
+    '23514': `the check constraint "${constraint}" refuses it`,
     '23505': `the constraint "${constraint}" allows only one such row`,
-    '23503': `the constraint "${constraint}" wants a row elsewhere`,
+    '23503': `the constraint "${constraint}" needs a row in another table`,
     '42501': 'the database role may not insert',
     '428C9': `column "${column ?? 'id'}" cannot be written`,
   };
   const reason = reasons[code];
-  if (reason === undefined) return thrown;
+  if (reason === undefined) return error;
   return new CalendlySyncError(
     'user_unknown',
-    `No row in users belongs to ${email ?? 'this token'}, and none can be made: ${reason}.`,
-    {
-      hint,
-      cause: thrown,
-    },
+    `No row in users belongs to ${email ?? 'this token'}, and none can be created: ${reason}.`,
+    { hint, cause: error },
   );
 }
 
@@ -91,14 +88,14 @@ export async function isInitialSyncComplete(sql: Sql, userId: string): Promise<b
   return row?.complete === true;
 }
 
-/** Makes the next sync of these users a full one. */
+/** Requests a full sync of these users. */
 export async function clearInitialSync(sql: Sql, userIds: string[]): Promise<void> {
   await sql`update users set calendly_initial_sync_complete = false where id = any(${userIds})`;
 }
 
 /**
- * Records a complete run. Belongs into the transaction that ends the run's own row.
- * @param full the run was a full one; an incremental one leaves a mark alone that `force-full` set in the meantime
+ * Records a complete run, in the transaction that ends the row of the run.
+ * @param full false keeps a full sync requested that `force-full` requested during the run
  */
 export async function recordSync(sql: Sql, userId: string, full: boolean): Promise<void> {
   await sql`

@@ -1,6 +1,7 @@
 /**
- * SQL of `calendly_webhook_events` as a ledger: each change once, with what became of it. `processed_at` is set in the transaction
- * that applied it; null: it waits, with `error` when it could not be applied, without when nobody here knows its host.
+ * SQL of `calendly_webhook_events`: a ledger with each change once. `processed_at` is set in the transaction that
+ * applies it; null means that it waits, with an `error` if applying it failed, and without one if its host is not
+ * connected here. Only where migration 022 is applied.
  */
 import type { Sql } from '../connection.js';
 import { columns, type Json, type RowOf, rowsAsX } from '../table.js';
@@ -23,8 +24,9 @@ const ENTRY = columns({
 export type LedgerEntry = RowOf<typeof ENTRY>;
 
 /**
- * Keeps deliveries that are not kept yet; those of a known host count as processed, because the caller applies them in the same
- * transaction. Waits for another transaction that keeps the same one just now. In the order of ids: two writers never deadlock.
+ * Inserts deliveries that are not stored yet. Those of a known host count as processed, because the caller applies
+ * them in the same transaction. Waits for a transaction that is inserting the same one; in the order of ids, so that
+ * writers never deadlock.
  * @returns the event ids that are new
  */
 export async function insertEvents(sql: Sql, entries: LedgerEntry[]): Promise<Set<string>> {
@@ -47,7 +49,7 @@ export async function insertEvents(sql: Sql, entries: LedgerEntry[]): Promise<Se
   return new Set(rows.map((row) => row.event_id));
 }
 
-/** What became of a kept delivery. */
+/** The result of a stored delivery. */
 export interface Settlement {
   eventId: string;
   userId: string | null;
@@ -55,7 +57,7 @@ export interface Settlement {
   error: string | null;
 }
 
-/** Notes what became of deliveries that are kept already. */
+/** Records the results of stored deliveries. */
 export async function settleEvents(sql: Sql, settlements: Settlement[]): Promise<void> {
   for (const { eventId, userId, processed, error } of settlements) {
     await sql`
@@ -66,15 +68,15 @@ export async function settleEvents(sql: Sql, settlements: Settlement[]): Promise
   }
 }
 
-/** A kept delivery that was not applied. */
+/** A stored delivery that was not applied. */
 export interface WaitingEvent {
   event_id: string;
   payload: Json | string;
 }
 
 /**
- * Deliveries that wait, in the order of their ids, locked until the transaction ends; what another replay holds is left to it.
- * @param after the last id of the batch before
+ * Locks waiting deliveries, in the order of their ids, and skips those that another replay has locked.
+ * @param after the last id of the previous batch
  */
 export async function lockWaitingEvents(sql: Sql, after: string, limit: number): Promise<WaitingEvent[]> {
   return sql<WaitingEvent[]>`
@@ -97,22 +99,22 @@ export async function countWaiting(
   return row ?? { failed: 0, unclaimed: 0, error: null };
 }
 
-/** Which events are old, and which of them are meant. */
+/** Selects old events. */
 export interface OldEvents {
   /** Received before this instant, by the database's clock. */
   before: Date;
-  /** Also those that were never processed: nothing else keeps what they say. */
+  /** Also those that were never processed: their content is stored nowhere else. */
   includeUnprocessed: boolean;
 }
 
-/** The instant that lies so many seconds back, by the database's clock. */
+/** The instant `seconds` ago, by the database's clock. */
 export async function instantAgo(sql: Sql, seconds: number): Promise<Date> {
   const [row] = await sql<{ instant: Date }[]>`select now() - make_interval(secs => ${seconds}) as instant`;
   if (!row) throw new Error('the database returned no time');
   return row.instant;
 }
 
-/** How many old events there are, processed and not. */
+/** Counts old events, processed and not. */
 export async function countOldEvents(
   sql: Sql,
   before: Date,
@@ -125,9 +127,9 @@ export async function countOldEvents(
 }
 
 /**
- * Deletes up to `limit` old events, oldest first. What another transaction holds is left out, so that neither a receiver nor a
- * second cleaning waits.
- * @returns how many
+ * Deletes up to `limit` old events, oldest first. Skips what another transaction has locked, so that neither a
+ * receiver nor a second cleanup waits.
+ * @returns the number of deleted events
  */
 export async function deleteOldEvents(
   sql: Sql,
@@ -147,8 +149,8 @@ export async function deleteOldEvents(
 }
 
 /**
- * When a user's last delivery came, and how many bookings made well after that (or, without any, after `since`) only the poll
- * brought. What was booked in the last quarter of an hour may still be on its way.
+ * The time of a user's last delivery, and the number of later bookings (without any delivery, of those after `since`)
+ * that only a poll found. Bookings of the last 15 minutes do not count: their delivery may still arrive.
  */
 export async function readWebhookTraffic(
   sql: Sql,

@@ -1,13 +1,12 @@
-/** SQL of `calendly_webhook_rejections`: refused deliveries, counted per hour and reason; a row per pair, however many came. */
+/** SQL of `calendly_webhook_rejections`: the number of rejected requests per hour and reason. */
 import type { Sql } from '../connection.js';
 import { columns, type RowOf, rowsAsX } from '../table.js';
 
 const COUNT = columns({ reason: 'text not null', count: 'integer not null' });
 
-/** How long counts are kept. */
-const KEPT_DAYS = 31;
+const RETENTION_DAYS = 31;
 
-/** Adds counts to this hour's, and forgets old hours. */
+/** Adds to the counts of this hour, and deletes old ones. */
 export async function addRejections(sql: Sql, counts: RowOf<typeof COUNT>[]): Promise<void> {
   if (counts.length === 0) return;
   await sql`
@@ -17,10 +16,10 @@ export async function addRejections(sql: Sql, counts: RowOf<typeof COUNT>[]): Pr
     order by x.reason
     on conflict (hour, reason) do update set count = r.count + excluded.count, last_at = now()`;
   await sql`
-    delete from calendly_webhook_rejections where hour < now() - make_interval(days => ${KEPT_DAYS})`;
+    delete from calendly_webhook_rejections where hour < now() - make_interval(days => ${RETENTION_DAYS})`;
 }
 
-/** Refused deliveries of the last so many hours, by reason. */
+/** Rejected requests of the last `hours`, by reason. */
 export async function readRejections(
   sql: Sql,
   hours: number,
