@@ -6,7 +6,7 @@ import type { HealthReport } from '../../health/report.js';
 import type { UserHealth } from '../../health/status.js';
 import type { Output } from '../terminal/output.js';
 import { oneLine } from '../terminal/sanitize.js';
-import { type Cell, type Tone, tableWidth } from '../terminal/table.js';
+import type { Cell, Tone } from '../terminal/table.js';
 
 const DAY_MS = 86_400_000;
 /** More rows would push the verdict off the screen; the rest is counted. */
@@ -14,18 +14,13 @@ const MAX_USERS = 8;
 const MAX_PROBLEMS = 8;
 /** In order of importance: a terminal that is too narrow loses the last ones. */
 const HEAD = ['user', 'status', 'last sync (UTC)', 'active', 'deleted', 'webhook'];
-const MIN_COLUMNS = 3;
 const TONES: Record<UserHealth['status'], Tone> = { ok: 'good', stale: 'warn', never: 'warn', error: 'bad' };
 
 /**
  * Shows the report on stdout; under --quiet only the problems, on stderr.
- * @param columns the terminal's width; null without a terminal, where nothing is left out
+ * @param onTerminal false shows everything, one line per fact
  */
-export async function showHealth(
-  output: Output,
-  report: HealthReport,
-  columns: number | null,
-): Promise<void> {
+export async function showHealth(output: Output, report: HealthReport, onTerminal: boolean): Promise<void> {
   const problems = allProblems(report);
   if (output.quiet && !output.json) {
     for (const { text, hint } of problems) output.warn(`${text} → ${hint}`);
@@ -33,29 +28,25 @@ export async function showHealth(
   }
   const verdict = report.healthy ? '✔ Healthy' : `✖ ${countOf(problems.length, 'problem')}`;
   output.result(`${verdict}, checked ${utc(report.checked_at)}`, report.healthy ? 'good' : 'bad');
-  if (columns === null) {
+  if (!onTerminal) {
     await output.table(
       HEAD,
       report.users.map((user) => userRow(user, utc)),
     );
     for (const { text, hint } of problems) output.result(`${text} → ${hint}`);
   } else {
-    await showUsers(output, report, columns);
+    await showUsers(output, report);
     showProblems(output, problems);
   }
   for (const line of summaryOf(report)) output.result(line);
 }
 
-async function showUsers(output: Output, { users, checked_at: now }: HealthReport, columns: number) {
+async function showUsers(output: Output, { users, checked_at: now }: HealthReport) {
   if (users.length === 0) return;
   // Those with problems first; within each group the order of the report.
   const sorted = [...users].sort((a, b) => Number(b.problems.length > 0) - Number(a.problems.length > 0));
   const rows = sorted.slice(0, MAX_USERS).map((user) => userRow(user, (time) => when(time, now)));
-  const cells = [HEAD.map((text) => ({ text })), ...rows];
-  let shown = HEAD.length;
-  const cut = <T>(row: T[]) => row.slice(0, shown);
-  while (shown > MIN_COLUMNS && tableWidth(cells.map(cut)) > columns) shown--;
-  await output.table(cut(HEAD), rows.map(cut));
+  await output.table(HEAD, rows, { minColumns: 3 });
   const rest = sorted.slice(MAX_USERS);
   const unhealthy = rest.filter(({ problems }) => problems.length > 0).length;
   showMore(output, unhealthy, 'more user', ' with problems');

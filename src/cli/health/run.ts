@@ -33,6 +33,6 @@ export async function runHealth(context: CommandContext, flags: HealthFlags): Pr
     { create: false },
   );
   if (prometheus) output.result(prometheusText(report).trimEnd());
-  else await showHealth(output, report, terminal.stdout.isTTY ? (terminal.stdout.columns ?? 80) : null);
+  else await showHealth(output, report, terminal.stdout.isTTY === true);
   return { document: report, exitCode: report.healthy ? EXIT.ok : EXIT.checkFailed };
 }

@@ -42,7 +42,7 @@ function showPlan(output: Output, { mode, reason, window }: Plan): void {
   }
   if (reason === 'no_sync_state') {
     output.note('Migration 022 is not applied, so nothing records the last sync: every sync is a full one.');
-    output.hint('To change that: calendly-sync migrate');
+    output.note('To change that: calendly-sync migrate');
   }
   if (mode === 'full') {
     if (reason === 'initial') {

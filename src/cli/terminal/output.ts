@@ -7,22 +7,23 @@ import type { ErrorReport } from '../../errors.js';
 import { wrap } from './layout.js';
 import { lineProgress, type Progress, silentProgress, spinnerProgress } from './progress.js';
 import { escapeControlCharacters, redactSecrets } from './sanitize.js';
-import { type Cell, drawBlocks, drawTable, plainTable, type Tone } from './table.js';
+import { type Cell, drawTable, plainTable, type TableLayout, type Tone } from './table.js';
 import type { OutputStream, Terminal } from './terminal.js';
+
+/** A line with a command stays whole: a broken one could not be copied. */
+const COMMAND = /[→$:] (calendly-sync|curl|psql) /;
 
 /** What a command may say. Handlers never know the format. */
 export interface Output {
-  /** A result, on stdout; on a terminal a single line is broken at spaces. Nothing under --json and --quiet. */
+  /** A result, on stdout. Nothing under --json and --quiet. */
   result(text: string, tone?: Tone): void;
   /**
    * Rows under a head, on stdout: a drawn table on a terminal, tab-separated lines elsewhere.
-   * @param layout `blocks` draws no frame: for rows that are too long for any terminal
+   * @param layout how it is drawn on a terminal
    */
-  table(head: string[], rows: (string | Cell)[][], layout?: 'frame' | 'blocks'): Promise<void>;
+  table(head: string[], rows: (string | Cell)[][], layout?: TableLayout): Promise<void>;
   /** A remark on stderr. Nothing under --quiet. */
   note(text: string, tone?: Tone): void;
-  /** Something to type next, on stderr, never broken into lines: it is there to be copied. Nothing under --quiet. */
-  hint(text: string): void;
   /** A remark on stderr that is only for --verbose. */
   detail(text: string): void;
   /** Something the operator should act on, on stderr; under --quiet too. */
@@ -61,8 +62,11 @@ export function createOutput(
   const paintErr = painter(stderr, environment);
   let running: Progress = silentProgress();
   const print = (stream: OutputStream, text: string) => running.around(() => stream.write(`${text}\n`));
-  const fitTo = (stream: OutputStream, text: string) =>
-    stream.isTTY && stream.columns ? wrap(text, stream.columns, { indent: '  ' }).join('\n') : text;
+  const fitTo = ({ isTTY, columns }: OutputStream, text: string) => {
+    const fitLine = (line: string) =>
+      COMMAND.test(line) ? line : wrap(line, columns ?? 80, { indent: '  ' });
+    return isTTY && columns ? text.split('\n').flatMap(fitLine).join('\n') : text;
+  };
   const remark = (text: string, tone?: Tone) => print(stderr, paintErr(fitTo(stderr, safe(text)), tone));
   const silent = json || quiet;
 
@@ -74,22 +78,21 @@ export function createOutput(
       if (!silent)
         print(stdout, paintOut(text.includes('\n') ? safe(text) : fitTo(stdout, safe(text)), tone));
     },
-    async table(head, rows, layout = 'frame') {
+    async table(head, rows, layout = {}) {
       if (silent) return;
       const cells = rows.map((row) =>
         row.map((cell) =>
           typeof cell === 'string' ? { text: safe(cell) } : { ...cell, text: safe(cell.text) },
         ),
       );
-      const draw = layout === 'blocks' ? drawBlocks : drawTable;
       const columns = stdout.columns ?? 80;
-      print(stdout, stdout.isTTY ? await draw(head, cells, columns, paintOut) : plainTable(head, cells));
+      const drawn = stdout.isTTY
+        ? await drawTable(head, cells, columns, paintOut, layout)
+        : plainTable(head, cells);
+      print(stdout, drawn);
     },
     note(text, tone) {
       if (!quiet) remark(text, tone);
-    },
-    hint(text) {
-      if (!quiet) print(stderr, safe(text));
     },
     detail(text) {
       if (verbose && !quiet) print(stderr, paintErr(safe(text), 'dim'));
@@ -117,7 +120,7 @@ export function createOutput(
       running.stop();
       if (json) return;
       remark(`✖ ${message}`, 'bad');
-      if (hint) print(stderr, safe(`  ${hint.replaceAll('\n', '\n  ')}`));
+      if (hint) remark(`  ${hint.replaceAll('\n', '\n  ')}`);
     },
     document(document) {
       running.stop();

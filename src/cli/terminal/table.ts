@@ -10,6 +10,13 @@ export interface Cell {
 /** The meanings of the colors. */
 export type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'strong';
 
+export interface TableLayout {
+  /** A table that is too wide loses its last columns, down to this number; without it cells are broken. */
+  minColumns?: number;
+  /** Draws no frame: for rows that are too long for any terminal. */
+  blocks?: boolean;
+}
+
 type Paint = (text: string, tone: Tone | undefined) => string;
 
 /** On a terminal narrower than this a frame leaves no room for the text. */
@@ -22,11 +29,15 @@ export async function drawTable(
   rows: Cell[][],
   columns: number,
   paint: Paint,
+  { minColumns = head.length, blocks = columns < MIN_FRAME_COLUMNS }: TableLayout = {},
 ): Promise<string> {
-  if (columns < MIN_FRAME_COLUMNS) return drawBlocks(head, rows, columns, paint);
+  if (blocks) return drawBlocks(head, rows, columns, paint);
   const { default: Table } = await import('cli-table3');
-  const headCells: Cell[] = head.map((text) => ({ text, tone: 'strong' }));
-  const widths = fitWidths([headCells, ...rows], columns);
+  let cells: Cell[][] = [head.map((text) => ({ text, tone: 'strong' })), ...rows];
+  for (let shown = head.length - 1; shown >= minColumns && tableWidth(cells) > columns; shown--) {
+    cells = cells.map((row) => row.slice(0, shown));
+  }
+  const widths = fitWidths(cells, columns);
   // Broken here because cli-table3 counts the characters of the colors, too; each line is painted on its own.
   const draw = (cells: Cell[]) =>
     cells.map(({ text, tone }, index) =>
@@ -34,17 +45,18 @@ export async function drawTable(
         .map((line) => paint(line, tone))
         .join('\n'),
     );
+  const [headCells = [], ...body] = cells;
   const table = new Table({
     head: draw(headCells),
     style: { head: [], border: [], compact: true },
     colWidths: widths.map((width) => width + 2),
   });
-  for (const row of rows) table.push(draw(row));
+  for (const row of body) table.push(draw(row));
   return table.toString();
 }
 
 /** The same without a frame: the first cell as a title, then one line per filled cell, named by the head. */
-export function drawBlocks([, ...names]: string[], rows: Cell[][], columns: number, paint: Paint): string {
+function drawBlocks([, ...names]: string[], rows: Cell[][], columns: number, paint: Paint): string {
   return rows
     .flatMap(([title, ...cells]) => [
       ...wrap(title?.text ?? '', columns).map((line) => paint(line, title?.tone ?? 'strong')),
@@ -62,7 +74,7 @@ export function plainTable(head: string[], rows: Cell[][]): string {
 }
 
 /** Columns that the table takes, with its frame, if no cell is broken. */
-export function tableWidth(rows: Cell[][]): number {
+function tableWidth(rows: Cell[][]): number {
   return naturalWidths(rows).reduce((sum, width) => sum + width + 3, 1);
 }
 

@@ -65,7 +65,7 @@ export function runList(context: CommandContext): Promise<CommandResult> {
           { text: one.retry_started_at ?? '', tone: 'warn' as const },
           oneLine(one.uri),
         ]),
-        'blocks',
+        { blocks: true },
       );
     }
     return { document: { subscriptions } };

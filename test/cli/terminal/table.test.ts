@@ -43,3 +43,12 @@ test('on a narrow terminal each row is a block of lines, without cells that are 
 test('without a terminal a row is one line, its cells separated by tabs', () => {
   expect(plainTable(['a', 'b'], [[{ text: 'x\ty' }, { text: 'two\nlines' }]])).toBe('a\tb\nx y\ttwo lines');
 });
+
+test('a table that is too wide loses its last columns before any cell is broken', async () => {
+  const cells = [['dana@example.com', 'x'.repeat(30), 'y'.repeat(30)].map((text) => ({ text }))];
+  const paint = (line: string) => line;
+  const drawn = await drawTable(['user', 'one', 'two'], cells, 80, paint, { minColumns: 2 });
+  expect(drawn).toContain('x'.repeat(30));
+  expect(drawn).not.toContain('y');
+  expect(await drawTable(['user', 'one', 'two'], cells, 100, paint, { minColumns: 2 })).toContain('y');
+});
