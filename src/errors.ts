@@ -1,6 +1,6 @@
 /**
- * The error class of the library. Each error has a stable code (part of the `--json` output), a message for the operator, a
- * hint with the next step, and the cause. Knows neither exit codes nor how errors are printed.
+ * The error class of the library. Each error has a stable code (part of the `--json` output), a message for the
+ * operator, a hint with the next step, and the cause. Knows neither exit codes nor how errors are printed.
  */
 
 /** Every value of `error.code`. */

@@ -1,6 +1,6 @@
 /**
- * Identifies the process that wrote a lock, and tells whether it still runs. A pid alone is not enough: it is reused, and it
- * means another process after a reboot or in another container. Knows nothing of what is locked.
+ * Identifies the process that wrote a lock, and tells whether it still runs. A pid alone is not enough: it is reused,
+ * and it means another process after a reboot or in another container. Knows nothing of what is locked.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';

@@ -48,8 +48,8 @@ export interface CalendlyClient {
   /** The user that the token belongs to. */
   me(): Promise<Parsed<CalendlyUser>>;
   /**
-   * All events of a user in a window, of both statuses, sorted by start, pages back to back. Starts again when a page token
-   * goes stale: rows may come twice, but none is left out. Ends normally only when the listing was complete.
+   * All events of a user in a window, of both statuses, sorted by start, pages back to back. Starts again when a page
+   * token goes stale: rows may come twice, but none is left out. Ends normally only when the listing was complete.
    */
   listEvents(userUri: string, window: Window): AsyncGenerator<EventPage, void, void>;
   /** One event. Only Calendly's own 404 and 403 count as gone and access lost. */

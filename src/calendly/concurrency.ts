@@ -1,6 +1,6 @@
 /**
- * How many requests to have in flight: more while responses stay as fast as they were, fewer when they slow down or fail.
- * Pure; additive increase, multiplicative decrease, as in TCP.
+ * How many requests to have in flight: more while responses stay as fast as they were, fewer when they slow down or
+ * fail. Pure; additive increase, multiplicative decrease, as in TCP.
  */
 
 export interface Concurrency {

@@ -19,7 +19,10 @@ const errorBodySchema = z.looseObject({
 /** The body of an error as Calendly writes it. */
 export type ErrorBody = z.infer<typeof errorBodySchema>;
 
-/** Calendly rejected the request with an error body of its own. The cause of the CalendlySyncError that leaves this folder. */
+/**
+ * Calendly rejected the request with an error body of its own. The cause of the CalendlySyncError that leaves this
+ * folder.
+ */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   constructor(
@@ -125,7 +128,7 @@ function explainApiError({ status, body, request }: ApiError): [ErrorCode, strin
         `Calendly does not allow ${request} (403: ${answer}).`,
         scopes.length > 0
           ? `The token lacks: ${scopes.join(', ')}. Create one that has them at ${TOKEN_PAGE}.`
-          : "The token's user may not see this. An owner or admin of the organization can; so can the user who owns the data.",
+          : "The token's user may not see this. An owner or admin of the organization may, and so may the user whose data it is.",
       ];
     case 404:
       return [
@@ -137,7 +140,7 @@ function explainApiError({ status, body, request }: ApiError): [ErrorCode, strin
       return [
         'calendly_unreachable',
         'Calendly kept rate-limiting requests (429).',
-        "Other programs use up this user's allowance. Run the same command again later; no stored data was lost.",
+        "Other programs use up this user's allowance. Run the same command again later; no data was lost.",
       ];
     default:
       return [

@@ -1,6 +1,6 @@
 /**
- * One request to Calendly, from the first attempt to the last: through the throttle, with a timeout, its response parsed, and
- * retried where a retry can help. Knows no endpoint.
+ * One request to Calendly, from the first attempt to the last: through the throttle, with a timeout, its response
+ * parsed, and retried where a retry can help. Knows no endpoint.
  */
 import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../clock.js';
@@ -62,7 +62,10 @@ interface HttpResponse {
 const TIMEOUT_MS = 20_000;
 const RETRY_PAUSE_MS = 500;
 const RETRIES = 5;
-/** Before the first valid response, the address is probably wrong or the network down: fail after seconds, not half a minute. */
+/**
+ * Before the first valid response, the address is probably wrong or the network down: fail after seconds, not half a
+ * minute.
+ */
 const RETRIES_BEFORE_FIRST_RESPONSE = 3;
 /** 429s of one request before it fails; each waits for the end of the window. */
 const MAX_429S = 15;
@@ -106,7 +109,8 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
   }
 
   async function exchange(method: string, url: URL, body: object | undefined): Promise<HttpResponse> {
-    // One controller per attempt, detached afterwards: AbortSignal.any() on a signal that lives as long as the run would leak.
+    // One controller per attempt, detached afterwards: AbortSignal.any() on a signal that lives as long as the run
+    // would leak.
     const controller = new AbortController();
     const abort = () => controller.abort(signal?.reason);
     const timer = setTimeout(

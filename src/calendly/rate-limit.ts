@@ -1,9 +1,9 @@
 /**
  * When the next request may be sent, calculated from Calendly's rate-limit headers. Pure; has no timer and no socket.
  *
- * Calendly allows each user a number of requests per minute (500 on paid plans, 50 on Free) and returns `X-RateLimit-Limit`,
- * `-Remaining` and `-Reset`, the last in seconds from now. All programs that use the user's allowance share it, so `Remaining`
- * is trusted over any count of our own, and a reserve is left for the others.
+ * Calendly allows each user a number of requests per minute (500 on paid plans, 50 on Free) and returns
+ * `X-RateLimit-Limit`, `-Remaining` and `-Reset`, the last in seconds from now. All programs that use the user's
+ * allowance share it, so `Remaining` is trusted over any count of our own, and a reserve is left for the others.
  */
 
 /** The headers of one response. */
@@ -60,8 +60,8 @@ export function decide(
 ): Decision {
   if (now < allowance.pausedUntil) return { send: false, until: allowance.pausedUntil };
   if (allowance.knowledge === 'none') return { send: true };
-  // Before the first response, and after a window has ended, one request goes first: the end of a window is known to the
-  // second only, and a burst sent half a second early would be a row of 429s.
+  // Before the first response, and after a window has ended, one request goes first: the end of a window is known to
+  // the second only, and a burst sent half a second early would be a row of 429s.
   if (allowance.knowledge === 'unknown' || now >= allowance.resetAt) {
     return inFlight === 0 ? { send: true } : { send: false, until: 'response' };
   }
@@ -75,11 +75,14 @@ export function reserveOf(limit: number, reserve: number): number {
   return Math.max(0, Math.min(Math.floor(limit * reserve), limit - 1));
 }
 
-/** After a response other than 429. Responses may arrive out of order: within a window the lowest `remaining` counts. */
+/**
+ * After a response other than 429. Responses may arrive out of order: within a window the lowest `remaining` counts.
+ */
 export function afterResponse(allowance: Allowance, headers: RateHeaders | null, now: number): Allowance {
   const inWindow = allowance.knowledge === 'known' && now < allowance.resetAt;
   if (headers === null) return inWindow ? allowance : { ...allowance, knowledge: 'none', unexplained429s: 0 };
-  // "0 seconds" means a fraction of one; taken literally, it would let several first requests through within that second.
+  // "0 seconds" means a fraction of one; taken literally, it would let several first requests through within that
+  // second.
   const resetAt = now + Math.max(headers.resetSeconds, 1) * 1_000;
   const sameWindow = inWindow && Math.abs(resetAt - allowance.resetAt) <= SAME_WINDOW_MS;
   return {
@@ -94,8 +97,8 @@ export function afterResponse(allowance: Allowance, headers: RateHeaders | null,
 
 /**
  * After a 429: all requests pause until the window ends. Calendly does not document `Retry-After`; it is honored when
- * present. A 429 without headers, or with a `Remaining` above 0, came from a CDN or a proxy: those pauses grow from a second
- * to a whole window.
+ * present. A 429 without headers, or with a `Remaining` above 0, came from a CDN or a proxy: those pauses grow from a
+ * second to a whole window.
  * @param jitter 0 to 1, spread over one second, so that several processes do not return at the same moment
  */
 export function after429(

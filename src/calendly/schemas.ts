@@ -1,6 +1,6 @@
 /**
- * The shapes of Calendly's API. The types are inferred from the schemas. Unknown fields are kept, enums are open, and every
- * field but the URI may be missing or invalid: an invalid value becomes null and is reported; `raw` keeps it.
+ * The shapes of Calendly's API. The types are inferred from the schemas. Unknown fields are kept, enums are open, and
+ * every field but the URI may be missing or invalid: an invalid value becomes null and is reported; `raw` keeps it.
  */
 import { z } from 'zod';
 

@@ -1,6 +1,6 @@
 /**
- * `Calendly-Webhook-Signature: t=<unix seconds>,v1=<hex>`, where v1 is HMAC-SHA256 with the signing key over `t`, a dot and
- * the raw bytes of the body. Pure; knows neither HTTP nor the content of the body.
+ * `Calendly-Webhook-Signature: t=<unix seconds>,v1=<hex>`, where v1 is HMAC-SHA256 with the signing key over `t`, a dot
+ * and the raw bytes of the body. Pure; knows neither HTTP nor the content of the body.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 

@@ -1,6 +1,6 @@
 /**
- * `/webhook_subscriptions`: create, list, get and delete. The API has no call to change one. Knows no database, and not which
- * subscriptions are ours.
+ * `/webhook_subscriptions`: create, list, get and delete. The API has no call to change one. Knows no database, and not
+ * which subscriptions are ours.
  */
 import { z } from 'zod';
 import { statusOf } from './errors.js';

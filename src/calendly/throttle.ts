@@ -1,7 +1,7 @@
 /**
- * The throttle that every request of one account passes. It holds the allowance and the concurrency, and lets requests through
- * in order. One per Calendly user, because the allowance belongs to the user. The calculations are in `rate-limit.ts` and
- * `concurrency.ts`.
+ * The throttle that every request of one account passes. It holds the allowance and the concurrency, and lets requests
+ * through in order. One per Calendly user, because the allowance belongs to the user. The calculations are in
+ * `rate-limit.ts` and `concurrency.ts`.
  */
 import type { Clock } from '../clock.js';
 import { afterFailure, afterSuccess, startingConcurrency } from './concurrency.js';

@@ -9,10 +9,12 @@ export interface Explanation {
 }
 
 // Node's names for OpenSSL's verification errors do not share a prefix.
-const TLS_CODES =
-  /^(ERR_(SSL|TLS|OSSL)_.*|EPROTO|.*(CERT|CRL).*|UNABLE_TO_.*|INVALID_CA|INVALID_PURPOSE|HOSTNAME_MISMATCH|PATH_LENGTH_EXCEEDED)$/;
+const TLS_CODES = /^(ERR_(SSL|TLS|OSSL)_|EPROTO$|UNABLE_TO_|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH)|CERT|CRL/;
 
-/** Explains an error of the driver while connecting; null if it is another kind of error. @param label the server, for people */
+/**
+ * Explains an error of the driver while connecting; null if it is another kind of error. @param label the server, for
+ * people
+ */
 export function explainConnectionError(error: Error, driverCode: string, label: string): Explanation | null {
   const refused = (message: string, hint: string): Explanation => ({
     code: 'database_refused',
@@ -22,8 +24,8 @@ export function explainConnectionError(error: Error, driverCode: string, label: 
   if (TLS_CODES.test(driverCode)) {
     return refused(
       `The TLS connection to the database at ${label} failed: ${error.message} (${driverCode}).`,
-      'Check sslmode in DATABASE_URL. If the server has a private CA, name its certificate: sslrootcert=FILE in the URL, ' +
-        'or NODE_EXTRA_CA_CERTS=FILE.',
+      'Check sslmode in DATABASE_URL. For a private CA, add sslrootcert=FILE to the URL, ' +
+        'or set NODE_EXTRA_CA_CERTS=FILE.',
     );
   }
   if (/before secure TLS connection/.test(error.message)) {

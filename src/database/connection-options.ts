@@ -1,6 +1,7 @@
 /**
- * Connection URLs as hosting dashboards print them, with libpq's meaning, as options for postgres.js. Reads certificate files.
- * Knows no connection. Parameters that only another client knows are accepted and dropped: the server would reject them.
+ * Connection URLs as hosting dashboards print them, with libpq's meaning, as options for postgres.js. Reads certificate
+ * files. Knows no connection. Parameters that only another client knows are accepted and dropped: the server would
+ * reject them.
  */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -31,7 +32,10 @@ type SessionAttributes = (typeof SESSION_ATTRIBUTES)[number];
 const SESSION_ATTRIBUTES = ['read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
-/** Settings of the server that a URL may set. TimeZone, DateStyle and client_encoding are not among them: the tool sets its own. */
+/**
+ * Settings of the server that a URL may set. TimeZone, DateStyle and client_encoding are not among them: the tool sets
+ * its own.
+ */
 const SERVER_PARAMETERS = new Set([
   'application_name',
   'options',
