@@ -2,66 +2,43 @@
 import { z } from 'zod';
 import { notFound, permissionDenied } from './api-error.js';
 import { bookingOperations } from './booking-operations.js';
-import { type ApiRequest, type Endpoint, readBody } from './endpoint.js';
+import { type ApiRequest, type Endpoint, get, readBody, write } from './endpoint.js';
 import { visibleMeeting } from './event-endpoints.js';
 import { idOf, uriOf } from './ids.js';
 import { InvalidCommand } from './operation.js';
 import { uri } from './query.js';
+import type { InviteeResource } from './resources.js';
+
+const SCOPE = 'scheduled_events';
+const { cancel, noShow } = bookingOperations;
 
 const cancellationBody = z.object({ reason: z.string().max(10_000).nullish() });
 const noShowBody = z.object({ invitee: uri('scheduled_events/[A-Za-z0-9-]+/invitees') });
 
 export const actionEndpoints: readonly Endpoint[] = [
-  {
-    method: 'POST',
-    path: '/scheduled_events/:id/cancellation',
-    scope: 'scheduled_events:write',
-    async answer(request, id) {
-      const { reason = null } = await readBody(request, cancellationBody);
-      const { event } = visibleMeeting(request, id);
-      const { cancel } = bookingOperations;
-      return act(request, (state) => ({
-        resource: cancel.run(state, { event: event.uri, by: 'host', reason }).event.cancellation,
-      }));
-    },
-  },
-  {
-    method: 'POST',
-    path: '/invitee_no_shows',
-    scope: 'scheduled_events:write',
-    async answer(request) {
-      const { invitee } = await readBody(request, noShowBody);
-      const [event = ''] = invitee.split('/invitees/');
-      const { invitees } = visibleMeeting(request, idOf(event));
-      if (!invitees.some((one) => one.uri === invitee)) throw notFound();
-      return act(request, (state) => {
-        const marked = bookingOperations.noShow.run(state, { event, invitee, marked: true });
-        const mark = marked.invitees.find((one) => one.uri === invitee)?.no_show;
-        return { resource: { ...mark, invitee } };
-      });
-    },
-  },
-  {
-    method: 'GET',
-    path: '/invitee_no_shows/:id',
-    scope: 'scheduled_events:read',
-    answer(request, id) {
-      const { uri: invitee, no_show } = markedInvitee(request, id);
-      return { resource: { ...no_show, invitee } };
-    },
-  },
-  {
-    method: 'DELETE',
-    path: '/invitee_no_shows/:id',
-    scope: 'scheduled_events:write',
-    answer(request, id) {
-      const { event, uri: invitee } = markedInvitee(request, id);
-      return act(request, (state) => {
-        bookingOperations.noShow.run(state, { event, invitee, marked: false });
-        return null;
-      });
-    },
-  },
+  write('POST', '/scheduled_events/:id/cancellation', SCOPE, async (request, id) => {
+    const { reason = null } = await readBody(request, cancellationBody);
+    const { uri: event } = visibleMeeting(request, id).event;
+    const canceled = act(request, (state) => cancel.run(state, { event, by: 'host', reason }));
+    return { resource: canceled.event.cancellation };
+  }),
+  write('POST', '/invitee_no_shows', SCOPE, async (request) => {
+    const { invitee } = await readBody(request, noShowBody);
+    const [event = ''] = invitee.split('/invitees/');
+    const isAsked = ({ uri: one }: InviteeResource) => one === invitee;
+    if (!visibleMeeting(request, idOf(event)).invitees.some(isAsked)) throw notFound();
+    const { invitees } = act(request, (state) => noShow.run(state, { event, invitee, marked: true }));
+    return { resource: { ...invitees.find(isAsked)?.no_show, invitee } };
+  }),
+  get('/invitee_no_shows/:id', SCOPE, (request, id) => {
+    const { uri: invitee, no_show } = markedInvitee(request, id);
+    return { resource: { ...no_show, invitee } };
+  }),
+  write('DELETE', '/invitee_no_shows/:id', SCOPE, (request, id) => {
+    const { event, uri: invitee } = markedInvitee(request, id);
+    act(request, (state) => noShow.run(state, { event, invitee, marked: false }));
+    return null;
+  }),
 ];
 
 /** Runs an operation for a caller of the API. @throws ApiError 403 when it cannot be executed */

@@ -28,6 +28,21 @@ export interface Endpoint {
   answer(request: ApiRequest, id: string, below: string): object | null | Promise<object>;
 }
 
+/** An endpoint that reads. */
+export function get(path: string, scope: string, answer: Endpoint['answer']): Endpoint {
+  return { method: 'GET', path, scope: `${scope}:read`, answer };
+}
+
+/** An endpoint that changes something. */
+export function write(
+  method: 'POST' | 'DELETE',
+  path: string,
+  scope: string,
+  answer: Endpoint['answer'],
+): Endpoint {
+  return { method, path, scope: `${scope}:write`, answer };
+}
+
 /** What `pageOf` needs to know of a request. */
 export function pageRequest({ state, url, caller }: ApiRequest, count: number): PageRequest {
   return { url, caller: caller.user.uri, count, tokens: state.pages };

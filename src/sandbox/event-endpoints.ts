@@ -1,34 +1,25 @@
 /** `/scheduled_events` and what is below it. */
 import { z } from 'zod';
 import { notFound, permissionDenied } from './api-error.js';
-import { type ApiRequest, type Endpoint, pageRequest, requireMembers } from './endpoint.js';
+import { type ApiRequest, type Endpoint, get, pageRequest, requireMembers } from './endpoint.js';
 import { inviteeUri } from './factory.js';
 import { cursorOf, isHostedBy, type Meeting } from './meetings.js';
 import { listingOf, pageOf } from './paging.js';
 import { count, email, instant, order, readQuery, uri } from './query.js';
 
+const SCOPE = 'scheduled_events';
 const PATH = '/scheduled_events';
 
 export const eventEndpoints: readonly Endpoint[] = [
-  { method: 'GET', path: PATH, scope: 'scheduled_events:read', answer: listEvents },
-  {
-    method: 'GET',
-    path: `${PATH}/:id`,
-    scope: 'scheduled_events:read',
-    answer: (request, id) => ({ resource: visibleMeeting(request, id).event }),
-  },
-  { method: 'GET', path: `${PATH}/:id/invitees`, scope: 'scheduled_events:read', answer: listInvitees },
-  {
-    method: 'GET',
-    path: `${PATH}/:id/invitees/:below`,
-    scope: 'scheduled_events:read',
-    answer(request, id, below) {
-      const { event, invitees } = visibleMeeting(request, id);
-      const invitee = invitees.find((one) => one.uri === inviteeUri(event.uri, below));
-      if (!invitee) throw notFound();
-      return { resource: invitee };
-    },
-  },
+  get(PATH, SCOPE, listEvents),
+  get(`${PATH}/:id`, SCOPE, (request, id) => ({ resource: visibleMeeting(request, id).event })),
+  get(`${PATH}/:id/invitees`, SCOPE, listInvitees),
+  get(`${PATH}/:id/invitees/:below`, SCOPE, (request, id, below) => {
+    const { event, invitees } = visibleMeeting(request, id);
+    const invitee = invitees.find(({ uri: one }) => one === inviteeUri(event.uri, below));
+    if (!invitee) throw notFound();
+    return { resource: invitee };
+  }),
 ];
 
 const eventsQuery = z

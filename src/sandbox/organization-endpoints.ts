@@ -1,45 +1,27 @@
 /** Users, the organization, memberships and event types. */
 import { z } from 'zod';
 import { notFound, permissionDenied } from './api-error.js';
-import { type ApiRequest, type Endpoint, pageRequest, requireMembers } from './endpoint.js';
+import { type ApiRequest, type Endpoint, get, pageRequest, requireMembers } from './endpoint.js';
 import { uriOf } from './ids.js';
 import { listingOf, pageOf } from './paging.js';
 import { count, email, readQuery, uri } from './query.js';
 import { hostByUri } from './state.js';
 
 export const organizationEndpoints: readonly Endpoint[] = [
-  {
-    method: 'GET',
-    path: '/users/me',
-    scope: 'users:read',
-    answer: ({ caller }) => ({ resource: caller.user }),
-  },
-  {
-    method: 'GET',
-    path: '/users/:id',
-    scope: 'users:read',
-    answer: ({ state }, id) => ({ resource: found(hostByUri(state, uriOf('users', id))).user }),
-  },
-  {
-    method: 'GET',
-    path: '/organizations/:id',
-    scope: 'organizations:read',
-    answer({ state: { organization } }, id) {
-      if (organization.uri !== uriOf('organizations', id)) throw notFound();
-      return { resource: organization.resource };
-    },
-  },
-  { method: 'GET', path: '/organization_memberships', scope: 'organizations:read', answer: listMemberships },
-  { method: 'GET', path: '/event_types', scope: 'event_types:read', answer: listEventTypes },
-  {
-    method: 'GET',
-    path: '/event_types/:id',
-    scope: 'event_types:read',
-    answer({ state }, id) {
-      const type = state.eventTypes.find(({ resource }) => resource.uri === uriOf('event_types', id));
-      return { resource: found(type?.retired ? undefined : type).resource };
-    },
-  },
+  get('/users/me', 'users', ({ caller }) => ({ resource: caller.user })),
+  get('/users/:id', 'users', ({ state }, id) => {
+    return { resource: found(hostByUri(state, uriOf('users', id))).user };
+  }),
+  get('/organizations/:id', 'organizations', ({ state: { organization } }, id) => {
+    if (organization.uri !== uriOf('organizations', id)) throw notFound();
+    return { resource: organization.resource };
+  }),
+  get('/organization_memberships', 'organizations', listMemberships),
+  get('/event_types', 'event_types', listEventTypes),
+  get('/event_types/:id', 'event_types', ({ state }, id) => {
+    const type = state.eventTypes.find(({ resource }) => resource.uri === uriOf('event_types', id));
+    return { resource: found(type?.retired ? undefined : type).resource };
+  }),
 ];
 
 function found<Resource>(resource: Resource | undefined): Resource {
@@ -47,16 +29,17 @@ function found<Resource>(resource: Resource | undefined): Resource {
   return resource;
 }
 
+interface Scope {
+  organization?: string | undefined;
+  user?: string | undefined;
+}
+
 const scope = { organization: uri('organizations').optional(), user: uri('users').optional(), count };
-const isScoped = ({ organization, user }: { organization?: string | undefined; user?: string | undefined }) =>
-  organization !== undefined || user !== undefined;
+const isScoped = ({ organization, user }: Scope) => organization !== undefined || user !== undefined;
 const UNSCOPED = { message: 'One of organization and user is required.' };
 
 /** @throws ApiError 403 when the caller may not list this user, or everybody */
-function requireListing(
-  request: ApiRequest,
-  query: { organization?: string | undefined; user?: string | undefined },
-) {
+function requireListing(request: ApiRequest, query: Scope) {
   requireMembers(request, query);
   const { role, user } = request.caller;
   if (role === 'user' && query.user !== user.uri) throw permissionDenied('You do not have permission');

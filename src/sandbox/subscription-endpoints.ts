@@ -1,7 +1,7 @@
 /** `/webhook_subscriptions`: creates, lists, shows and deletes subscriptions, each with its permissions. */
 import { z } from 'zod';
 import { ApiError, notFound, permissionDenied } from './api-error.js';
-import { type ApiRequest, type Endpoint, pageRequest, readBody } from './endpoint.js';
+import { type ApiRequest, type Endpoint, get, pageRequest, readBody, write } from './endpoint.js';
 import { uriOf } from './ids.js';
 import { listingOf, pageOf } from './paging.js';
 import { count, order, readQuery, uri } from './query.js';
@@ -10,23 +10,13 @@ import { type Subscription, WEBHOOK_EVENTS } from './subscriptions.js';
 const PATH = '/webhook_subscriptions';
 
 export const subscriptionEndpoints: readonly Endpoint[] = [
-  { method: 'POST', path: PATH, scope: 'webhooks:write', answer: createSubscription },
-  { method: 'GET', path: PATH, scope: 'webhooks:read', answer: listSubscriptions },
-  {
-    method: 'GET',
-    path: `${PATH}/:id`,
-    scope: 'webhooks:read',
-    answer: (request, id) => ({ resource: visibleSubscription(request, id).resource }),
-  },
-  {
-    method: 'DELETE',
-    path: `${PATH}/:id`,
-    scope: 'webhooks:write',
-    answer(request, id) {
-      request.state.subscriptions.remove(visibleSubscription(request, id).resource.uri);
-      return null;
-    },
-  },
+  write('POST', PATH, 'webhooks', createSubscription),
+  get(PATH, 'webhooks', listSubscriptions),
+  get(`${PATH}/:id`, 'webhooks', (request, id) => ({ resource: visibleSubscription(request, id).resource })),
+  write('DELETE', `${PATH}/:id`, 'webhooks', (request, id) => {
+    request.state.subscriptions.remove(visibleSubscription(request, id).resource.uri);
+    return null;
+  }),
 ];
 
 const subscriptionBody = z

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { calendlySync, start, temporaryFolder } from '../support/program.js';
 
 /** Starts the command and waits until its stdout fits. */
@@ -23,7 +23,7 @@ async function whoIs(url: string, token: string) {
 }
 
 describe('calendly-sync sandbox', () => {
-  it('prints lines to paste, one token for each host, and serves until it is stopped', async () => {
+  test('the sandbox prints settings to paste, one token for each host, and serves until it is stopped', async () => {
     const sandbox = await serving(['--hosts', '2', '--events', '5'], ready(2));
     const url = /^CALENDLY_API_URL=(http:\/\/127\.0\.0\.1:\d+)$/m.exec(sandbox.stdout)?.[1] ?? '';
     const tokens = [...sandbox.stdout.matchAll(tokenLines)].map(([, token]) => token ?? '');
@@ -39,7 +39,7 @@ describe('calendly-sync sandbox', () => {
     expect(ended.stderr).toContain('has stopped');
   });
 
-  it('prints one JSON document, then serves, and stops cleanly with a request in hand', async () => {
+  test('the sandbox prints one JSON document, then serves, and stops cleanly with a request in progress', async () => {
     const whole = (stdout: string) => stdout.endsWith('\n}\n');
     const sandbox = await serving(['--json', '--latency', '60000'], whole);
     const document = JSON.parse(sandbox.stdout);
@@ -56,7 +56,7 @@ describe('calendly-sync sandbox', () => {
     expect(await waiting).toBe('cut off');
   });
 
-  it('is the same again for the same seed, and shows a token that stands in .env', async () => {
+  test('the same seed gives the same tokens, and a token from .env is shown', async () => {
     const cwd = temporaryFolder();
     const first = await serving(['--seed', '5', '--hosts', '1'], ready(1), cwd);
     const lines = first.stdout.match(/^CALENDLY_TOKEN=.+$/m)?.[0] ?? '';
@@ -67,14 +67,14 @@ describe('calendly-sync sandbox', () => {
     expect(third.stdout).not.toContain(lines);
   });
 
-  it('shows each request with --verbose', async () => {
+  test('--verbose shows each request', async () => {
     const sandbox = await serving(['--verbose', '--events', '0'], ready(3));
     const url = /^CALENDLY_API_URL=(\S+)$/m.exec(sandbox.stdout)?.[1] ?? '';
     await whoIs(url, 'wrong');
     await expect.poll(() => sandbox.output().stderr).toContain('401 GET /users/me');
   });
 
-  it('says when the port is taken', async () => {
+  test('a port that is in use is reported with a hint', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => {
       holder.close();
@@ -93,7 +93,7 @@ describe('calendly-sync sandbox', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['--port', '65536'],
     ['--port', 'http'],
     ['--events', '-1'],
@@ -102,17 +102,18 @@ describe('calendly-sync sandbox', () => {
     ['--rate-limit', '0'],
     ['--seed', 'abc'],
     ['--event', '5'],
-  ])('refuses %s %s', async (flag, value) => {
+  ])('the option %s refuses %s', async (flag, value) => {
     const ended = await calendlySync(['sandbox', flag, value]);
     expect(ended.code).toBe(2);
     expect(ended.stdout).toBe('');
     expect(ended.stderr).toContain(flag);
   });
 
-  it('describes its control API in --help', async () => {
+  test('--help describes every operation and fault of the control API', async () => {
     const { code, stdout } = await calendlySync(['sandbox', '--help']);
     expect(code).toBe(0);
-    for (const word of ['/_control/', 'POST reschedule', 'curl', 'next-page-elsewhere'])
-      expect(stdout).toContain(word);
+    const words = ['/_control/', 'POST reschedule', 'POST import-meetings', 'GET state', 'curl'];
+    for (const word of [...words, 'next-page-elsewhere', 'lagging']) expect(stdout).toContain(word);
+    expect((await calendlySync(['help', 'sandbox'])).stdout).toBe(stdout);
   });
 });
