@@ -39,7 +39,7 @@ export interface Database {
    * Runs `work` in one transaction (READ COMMITTED, whatever the role's default), committed when it resolves and
    * rolled back when it throws. Rejects as soon as the connection is lost; what `work` still sends is refused then.
    * Never call it inside the work of another one: each waits for a connection of its own, on the embedded database
-   * for ever (use `sql.savepoint`).
+   * forever (use `sql.savepoint`).
    * @throws CalendlySyncError `database_unreachable`, `database_refused`, `database_failed`; the driver's error is
    * its cause
    */
@@ -103,13 +103,13 @@ export function openServer(
 }
 
 interface DatabaseParts extends Pick<Database, 'kind' | 'label' | 'schema'> {
-  /** Opens a connection outside of the pool; absent: the pool's own serve for everything. */
+  /** Opens a connection outside of the pool; absent: the pool's own serve foreverything. */
   openSession?: () => postgres.Sql;
 }
 
 /** A Database on a pool of connections. */
 export function createDatabase(pool: Pool, { kind, label, schema, openSession }: DatabaseParts): Database {
-  // Only where a nested one would wait for ever: Node 20 pays for this with every promise of the process.
+  // Only where a nested transaction would wait forever: on Node 20 this costs time for every promise of the process.
   const surrounding = kind === 'embedded' ? new AsyncLocalStorage<{ open: boolean }>() : null;
   const statement = (text: string, { session, signal }: StatementOptions = {}): Promise<postgres.Row[]> =>
     session && openSession

@@ -27,7 +27,7 @@ async function cut({ sql }: Awaited<ReturnType<typeof notes>>, pid: number) {
 }
 
 describe('a transaction whose connection is lost', () => {
-  test('a transaction that has lost its connection is rejected at once, although its work is waiting for something else', async () => {
+  test('a transaction that has lost its connection is rejected at once, even while its work is waiting', async () => {
     const own = await notes();
     const failed = own.database.transaction(async (tx) => {
       await add(tx, 'lost');
@@ -38,7 +38,7 @@ describe('a transaction whose connection is lost', () => {
     expect(await own.keys()).toEqual([]);
   });
 
-  test('late statements of a transaction that has lost its connection are refused, and never reach the next transaction', async () => {
+  test('late statements of a transaction that has lost its connection never reach the next transaction', async () => {
     const own = await notes();
     let proceed = () => {};
     const proceeding = new Promise<void>((resolve) => {
@@ -157,4 +157,37 @@ test('closing completes what is running and refuses what waits for a connection'
     expect(waiting).rejects.toMatchObject({ code: 'database_unreachable' }),
   ]);
   expect(await keys()).toEqual(['long']);
+});
+
+test('a transaction whose work has swallowed the error of a statement is rejected, not silently rolled back', async () => {
+  const { database, keys } = await notes();
+  const swallowing = database.transaction(async (tx) => {
+    await add(tx, 'lost');
+    await tx`select 1 / 0`.catch(() => {});
+  });
+  await expect(swallowing).rejects.toThrow('one of its statements had failed');
+  const recovering = database.transaction(async (tx) => {
+    await add(tx, 'kept');
+    await tx
+      .savepoint(async (inner) => {
+        await add(inner, 'undone');
+        await inner`select 1 / 0`;
+      })
+      .catch(() => {});
+    await add(tx, 'kept too');
+  });
+  await recovering;
+  expect(await keys()).toEqual(['kept', 'kept too']);
+});
+
+test('an error that only COMMIT finds is reported, and the connection stays usable', async () => {
+  const { database, sql, keys } = await notes();
+  await sql`alter table notes add unique (key) deferrable initially deferred`;
+  const failed = database.transaction(async (tx) => {
+    await add(tx, 'twice');
+    await add(tx, 'twice');
+  });
+  await expect(failed).rejects.toMatchObject({ code: 'database_failed', cause: { code: '23505' } });
+  await database.transaction((tx) => add(tx, 'next'));
+  expect(await keys()).toEqual(['next']);
 });
