@@ -29,10 +29,8 @@ export async function showHealth(output: Output, report: HealthReport, onTermina
   const verdict = report.healthy ? '✔ Healthy' : `✖ ${countOf(problems.length, 'problem')}`;
   output.result(`${verdict}, checked ${utc(report.checked_at)}`, report.healthy ? 'good' : 'bad');
   if (!onTerminal) {
-    await output.table(
-      HEAD,
-      report.users.map((user) => userRow(user, utc)),
-    );
+    const rows = report.users.map((user) => userRow(user, utc));
+    if (rows.length > 0) await output.table(HEAD, rows);
     for (const { text, hint } of problems) output.result(`${text} → ${hint}`);
   } else {
     await showUsers(output, report);

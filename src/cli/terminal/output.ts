@@ -3,6 +3,7 @@
  * Everything printed passes through `safe`, which escapes control characters and removes secrets.
  */
 import { Chalk } from 'chalk';
+import type { Environment } from '../../config.js';
 import type { ErrorReport } from '../../errors.js';
 import { wrap } from './layout.js';
 import { lineProgress, type Progress, silentProgress, spinnerProgress } from './progress.js';
@@ -137,19 +138,14 @@ export function createOutput(
 }
 
 /** Colors for one stream. chalk ignores NO_COLOR, so the level is decided here, for each stream on its own. */
-function painter(stream: OutputStream, environment: Terminal['environment']) {
+function painter(stream: OutputStream, environment: Environment) {
   const chalk = new Chalk({ level: wantsColor(stream, environment) ? 1 : 0 });
-  const styles = {
-    good: chalk.green,
-    bad: chalk.red,
-    warn: chalk.yellow,
-    dim: chalk.dim,
-    strong: chalk.bold,
-  };
+  const { green: good, red: bad, yellow: warn, dim, bold: strong } = chalk;
+  const styles = { good, bad, warn, dim, strong };
   return (text: string, tone: Tone | undefined) => (tone ? styles[tone](text) : text);
 }
 
-function wantsColor(stream: OutputStream, environment: Terminal['environment']): boolean {
-  if (environment.NO_COLOR) return false;
-  return Boolean(stream.isTTY) && environment.TERM !== 'dumb';
+function wantsColor({ isTTY = false }: OutputStream, { NO_COLOR, FORCE_COLOR, TERM }: Environment): boolean {
+  if (NO_COLOR) return false;
+  return FORCE_COLOR ? FORCE_COLOR !== '0' : isTTY && TERM !== 'dumb';
 }

@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { Terminal } from './terminal.js';
 
-/** Asks on stderr and reads a line from stdin; null when the terminal was closed or the program stopped. */
+/** Asks on stderr and reads a line from stdin; null if the terminal was closed or the program was stopped. */
 export async function prompt(
   { stdin, stderr }: Terminal,
   question: string,
@@ -16,8 +16,10 @@ export async function prompt(
   try {
     return await Promise.race([answer, closed]);
   } catch (error) {
-    if (signal.aborted) return null;
-    throw error;
+    if (!signal.aborted) throw error;
+    // The cursor still stands behind the question.
+    stderr.write('\n');
+    return null;
   } finally {
     lines.close();
   }
