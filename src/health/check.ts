@@ -1,4 +1,7 @@
-/** What a health check is: a function from the facts of one report to problems. Checks live in `checks/`, one topic per file. */
+/**
+ * What a health check is: a function from the facts of one report to problems. Checks live in `checks/`, one topic
+ * per file.
+ */
 import type { Database } from '../database/connection.js';
 import type { MigrationStatus } from '../migrations/status.js';
 import type { WebhookState } from '../webhook/subscriptions/inspect.js';

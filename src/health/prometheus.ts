@@ -1,6 +1,6 @@
 /**
- * The health report as Prometheus metrics, for the textfile collector or a scrape. Pure. Labels hold user ids only: metrics
- * should not store e-mail addresses.
+ * The health report as Prometheus metrics, for the textfile collector or a scrape. Pure. Labels hold user ids only:
+ * metrics should not store e-mail addresses.
  */
 import { type Metric, metricsText, type Sample } from '../prometheus.js';
 import type { HealthReport } from './report.js';

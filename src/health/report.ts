@@ -1,6 +1,6 @@
 /**
- * The health report: users, webhook events, migrations, and every problem with the command that fixes it. Reads the database
- * and, unless offline, asks Calendly about webhook subscriptions. Does not print.
+ * The health report: users, webhook events, migrations, and every problem with the command that fixes it. Reads the
+ * database and, unless offline, asks Calendly about webhook subscriptions. Does not print.
  */
 import { type ClientOptions, createCalendlyClient } from '../calendly/client.js';
 import type { Config } from '../config.js';

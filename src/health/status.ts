@@ -1,4 +1,7 @@
-/** Assesses one user's state: the status, the problems, and the command that fixes each. Pure; the time is a parameter. */
+/**
+ * Assesses one user's state: the status, the problems, and the command that fixes each. Pure; the time is a
+ * parameter.
+ */
 import { countOf } from '../counting.js';
 import type { LastRun, UserState } from '../database/tables/health-queries.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';

@@ -1,6 +1,6 @@
 /**
- * Applies stored deliveries that could not be applied before: their host is connected now, or the cause of the error is fixed.
- * Each has a savepoint of its own, so that one that fails again stops no other.
+ * Applies stored deliveries that could not be applied before: their host is connected now, or the cause of the error
+ * is fixed. Each has a savepoint of its own, so that one that fails again stops no other.
  */
 import { parseJson } from '../calendly/json.js';
 import type { Database, Sql } from '../database/connection.js';

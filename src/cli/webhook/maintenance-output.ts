@@ -3,13 +3,11 @@ import type { SyncEvent } from '../../sync/report.js';
 import type { Output } from '../terminal/output.js';
 import { oneLine } from '../terminal/sanitize.js';
 
-const STATES = { active: 'kept', disabled: 'disabled', gone: 'lost' } as const;
-
 /** Prints the event if it is about webhooks. */
 export function showMaintenance(output: Output, event: SyncEvent): void {
   if (event.type === 'subscription_repair') {
     const { state, renewed, problem } = event.repair;
-    const what = `Calendly has ${STATES[state]} our webhook subscription`;
+    const what = `Calendly has ${state === 'gone' ? 'lost' : 'disabled'} our webhook subscription`;
     if (renewed !== null) output.warn(`${what}; it has been recreated.`);
     if (problem === null) return;
     const why = problem === 'no_key' ? 'is not set' : 'is not the key it was created with';

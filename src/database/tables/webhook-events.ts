@@ -87,16 +87,12 @@ export async function lockWaitingEvents(sql: Sql, after: string, limit: number):
     for update skip locked`;
 }
 
-/** How many deliveries wait: `failed` could not be applied, `unclaimed` are for hosts whom nobody here knows. */
-export async function countWaiting(
-  sql: Sql,
-): Promise<{ failed: number; unclaimed: number; error: string | null }> {
-  const [row] = await sql<{ failed: number; unclaimed: number; error: string | null }[]>`
-    select count(*) filter (where error is not null)::float8 as failed,
-      count(*) filter (where error is null)::float8 as unclaimed,
-      (array_agg(error order by created_at desc) filter (where error is not null))[1] as error
-    from calendly_webhook_events where processed_at is null`;
-  return row ?? { failed: 0, unclaimed: 0, error: null };
+/** How many stored deliveries could not be applied, and the newest error. */
+export async function countFailed(sql: Sql): Promise<{ count: number; error: string | null }> {
+  const [row] = await sql<{ count: number; error: string | null }[]>`
+    select count(*)::float8 as count, (array_agg(error order by created_at desc))[1] as error
+    from calendly_webhook_events where processed_at is null and error is not null`;
+  return row ?? { count: 0, error: null };
 }
 
 /** Selects old events. */

@@ -1,4 +1,7 @@
-/** Checks webhooks: subscriptions, keys, rejected signatures, failed deliveries and silence. Reads only the given facts. */
+/**
+ * Checks webhooks: subscriptions, keys, rejected signatures, failed deliveries and silence. Reads only the given
+ * facts.
+ */
 import { countOf } from '../../counting.js';
 import type { OwnSubscription, WebhookState } from '../../webhook/subscriptions/inspect.js';
 import type { Check } from '../check.js';

@@ -1,6 +1,6 @@
 /**
- * The work of one transaction on deliveries: ledger rows, meetings and invitees, all or nothing. Deliveries that the ledger
- * already holds are skipped. Knows no HTTP.
+ * The work of one transaction on deliveries: ledger rows, meetings and invitees, all or nothing. Deliveries that the
+ * ledger already holds are skipped. Knows no HTTP.
  */
 import type { Sql } from '../../database/connection.js';
 import { preferIndexes } from '../../database/prepared-statements.js';
@@ -18,8 +18,8 @@ import { externalId } from '../../resources/meetings/rows.js';
 import type { Delivery, MeetingChange } from './delivery.js';
 
 /**
- * `applied`: the meeting is up to date · `ignored`: an event type that changes no meeting · `unmatched`: its host is not
- * connected here · `failed`: stored with an error · `duplicate`: the ledger already holds it.
+ * `applied`: the meeting is up to date · `ignored`: an event type that changes no meeting · `unmatched`: its host is
+ * not connected here · `failed`: stored with an error · `duplicate`: the ledger already holds it.
  */
 export type DeliveryStatus = 'applied' | 'ignored' | 'unmatched' | 'failed' | 'duplicate';
 
@@ -96,7 +96,7 @@ async function lookUp(sql: Sql, deliveries: Delivery[]): Promise<Known> {
   return { users, locked };
 }
 
-/** Computes inserts while the queries are in flight. Async, so that an error rejects instead of being thrown between them. */
+/** Computes inserts while the queries are in flight. Async: an error must reject, not interrupt the sending. */
 async function precompute(deliveries: Delivery[]): Promise<Observations> {
   const changes = deliveries.flatMap(({ change }) => change ?? []);
   return new Map(

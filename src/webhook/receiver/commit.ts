@@ -1,6 +1,7 @@
 /**
- * Commits deliveries in batches, one transaction per batch. If one delivery makes its batch fail, each is retried alone. A
- * delivery that the database refuses is stored with the error; if even that fails, the sender gets a 503 and retries.
+ * Commits deliveries in batches, one transaction per batch. If one delivery makes its batch fail, each is retried
+ * alone. A delivery that the database refuses is stored with the error; if even that fails, the sender gets a 503 and
+ * retries.
  */
 import type { Database } from '../../database/connection.js';
 import { isRefusedRow, sqlState } from '../../database/errors.js';

@@ -1,6 +1,6 @@
 /**
- * Parses the body of a webhook request: event type, invitee, meeting, hosts, and the change it reports. Pure. A body that
- * reports no usable change still becomes a delivery, with the reason.
+ * Parses the body of a webhook request: event type, invitee, meeting, hosts, and the change it reports. Pure. A body
+ * that reports no usable change still becomes a delivery, with the reason.
  */
 import { createHash } from 'node:crypto';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
@@ -92,7 +92,7 @@ function hostsOf(event: Json | null): string[] {
   return memberships.flatMap((one) => (isJson(one) && textOf(one.user)) || []);
 }
 
-/** The time of the change. The delivery's own time is the last choice, except where a mark was removed: that updates nothing. */
+/** The time of the change; the delivery's own time only if there is no other. Removing a mark updates no other. */
 function changeTime(eventType: InviteeEvent, invitee: Json, deliveredAt: unknown): string | null {
   const mark = isJson(invitee.no_show) ? invitee.no_show.created_at : null;
   const cancellation = isJson(invitee.cancellation) ? invitee.cancellation.created_at : null;

@@ -1,7 +1,8 @@
 /**
- * Group commit. Items that arrive while a batch is running go into the next one. A lone item starts immediately; after a batch
- * of n, the first item waits up to `lingerMs` for n − 1 more: their senders have just been answered, and half-full batches cost
- * twice as many transactions. A batch that is slow no longer holds back the next. Knows nothing of the work.
+ * Group commit. Items that arrive while a batch is running go into the next one. A lone item starts immediately;
+ * after a batch of n, the first item waits up to `lingerMs` for n − 1 more: their senders have just been answered,
+ * and half-full batches cost twice as many transactions. A batch that is slow no longer holds back the next. Knows
+ * nothing of the work.
  */
 
 export interface GroupCommitOptions<T, R> {

@@ -1,6 +1,7 @@
 /**
- * The receiver as a fetch-style handler, `Request → Promise<Response>`, for any backend. A delivery is answered 2xx only after
- * the transaction that stores it has committed; anything that prevents this is answered so that Calendly retries.
+ * The receiver as a fetch-style handler, `Request → Promise<Response>`, for any backend. A delivery is answered 2xx
+ * only after the transaction that stores it has committed; anything that prevents this is answered so that Calendly
+ * retries.
  */
 import { parseJson } from '../../calendly/json.js';
 import type { Database } from '../../database/connection.js';
@@ -18,7 +19,7 @@ export interface WebhookHandlerOptions {
   database: Database;
   /** Signing keys; a delivery signed with any of them is authentic. At least one: there is no insecure mode. */
   signingKeys: readonly string[];
-  /** Max difference between the time of a signature and ours, in ms. Default: 24 h, the time for which Calendly retries. */
+  /** Max difference between the time of a signature and ours, in ms. Default: 24 h, as long as Calendly retries. */
   toleranceMs?: number;
   /** Path of the receiver; `…/test` is below it. Default: /api/calendly/webhook. */
   path?: string;
@@ -190,7 +191,7 @@ function databaseTimeout(ms: number): CalendlySyncError {
 function noKey(): CalendlySyncError {
   return new CalendlySyncError('settings', 'CALENDLY_WEBHOOK_SIGNING_KEY is not set.', {
     hint:
-      'Without a key, forged deliveries cannot be told from those of Calendly. ' +
+      'Without a key, a forged delivery cannot be detected. ' +
       'To create one: calendly-sync webhook subscribe --url https://…',
   });
 }

@@ -1,4 +1,4 @@
-/** The events of a running receiver, and the log lines that operators look for. Shapes and wording only; does not print. */
+/** The events of a running receiver, and their log lines, which operators look for. Does not print. */
 import type { DeliveryResult } from './apply-deliveries.js';
 
 /** Why a request was rejected before any of its content was believed. */

@@ -1,5 +1,5 @@
 /** Counters of a receiver since its start, as Prometheus text. Knows neither HTTP nor a database. */
-import { metricsText, type Sample } from '../../prometheus.js';
+import { type Metric, metricsText, type Sample } from '../../prometheus.js';
 import type { DeliveryStatus } from './apply-deliveries.js';
 import type { Rejection } from './log-lines.js';
 
@@ -49,45 +49,39 @@ export function createMetrics(now: () => number): Metrics {
     notStored() {
       failures++;
     },
-    text: (inFlight) =>
-      metricsText('calendly_sync_webhook_', [
-        {
-          name: 'deliveries_total',
-          type: 'counter',
-          help: 'Authentic deliveries, by event type and result.',
-          samples: [...deliveries.values()],
-        },
-        {
-          name: 'rejections_total',
-          type: 'counter',
-          help: 'Rejected requests, by reason.',
-          samples: [...rejections.values()],
-        },
-        {
-          name: 'failures_total',
-          type: 'counter',
-          help: 'Deliveries answered with 503: Calendly resends them.',
-          samples: [{ value: failures }],
-        },
+    text(inFlight) {
+      const histogram = [
+        ...BUCKETS.map((le, index) => bucket(String(le), buckets[index] ?? 0)),
+        bucket('+Inf', count),
+        { suffix: '_sum', value: sum },
+        { suffix: '_count', value: count },
+      ];
+      const newest = last === null ? [] : [{ value: last / 1_000 }];
+      return metricsText('calendly_sync_webhook_', [
+        counter('deliveries_total', 'Authentic deliveries, by event type and result.', deliveries.values()),
+        counter('rejections_total', 'Rejected requests, by reason.', rejections.values()),
+        counter('failures_total', 'Deliveries answered with 503: Calendly resends them.', [
+          { value: failures },
+        ]),
         { name: 'in_flight', help: 'Deliveries that wait for their commit.', samples: [{ value: inFlight }] },
         {
           name: 'last_delivery_timestamp_seconds',
           help: 'When the newest delivery was answered.',
-          samples: last === null ? [] : [{ value: last / 1_000 }],
+          samples: newest,
         },
         {
           name: 'duration_seconds',
           type: 'histogram',
           help: 'Time from a request to its response.',
-          samples: [
-            ...BUCKETS.map((le, index) => bucket(String(le), buckets[index] ?? 0)),
-            bucket('+Inf', count),
-            { suffix: '_sum', value: sum },
-            { suffix: '_count', value: count },
-          ],
+          samples: histogram,
         },
-      ]),
+      ]);
+    },
   };
+}
+
+function counter(name: string, help: string, samples: Iterable<Sample>): Metric {
+  return { name, type: 'counter', help, samples: [...samples] };
 }
 
 function bucket(le: string, value: number): Sample {

@@ -1,6 +1,6 @@
 /**
- * Counts rejected requests in memory and writes the counts now and then, so that a million bad requests cost a handful of
- * rows. A crash loses at most the counts since the last write.
+ * Counts rejected requests in memory and writes the counts now and then, so that a million bad requests cost a
+ * handful of rows. A crash loses at most the counts since the last write.
  */
 import type { Database } from '../../database/connection.js';
 import { addRejections } from '../../database/tables/webhook-rejections.js';

@@ -1,4 +1,4 @@
-/** The receiver as an HTTP server of its own, on Node. Disconnects slow senders; on close, answers what is in progress. */
+/** The receiver as an HTTP server of its own, on Node. Disconnects slow senders; closing waits for open requests. */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';

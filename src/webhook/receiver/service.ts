@@ -1,6 +1,6 @@
 /**
- * The whole service in one process: the receiver and, beside it, periodic tasks (the backup sync, the cleaning) on the same
- * database. Gets the tasks as functions and knows nothing of them.
+ * The whole service in one process: the receiver and, beside it, periodic tasks (the backup sync, the cleaning) on
+ * the same database. Gets the tasks as functions and knows nothing of them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WebhookHandler } from './handler.js';

@@ -1,6 +1,6 @@
 /**
- * Verifies a request: method, content type, size, speed and signature, in this order, before any of its body is believed.
- * Knows HTTP and no database.
+ * Verifies a request: method, content type, size, speed and signature, in this order, before any of its body is
+ * believed. Knows HTTP and no database.
  */
 import { signatureProblem } from '../../calendly/signature.js';
 import { withDeadline } from './deadline.js';

@@ -1,6 +1,7 @@
 /**
- * Reads the state of our webhook subscriptions: what the database recorded and, given a client, what Calendly says. Calendly
- * notifies nobody when it gives up on a receiver. States facts; `health/checks/webhooks.ts` decides which are problems.
+ * Reads the state of our webhook subscriptions: what the database recorded and, given a client, what Calendly says.
+ * Calendly notifies nobody when it gives up on a receiver. States facts; `health/checks/webhooks.ts` decides which
+ * are problems.
  */
 import { fingerprintOf } from '../../accounts/resolve.js';
 import type { CalendlyClient } from '../../calendly/client.js';
@@ -9,7 +10,7 @@ import type { Subscription } from '../../calendly/subscriptions.js';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
 import type { Database } from '../../database/connection.js';
 import { type Account, findAccountBy, listAccounts } from '../../database/tables/accounts.js';
-import { countWaiting, readWebhookTraffic } from '../../database/tables/webhook-events.js';
+import { countFailed, readWebhookTraffic } from '../../database/tables/webhook-events.js';
 import { readRejections } from '../../database/tables/webhook-rejections.js';
 import { type CalendlySyncError, toCalendlySyncError } from '../../errors.js';
 import {
@@ -66,16 +67,15 @@ interface SubscribedAccount extends Account {
 export async function inspectWebhooks(options: InspectOptions): Promise<WebhookState> {
   const { database, client, token, signingKeys } = options;
   const fingerprint = token === null ? null : fingerprintOf(token);
-  const { accounts, viewer, waiting, rejections } = await database.transaction(
+  const { accounts, viewer, failed, rejections } = await database.transaction(
     async (sql) => ({
       accounts: (await listAccounts(sql)).filter(isSubscribed),
       viewer: fingerprint === null ? null : await findAccountBy(sql, 'token_fingerprint', fingerprint),
-      waiting: await countWaiting(sql),
+      failed: await countFailed(sql),
       rejections: await readRejections(sql, 24),
     }),
     { readOnly: true },
   );
-  const failed = { count: waiting.failed, error: waiting.error };
   const [first] = accounts;
   if (!first) return { listed: [], own: [], error: null, failed, rejections };
   const accountId = viewer?.id ?? first.id;

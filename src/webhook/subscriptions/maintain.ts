@@ -1,6 +1,6 @@
 /**
- * Keeps webhooks working around a sync: repair, sync, replay. A repaired subscription makes the sync list the full window, and
- * the sync may connect a host whose deliveries wait. Gets the sync as a function and knows nothing of it.
+ * Keeps webhooks working around a sync: repair, sync, replay. A repaired subscription makes the sync list the full
+ * window, and the sync may connect a host whose deliveries wait. Gets the sync as a function and knows nothing of it.
  */
 import type { CalendlySyncError } from '../../errors.js';
 import { toCalendlySyncError } from '../../errors.js';

@@ -1,6 +1,6 @@
 /**
- * Recreates our subscription when Calendly has disabled or lost it. Calendly never resends what it could not deliver, so the
- * next sync then lists the full window. Sends no request for an account without a subscription.
+ * Recreates our subscription when Calendly has disabled or lost it. Calendly never resends what it could not deliver,
+ * so the next sync then lists the full window. Sends no request for an account without a subscription.
  */
 import { fingerprintOf } from '../../accounts/resolve.js';
 import type { CalendlyClient } from '../../calendly/client.js';

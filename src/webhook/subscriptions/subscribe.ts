@@ -1,6 +1,7 @@
 /**
- * Creates, replaces, lists and deletes our webhook subscriptions at Calendly; those of others are never changed. Calendly cannot
- * update a subscription: a new one is created, and the old one is deleted only once the new one exists.
+ * Creates, replaces, lists and deletes our webhook subscriptions at Calendly; those of others are never changed.
+ * Calendly cannot update a subscription: a new one is created, and the old one is deleted only once the new one
+ * exists.
  */
 import { randomBytes } from 'node:crypto';
 import type { CalendlyClient } from '../../calendly/client.js';
@@ -96,7 +97,10 @@ export async function listSubscriptions(options: SubscriberOptions): Promise<Lis
   return [...distinct.values()].map((one) => ({ ...one, ours: own.has(one.uri) }));
 }
 
-/** The result of a request, or `fallback` if Calendly answers 403: a plain member may not see the subscriptions of others. */
+/**
+ * The result of a request, or `fallback` if Calendly answers 403: a plain member may not see the subscriptions of
+ * others.
+ */
 export async function unlessForbidden<T, F>(request: Promise<T>, fallback: F): Promise<T | F> {
   try {
     return await request;

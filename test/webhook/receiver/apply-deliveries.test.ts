@@ -53,7 +53,7 @@ test('a copy from another subscription is a duplicate', async () => {
 });
 
 describe('a host who is not connected', () => {
-  test('deliveries of a host who is not connected are stored, and applied by a replay once the account is connected', async () => {
+  test('deliveries of a host who is not connected are replayed once the account is connected', async () => {
     const { sql, post, connect, replay, ledger } = await connected();
     expect(await status(await post(booking('THEIRS', { event_memberships: [{ user: OTHER }] })))).toBe(
       'unmatched',
@@ -94,7 +94,7 @@ describe('an old payload without its event', () => {
     expect(await ledger()).toMatchObject([{ done: true }, { owned: true, done: true, error: null }]);
   });
 
-  test('an old payload without its event waits for a meeting that is not stored, and is replayed once it is', async () => {
+  test('an old payload without its event waits until its meeting is stored, and is then replayed', async () => {
     const { sql, post, replay, ledger, events } = await connected();
     const body = delivery('invitee.created', invitee(event('LATER').uri, 'FIRST'), null);
     expect(await status(await post(body))).toBe('failed');
@@ -111,7 +111,7 @@ describe('an old payload without its event', () => {
 });
 
 describe('what cannot be applied', () => {
-  test('a refused delivery is stored with the error and answered 2xx, its batch is applied, and a replay applies it later', async () => {
+  test('a refused delivery is stored with its error, the others of its batch are applied, and a replay applies it', async () => {
     const { sql, post, replay, ledger } = await connected();
     await sql`alter table meetings add constraint no_bad check (title <> 'Bad')`;
     const bodies = [booking('A'), booking('BAD', { name: 'Bad' }), booking('C')];
