@@ -13,7 +13,7 @@ test('pauses between retries double, with jitter, up to fifty times the first', 
     throw new Error('down');
   };
   await expect(clock.run(retry(work, { ...options, clock }))).rejects.toThrow('down');
-  const pauses = attempts.slice(1).map((at, index) => at - (attempts[index] ?? 0));
+  const pauses = attempts.slice(1).map((at, index) => Math.round(at - (attempts[index] ?? 0)));
   expect(pauses).toHaveLength(8);
   for (const [index, pause] of pauses.entries()) {
     expect(pause).toBeGreaterThanOrEqual(Math.min(100 * 2 ** index, 5_000));
