@@ -5,7 +5,7 @@
 import { systemClock } from '../clock.js';
 import { isAccessLost, isStalePage, statusOf } from './errors.js';
 import { createHttp, type HttpOptions } from './http.js';
-import { createPages } from './pages.js';
+import { createPages, type Page } from './pages.js';
 import { resourceOf, resourcePath } from './resource.js';
 import {
   type CalendlyEvent,
@@ -26,13 +26,7 @@ export interface ClientOptions extends HttpOptions {
 }
 
 /** One page of the event listing, in order of start. */
-export interface EventPage {
-  events: Parsed<CalendlyEvent>[];
-  /** Rows without a URI: they cannot be stored. */
-  unreadable: number;
-  /** The listing is complete with this page. */
-  last: boolean;
-}
+export type EventPage = Page<Parsed<CalendlyEvent>>;
 
 /** A range of start times, UTC, in ms since 1970. */
 export interface Window {
@@ -86,13 +80,13 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
         sort: 'start_time:asc',
       };
       try {
-        for await (const { rows, unreadable, last } of pages('/scheduled_events', query, parseEvent)) {
-          const reached = Math.max(...rows.map(({ value }) => Date.parse(value.start_time ?? '') || 0));
+        for await (const page of pages('/scheduled_events', query, parseEvent)) {
+          const reached = Math.max(...page.rows.map(({ value }) => Date.parse(value.start_time ?? '') || 0));
           if (reached > furthest) {
             furthest = reached;
             restarts = 0;
           }
-          yield { events: rows, unreadable, last };
+          yield page;
         }
         return;
       } catch (error) {

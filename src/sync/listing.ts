@@ -100,7 +100,7 @@ function createListing(userId: string | null, window: Window, seenAt: string) {
      * retried transaction examines the same page again.
      */
     async examine(sql: Sql, page: EventPage): Promise<{ findings: Findings; commit(): void }> {
-      const fresh = dedupeByUri(page.events).filter(({ value }) => !recent.has(value.uri));
+      const fresh = dedupeByUri(page.rows).filter(({ value }) => !recent.has(value.uri));
       const compared = await compare(sql, fresh);
       const range = await closeRange(sql, page);
       const after = await databaseTime(sql);
@@ -144,7 +144,7 @@ function createListing(userId: string | null, window: Window, seenAt: string) {
 
   /** Stored meetings that start between the ends of the last page and of this one must have been on one of the two. */
   async function closeRange(sql: Sql, page: EventPage) {
-    const starts = page.events
+    const starts = page.rows
       .map(({ value }) => ({ id: externalId(value.uri), start: canonicalTimestamp(value.start_time) }))
       .filter((event): event is { id: string; start: string } => event.start !== null);
     const reached = [closed, ...starts.map(({ start }) => start)].sort().at(-1) ?? closed;

@@ -164,7 +164,7 @@ async function confirmDeletedSinceListed(
   if (!('gone' in answer) || start === null) throw cause;
   const at = Date.parse(start);
   for await (const page of client.listEvents(account.calendlyUri, { from: at - 1_000, to: at + 1_000 })) {
-    if (page.events.some(({ value }) => value.uri === uri)) throw cause;
+    if (page.rows.some(({ value }) => value.uri === uri)) throw cause;
   }
   return { kind: 'missing', uri, reason: 'gone' };
 }
