@@ -90,7 +90,7 @@ async function runScript(output: Output, environment: DemoEnvironment): Promise<
 
   chapter(
     'That was the demo',
-    'The stored meetings were compared with those of the local Calendly after each step.',
+    'After each step the stored meetings were compared with those at Calendly.',
     `The folder ${folder} is being deleted.`,
     'With your own Calendly (token: https://calendly.com/integrations/api_webhooks):',
     '  $ CALENDLY_TOKEN=… calendly-sync sync',
