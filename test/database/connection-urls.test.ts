@@ -95,3 +95,29 @@ test('a host that only has an IPv6 address names the pooler where there is no ro
     hint: expect.stringContaining('pooler'),
   });
 });
+
+test('URLs as hosting dashboards and other clients print them connect', async () => {
+  const proxy = await startTlsProxy(url, forName);
+  for (const query of [
+    'sslmode=require&channel_binding=require',
+    'sslmode=require&supa=base-pooler.x&pgbouncer=true&connection_limit=1',
+    'schema=public&pool_timeout=10&sslaccept=accept_invalid_certs',
+    'sslmode=require&uselibpqcompat=true&gssencmode=disable&keepalives=1&target_session_attrs=read-write',
+    'sslmode=no-verify&pool_max_conns=5&statement_cache_size=0',
+  ]) {
+    expect(await outcome(proxy.url('localhost', query)), query).toBe('connected');
+  }
+});
+
+test('parameters of the server in a URL reach the server', async () => {
+  const server = new URL(url);
+  server.search = '?statement_timeout=4321&options=-c%20lock_timeout%3D1234&application_name=mine';
+  const database = openServer(server.href);
+  onTestFinished(() => database.close());
+  const [row] = await database.transaction(
+    (sql) => sql`
+      select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,
+        current_setting('application_name') as application, current_setting('TimeZone') as zone`,
+  );
+  expect(row).toEqual({ statement: '4321ms', lock: '1234ms', application: 'mine', zone: 'UTC' });
+});
