@@ -165,7 +165,7 @@ export function newInvitee(
   created: Micros,
 ) {
   const person = personBy(state.random);
-  // Whoever gives a name has no other name made up.
+  // With a given name, a made-up first or last name would contradict it.
   const names = given.name === undefined ? {} : { first_name: null, last_name: null };
   const { payment, ...fields } = given;
   return factory.createInvitee(newId(state), subject, created, {

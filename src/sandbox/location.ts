@@ -17,7 +17,7 @@ const zoomData = (id: string) => ({ id: Number(id), settings: {}, extra: null, p
 const zoomConference = conference('zoom_conference', 'zoom.example/j', zoomData);
 const google = conference('google_conference', 'meet.example', () => undefined);
 
-/** What the most frequent kinds are is a guess; each kind occurs. */
+/** How often each kind occurs is a guess. */
 const CREATORS: readonly ((random: Random) => LocationResource)[] = [
   zoomConference,
   zoomConference,

@@ -27,7 +27,7 @@ export interface Meetings extends MeetingsView {
   /** Marks the beginning of a command: the next change is the first of a new group of changes. */
   beginCommand(): void;
   add(meeting: MeetingView): Meeting;
-  /** Replaces a meeting by a changed copy. When `alter` throws, nothing changes. @returns undefined for an unknown id */
+  /** Replaces a meeting by a changed copy; undefined for an unknown id. When `alter` throws, nothing changes. */
   change(id: string, alter: (copy: Meeting) => void): Meeting | undefined;
   /** The meetings as they were before the last command that changed any. */
   beforeLastChange(): MeetingsView;

@@ -1,16 +1,9 @@
 /** How many requests a user may send: fixed windows of a minute, shared by all tokens of the user. Knows no HTTP. */
 import { MINUTE, type Micros, SECOND } from './time.js';
 
-/** The state after a request, as the `X-RateLimit-*` headers report it. */
-export interface RateLimitState {
-  allowed: boolean;
-  limit: number;
-  remaining: number;
-  /** Whole seconds until the window ends; not a point in time. */
-  resetSeconds: number;
-}
-
 export type RateLimit = ReturnType<typeof createRateLimit>;
+/** The state after a request, as the `X-RateLimit-*` headers report it. */
+export type RateLimitState = ReturnType<RateLimit['take']>;
 
 /** @param limit requests per minute and user. A user's window begins with the first request in it. */
 export function createRateLimit(limit: number, now: () => Micros) {
@@ -18,7 +11,7 @@ export function createRateLimit(limit: number, now: () => Micros) {
   let perMinute = limit;
   return {
     /** Counts one request of a user. A request over the limit is refused and not counted. */
-    take(user: string): RateLimitState {
+    take(user: string) {
       const at = now();
       let window = windows.get(user);
       if (!window || at - window.began >= MINUTE) window = { began: at, used: 0 };
@@ -29,6 +22,7 @@ export function createRateLimit(limit: number, now: () => Micros) {
         allowed,
         limit: perMinute,
         remaining: Math.max(0, perMinute - window.used),
+        // Until the window ends; not a point in time.
         resetSeconds: Math.ceil((window.began + MINUTE - at) / SECOND),
       };
     },

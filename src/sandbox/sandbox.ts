@@ -1,4 +1,4 @@
-/** A local Calendly on its own port: `startSandbox` for tests and the demo, the `sandbox` command for everybody else. */
+/** A local Calendly on its own port. Tests and the demo call `startSandbox`; people run the `sandbox` command. */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';

@@ -38,7 +38,7 @@ export function parseDuration(text: string): Micros | null {
 
 export interface SandboxClock {
   now(): Micros;
-  /** The current time as a timestamp. Each is later than all before it, so that every change can be told apart. */
+  /** The current time as a timestamp. Each is later than all before it, so that no two changes share one. */
   stamp(): Micros;
   /** Moves the clock forward. */
   advance(by: Micros): void;

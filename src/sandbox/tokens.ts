@@ -7,7 +7,6 @@ import { type Micros, SECOND } from './time.js';
 export type Scopes = readonly string[] | null;
 
 export type Tokens = ReturnType<typeof createTokens>;
-export type TokenPair = ReturnType<Tokens['pair']>;
 
 /** How a token stops working. */
 type Ending = 'expired' | 'revoked';

@@ -178,7 +178,7 @@ describe('no-shows', () => {
 });
 
 describe('edits', () => {
-  test('an edit changes any field, moves the timestamp unless told not to, and the listing follows the new start', async () => {
+  test('an edit changes any field, moves the timestamp unless asked not to, and the listing follows the new start', async () => {
     const sandbox = await testSandbox({ events: 3, hosts: 1, now: NOW });
     const { control } = sandbox;
     const uris = control.state().map(({ event }) => event.uri);
@@ -362,7 +362,7 @@ describe('importing', () => {
 });
 
 describe('timestamps', () => {
-  test('updated_at can be told to stand still or to run backwards', async () => {
+  test('updated_at stands still or runs backwards on request', async () => {
     const { control } = await testSandbox({ events: 0, now: NOW });
     const { event, invitees } = control.book({ invitees: 2, limit: 5 });
     control.setTimestamps({ updated_at: 'frozen' });

@@ -173,7 +173,7 @@ describe('deliveries', () => {
     control.leave({ event: event.uri });
     control.noShow({ event: event.uri });
     control.noShow({ event: event.uri, marked: false });
-    control.edit({ event: event.uri, set: { name: 'Nobody is told' } });
+    control.edit({ event: event.uri, set: { name: 'No webhook reports it' } });
     const moved = control.reschedule({ event: event.uri });
     control.cancel({ event: moved.new.event.uri });
     await sandbox.deliveriesSettled();
