@@ -1,6 +1,7 @@
 /** Several processes on one account, processes that are killed, processes that are stopped by a signal. */
 import { describe, expect, test } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
+import { runCli, runJson } from '../support/cli.js';
 import { testDatabase } from '../support/database.js';
 import { calendlySync, start } from '../support/program.js';
 import { settingsOf, testSandbox } from '../support/sandbox.js';
@@ -22,7 +23,7 @@ describe('processes on one account', async () => {
       expect(ok).toBe(code === 0);
       if (code !== 0) expect([code, users[0].status, error.code]).toEqual([75, 'skipped', 'locked']);
     }
-    expect((await calendlySync(['sync'], settings)).code).toBe(0);
+    expect((await runCli(['sync'], settings)).code).toBe(0);
     await expectTruth(sql, sandbox);
   });
 
@@ -42,14 +43,14 @@ describe('processes on one account', async () => {
     const [{ stored } = { stored: 0 }] =
       await sql`select count(*)::integer as stored from meetings where invitees_total > 0`;
     sandbox.resetLog();
-    const { code, stdout } = await calendlySync(['sync', '--json'], settings);
+    const { code, document } = await runJson(['sync'], settings);
     expect(code).toBe(0);
     const invited = sandbox.control
       .state()
       .filter(({ event, invitees }) => invitees.length > 0 && hosted(event, sandbox));
     const reads = sandbox.requests().filter(({ path }) => path.endsWith('/invitees')).length;
     expect(reads).toBeLessThanOrEqual(invited.length - stored);
-    expect(JSON.parse(stdout).users[0]).toMatchObject({ status: 'complete', mode: 'full' });
+    expect(document.users[0]).toMatchObject({ status: 'complete', mode: 'full' });
     await expectTruth(sql, sandbox);
     const ends = await sql`select status, count(*)::integer as n from calendly_sync_runs group by 1`;
     expect(ends.find(({ status }) => status === 'running')).toBeUndefined();
@@ -73,7 +74,7 @@ describe('processes on one account', async () => {
     expect(n).toBeGreaterThan(30);
     const [lease] = await sql`select lease_owner from calendly_accounts`;
     expect(lease?.lease_owner).toBeNull();
-    expect((await calendlySync(['sync'], settings)).code).toBe(0);
+    expect((await runCli(['sync'], settings)).code).toBe(0);
     await expectTruth(sql, sandbox);
   });
 });
