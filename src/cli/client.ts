@@ -1,4 +1,4 @@
-/** The Calendly client of a command: the settings' base URL, the command's signal, and `--verbose` lines for its requests. */
+/** The Calendly client of a command: base URL from the settings, the command's signal, `--verbose` lines for requests. */
 import { type CalendlyClient, createCalendlyClient } from '../calendly/client.js';
 import type { HttpAttempt } from '../calendly/http.js';
 import type { CommandContext } from './command.js';

@@ -1,6 +1,6 @@
 /**
- * What all commands share: the shared flags, and the frame that turns a handler into a commander action. The frame reads
- * the settings, redacts secrets, shows errors, prints the one JSON document and decides the exit code.
+ * What all commands share: the shared flags, and the frame that turns a handler into a commander action. The frame
+ * reads the settings, redacts secrets, shows errors, prints the one JSON document and decides the exit code.
  */
 import type { Command, CommandUnknownOpts } from '@commander-js/extra-typings';
 import { type Config, type ConfigFlags, defaultConfig, loadConfig, SETTINGS, secretsOf } from '../config.js';

@@ -1,6 +1,6 @@
 /**
- * Where the demo runs: a local Calendly in this process, a temporary folder with an embedded database, and the real commands.
- * The user's settings are not read, and nothing is left behind. Knows nothing of the demo's script.
+ * Where the demo runs: a local Calendly in this process, a temporary folder with an embedded database, and the real
+ * commands. The user's settings are not read, and nothing is left behind. Knows nothing of the demo's script.
  */
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

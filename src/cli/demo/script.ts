@@ -16,7 +16,7 @@ export interface DemoResult {
   steps: (CommandStep | { happened: (Activity & { ms?: number })[] })[];
 }
 
-/** The handler of `demo`, given the program. It throws if a command fails or the rows differ from the meetings at Calendly. */
+/** The handler of `demo`. It throws if a command fails or the rows differ from the meetings at Calendly. */
 export function runDemo(program: RunProgram) {
   return async (context: CommandContext): Promise<CommandResult> => {
     const environment = await createEnvironment(context, program);
@@ -107,7 +107,7 @@ async function checkRows({ runSilently, calendly }: DemoEnvironment): Promise<vo
   if (stored === expected.join(' and ')) return;
   throw new CalendlySyncError(
     'failed',
-    `The demo failed: ${stored} meetings are stored as active and canceled; at Calendly it is ${expected.join(' and ')}.`,
+    `The demo failed: ${stored} meetings are stored as active and canceled, not ${expected.join(' and ')}.`,
   );
 }
 

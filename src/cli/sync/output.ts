@@ -1,4 +1,4 @@
-/** How a sync looks: the lines that operators look for, the spinner, the exit code. The wording of the lines is fixed. */
+/** How a sync looks: the lines that operators look for (their wording is fixed), the spinner, the exit code. */
 import { countOf } from '../../counting.js';
 import { formatDuration } from '../../duration.js';
 import type { Plan } from '../../sync/plan.js';

@@ -69,7 +69,7 @@ export async function runForceFull(context: CommandContext, flags: ForceFullFlag
 }
 
 /**
- * Lets the heap grow by a fifth between two collections. V8's own heuristic lets it grow to several times of what is alive
+ * Lets the heap grow by a fifth between two collections. V8's own heuristic lets it grow to a multiple of the live data
  * on a machine with much memory. A sync waits for the network most of the time, so the collector costs nothing.
  */
 function limitHeapGrowth(): void {

@@ -1,5 +1,5 @@
 /**
- * The one output port: commands say what happened, this decides how it looks (terminal, plain lines, one JSON document).
+ * The one output port: commands say what happened, this decides how it looks (terminal, plain lines, JSON document).
  * Everything printed passes through `safe`, which escapes control characters and removes secrets.
  */
 import { Chalk } from 'chalk';

@@ -1,4 +1,4 @@
-/** Progress of long work on stderr: a spinner on a terminal, a line every 30 s elsewhere, nothing under --quiet and --json. */
+/** Progress of long work on stderr: a spinner on a terminal, a line every 30 s elsewhere, or nothing. */
 import { truncate } from './layout.js';
 import type { OutputStream } from './terminal.js';
 

@@ -1,7 +1,7 @@
-/** Makes text safe to print: control and direction characters become visible, secrets disappear. Pure; knows no stream. */
+/** Makes text safe to print: control and direction characters become visible, secrets disappear. Pure. */
 
-// C0 without tab and newline, DEL, C1; zero-width and direction marks; line separators; the byte order mark. The zero-width
-// joiner and variation selectors stay: emoji are made of them, and they move nothing.
+// C0 without tab and newline, DEL, C1; zero-width and direction marks; line separators; the byte order mark.
+// The zero-width joiner and variation selectors stay: emoji consist of them, and they move nothing.
 const UNSAFE =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu;
 

@@ -1,4 +1,4 @@
-/** The lines that a sync prints about webhooks: repairs of the subscription, and stored deliveries that were replayed. */
+/** The lines that a sync prints about webhooks: repairs of the subscription, and replayed deliveries. */
 import type { SyncEvent } from '../../sync/report.js';
 import type { Output } from '../terminal/output.js';
 import { oneLine } from '../terminal/sanitize.js';
