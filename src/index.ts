@@ -1,11 +1,13 @@
 /** The public library: everything that a program may import, by name. */
 export type { CalendlyClient, ClientOptions } from './calendly/client.js';
 export { createCalendlyClient } from './calendly/client.js';
+export type { HttpAttempt } from './calendly/http.js';
 export type { Config, ConfigFlags, Environment } from './config.js';
 export { loadConfig } from './config.js';
 export type { Database, Sql, TransactionOptions } from './database/connection.js';
 export { openServer } from './database/connection.js';
 export type { WebhookEventCount } from './database/tables/health-queries.js';
+export type { UserId } from './database/user-id.js';
 export type { ErrorCode, ErrorReport } from './errors.js';
 export { CalendlySyncError, ERROR_CODES } from './errors.js';
 export type { Problem, ProblemCode } from './health/problem.js';
@@ -22,15 +24,25 @@ export { rollback } from './migrations/rollback.js';
 export type { MigrationStatus } from './migrations/status.js';
 export { migrationStatus } from './migrations/status.js';
 export { openDatabase } from './open-database.js';
+export type { Applied } from './resources/meetings/apply.js';
 export { readOneMeeting } from './sync/one-meeting.js';
+export type { Plan } from './sync/plan.js';
 export type { Counts, OnSyncEvent, SyncEvent, UserResult } from './sync/report.js';
 export type { SyncOptions, SyncResult } from './sync/sync.js';
 export { requestFullSync, sync } from './sync/sync.js';
 export type { CleanOptions, CleanResult } from './webhook/clean.js';
 export { cleanWebhookEvents } from './webhook/clean.js';
+export type { DeliveryResult, DeliveryStatus } from './webhook/receiver/apply-deliveries.js';
+export type { Delivery, InviteeEvent, MeetingChange } from './webhook/receiver/delivery.js';
 export type { WebhookHandler, WebhookHandlerOptions } from './webhook/receiver/handler.js';
 export { createWebhookHandler, WEBHOOK_PATH } from './webhook/receiver/handler.js';
-export type { LogLine, OnReceiverEvent, ReceiverEvent } from './webhook/receiver/log-lines.js';
+export type {
+  LogLine,
+  OnReceiverEvent,
+  ReceiverEvent,
+  Rejection,
+  RejectionCount,
+} from './webhook/receiver/log-lines.js';
 export { logLines } from './webhook/receiver/log-lines.js';
 export type { WebhookServer } from './webhook/receiver/server.js';
 export { startWebhookServer } from './webhook/receiver/server.js';
