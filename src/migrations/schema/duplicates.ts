@@ -4,7 +4,6 @@ import { canceling } from '../cancel.js';
 import type { Migration } from '../files.js';
 import type { Attempt } from '../lock.js';
 import type { Catalog } from './catalog.js';
-import type { Problem } from './preflight.js';
 
 /** Looks for them when 005 is due; the worst five are named. Reads the whole table, and stops nobody. */
 export async function duplicates(
@@ -12,7 +11,7 @@ export async function duplicates(
   { tables, indexes }: Catalog,
   due: Migration[],
   { signal, onEvent }: Pick<Attempt, 'signal' | 'onEvent'>,
-): Promise<Problem[]> {
+): Promise<{ problem: string; fix: string }[]> {
   const { meetings } = tables;
   const state = indexes.get('calendly_meetings_key');
   if (!meetings?.readable || !due.some(({ version }) => version === '005') || state?.valid || state?.equal)
