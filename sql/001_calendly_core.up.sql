@@ -1,191 +1,188 @@
--- 001: users and meetings where the database has none, the columns that a meetings of somebody else lacks, and the invitees.
--- Runs as it is, with psql -f or in a SQL editor, and twice without harm. What it makes bears a comment that begins with
--- 'calendly-sync 001'; rolling back drops what bears that comment and nothing else.
+-- 001: users and meetings where the database has none, the columns that an existing meetings lacks, a trigger that fills
+-- the application's own columns in the rows that we write, and the invitees. An existing users or meetings gets nullable
+-- columns and that trigger, and nothing else. One statement: it is done as a whole or not at all, and can be run again.
+-- What it creates has a comment that begins with 'calendly-sync 001'; the down file drops only that.
 
 do $calendly$
 declare
-  columns constant text[] := array[
-    ['meeting_source', 'text'], -- no default: the rows of other sources stay what they are
-    ['external_id', 'text'], -- last segment of the event's URI
-    ['calendly_uri', 'text'],
-    ['title', 'text'],
-    ['status', 'text'],
-    ['start_time', 'timestamptz'],
-    ['end_time', 'timestamptz'],
-    ['event_type_uri', 'text'],
-    ['location_type', 'text'],
-    ['location', 'jsonb'],
-    ['join_url', 'text'],
-    ['invitees_total', 'integer'],
-    ['invitees_active', 'integer'],
-    ['is_deleted', 'boolean not null default false'],
-    ['deleted_at', 'timestamptz'],
-    ['deleted_reason', 'text'], -- canceled, gone, access_lost
-    ['canceled_by', 'text'],
-    ['cancel_reason', 'text'],
-    ['canceled_at', 'timestamptz'],
-    ['calendly_created_at', 'timestamptz'],
-    ['calendly_updated_at', 'timestamptz'],
-    ['last_calendar_sync', 'timestamptz'],
-    ['raw', 'jsonb']
-  ];
+  grantees constant text := concat_ws(', ', 'public',
+    (select string_agg(rolname, ', ') from pg_roles where rolname in ('anon', 'authenticated')));
   id_type text;
-  meetings_table regclass;
-  additions text;
+  host regclass;
+  is_ours boolean;
   added text[];
+  fills text;
+  follows text;
   item text;
-  timeout_ms integer;
 begin
-  -- Whoever waits for a table makes everybody behind wait too: never for longer than this.
-  if current_setting('lock_timeout') = '0' then
-    perform set_config('lock_timeout', '1s', true);
-  end if;
+  -- A statement that waits for a table makes everybody behind it wait too: never for longer than this.
+  perform set_config('lock_timeout', '1s', true) where current_setting('lock_timeout') = '0';
 
-  if to_regclass('users') is null then
-    create table users (
+  -- Files 001 to 004 create their tables with this function. It refuses a table of somebody else and closes ours to all
+  -- but its owner: a hosted Postgres may publish the schema through an API to anon and authenticated, with default grants.
+  create or replace function calendly_sync_table(name text, columns text, mark text) returns void
+  language plpgsql set search_path from current
+  as $function$
+  declare
+    target regclass := to_regclass(format('%I.%I', current_schema(), name));
+    grantees constant text := concat_ws(', ', 'public',
+      (select string_agg(rolname, ', ') from pg_roles where rolname in ('anon', 'authenticated')));
+    item text;
+  begin
+    if target is null then
+      execute format('create table %I (%s)', name, columns);
+      execute format('comment on table %I is %L', name, 'calendly-sync ' || mark);
+      target := name;
+    elsif coalesce(obj_description(target, 'pg_class'), '') not like 'calendly-sync %' then
+      raise exception 'There is a table % that calendly-sync did not create.', name using errcode = 'duplicate_table',
+        hint = 'Rename it, or keep all of calendly-sync in a schema of its own: calendly-sync migrate --own-tables';
+    end if;
+    for item in
+      select format(statement, target)
+      from (values ('alter table %s enable row level security'),
+        ('create policy calendly_sync_closed on %s using (false) with check (false)')) as closing (statement)
+      where not exists (select from pg_policy where polrelid = target and polname = 'calendly_sync_closed')
+      union all
+      select format('revoke all on %s from %s', target, grantees)
+      union all
+      select format('revoke all on sequence %s from %s', objid::regclass, grantees)
+      from pg_depend join pg_class on oid = objid and relkind = 'S'
+      where refobjid = target and classid = 'pg_class'::regclass and deptype in ('a', 'i')
+    loop
+      execute item;
+    end loop;
+  end
+  $function$;
+  comment on function calendly_sync_table(text, text, text) is 'calendly-sync 001: creates a table that is closed to others';
+  execute format('revoke all on function calendly_sync_table(text, text, text) from %s', grantees);
+
+  if to_regclass('users') is null or obj_description(to_regclass('users'), 'pg_class') like 'calendly-sync %' then
+    perform calendly_sync_table('users', $$
       id bigint generated by default as identity primary key,
       email text not null,
       name text,
       created_at timestamptz not null default now()
-    );
-    comment on table users is 'calendly-sync 001: the people whose meetings are kept';
+    $$, '001: the people whose meetings are synced');
   end if;
-
-  -- Foreign keys take the type of the key that is there: integer, bigint, uuid, text.
+  -- Our foreign keys take the type of the key that is there: integer, bigint, uuid, text.
   select format_type(atttypid, atttypmod) into strict id_type
-  from pg_attribute
-  where attrelid = to_regclass('users') and attname = 'id' and not attisdropped;
+  from pg_attribute where attrelid = to_regclass('users') and attname = 'id' and not attisdropped;
 
-  if to_regclass('meetings') is null then
-    execute format($table$
-      create table meetings (
-        id bigint generated by default as identity primary key,
-        user_id %s not null references %s (id) on delete cascade,
-        meeting_source text not null default 'calendly',
-        external_id text not null
-      )
-    $table$, id_type, to_regclass('users'));
-    comment on table meetings is 'calendly-sync 001: meetings, kept true to Calendly';
+  host := to_regclass('meetings');
+  is_ours := host is null or coalesce(obj_description(host, 'pg_class') like 'calendly-sync %', false);
+  if is_ours then
+    perform calendly_sync_table('meetings', format($$
+      id bigint generated by default as identity primary key,
+      user_id %s not null references %s (id) on delete cascade,
+      meeting_source text not null default 'calendly',
+      external_id text not null, -- last segment of the event's URI
+      is_deleted boolean not null default false,
+      unique (user_id, meeting_source, external_id)
+    $$, id_type, to_regclass('users')), '001: meetings, synced with Calendly');
+    host := to_regclass('meetings');
   end if;
-  meetings_table := to_regclass('meetings');
 
-  -- One statement locks the table once, for a moment; none of these rewrites a row.
-  select
-    string_agg(format('add column %I %s', name, type), ', ' order by position),
-    array_agg(name order by position)
-  into additions, added
-  from (
-    select i as position, columns[i][1] as name, columns[i][2] as type from generate_subscripts(columns, 1) as i
-    union all
-    select 0, 'user_id', id_type
-  ) as wanted
+  -- One statement locks the table once, for a moment. It writes no row.
+  select string_agg('add column ' || definition, ', ' order by position), array_agg(split_part(definition, ' ', 1))
+  into item, added
+  from unnest(array[
+    'user_id ' || id_type, 'meeting_source text', 'external_id text', 'calendly_uri text', 'title text', 'status text',
+    'start_time timestamptz', 'end_time timestamptz', 'event_type_uri text', 'location_type text', 'location jsonb',
+    'join_url text', 'invitees_total integer', 'invitees_active integer', 'is_deleted boolean',
+    'deleted_at timestamptz', 'deleted_reason text', -- canceled, gone, access_lost, reassigned
+    'canceled_by text', 'cancel_reason text', 'canceled_at timestamptz', 'calendly_created_at timestamptz',
+    'calendly_updated_at timestamptz', 'last_calendar_sync timestamptz', 'raw jsonb'
+  ]) with ordinality as wanted (definition, position)
   where not exists (
-    select from pg_attribute where attrelid = meetings_table and attname = wanted.name and not attisdropped
+    select from pg_attribute where attrelid = host and attname = split_part(definition, ' ', 1) and not attisdropped
   );
-  -- A user_id that was there keeps the rules that its owner gave it. For ours, 007 checks the rows that are there.
-  if 'user_id' = any (added) then
-    additions := additions || format(
-      ', add constraint calendly_meetings_user_id_fkey foreign key (user_id) references %s (id) on delete cascade not valid',
-      to_regclass('users')
-    );
-  end if;
-  if additions is not null then
-    if 'user_id' = any (added) then
-      -- This locks users too. Both waits together end before deadlock_timeout: when the application wants the two tables in the
-      -- other order, Postgres would end its statement, not ours.
-      select min(setting::integer * case name when 'deadlock_timeout' then 0.45 else 0.5 end)::integer into strict timeout_ms
-      from pg_settings where name in ('lock_timeout', 'deadlock_timeout');
-      perform set_config('lock_timeout', greatest(10, timeout_ms)::text, true);
-    end if;
-    execute format('alter table %s %s', meetings_table, additions);
-    if 'user_id' = any (added) then
-      execute format('comment on constraint calendly_meetings_user_id_fkey on %s is %L', meetings_table, 'calendly-sync 001');
-    end if;
-    -- Our own table bears the mark as a whole.
-    if obj_description(meetings_table, 'pg_class') is null or obj_description(meetings_table, 'pg_class') not like 'calendly-sync %' then
-      foreach item in array added loop
-        execute format('comment on column %s.%I is %L', meetings_table, item, 'calendly-sync 001');
-      end loop;
-    end if;
-  end if;
-end
-$calendly$;
-
-do $calendly$
-declare
-  meeting_id_type text;
-begin
-  if to_regclass(format('%I.meeting_invitees', current_schema())) is null then
-    select format_type(atttypid, atttypmod) into strict meeting_id_type
-    from pg_attribute
-    where attrelid = to_regclass('meetings') and attname = 'id' and not attisdropped;
-
-    execute format($table$
-      create table meeting_invitees (
-        id bigint generated by default as identity primary key,
-        meeting_id %s not null references %s (id) on delete cascade,
-        calendly_uri text not null,
-        email text,
-        name text,
-        first_name text,
-        last_name text,
-        status text,
-        timezone text,
-        rescheduled boolean,
-        old_invitee_uri text,
-        new_invitee_uri text,
-        no_show_at timestamptz,
-        canceled_by text,
-        cancel_reason text,
-        canceled_at timestamptz,
-        questions_and_answers jsonb,
-        tracking jsonb,
-        payment jsonb,
-        calendly_created_at timestamptz,
-        calendly_updated_at timestamptz,
-        raw jsonb,
-        unique (meeting_id, calendly_uri)
-      )
-    $table$, meeting_id_type, to_regclass('meetings'));
-    comment on table meeting_invitees is 'calendly-sync 001: who was invited to which meeting';
-  end if;
-end
-$calendly$;
-
--- Closed to everybody but the owner: a hosted Postgres may publish this schema through an API to anon and authenticated,
--- and its default grants are theirs already. Only tables that calendly-sync made; those of others keep their rules.
-do $calendly$
-declare
-  item record;
-  stranger text;
-begin
-  for item in
-    select tables.oid, tables.oid::regclass as name, tables.relrowsecurity as secured
-    from pg_class as tables
-    where tables.oid in (
-      to_regclass('users'),
-      to_regclass('meetings'),
-      to_regclass(format('%I.meeting_invitees', current_schema()))
-    )
-      and obj_description(tables.oid, 'pg_class') like 'calendly-sync %'
-  loop
-    if not item.secured then
-      execute format('alter table %s enable row level security', item.name);
-    end if;
-    if not exists (select from pg_policy where polrelid = item.oid and polname = 'calendly_sync_closed') then
-      execute format('create policy calendly_sync_closed on %s using (false) with check (false)', item.name);
-    end if;
-    for stranger in
-      select 'public' union all select quote_ident(rolname) from pg_roles where rolname in ('anon', 'authenticated')
-    loop
-      execute format('revoke all on table %s from %s', item.name, stranger);
-      execute (
-        select coalesce(string_agg(format('revoke all on sequence %s from %s;', objid::regclass, stranger), ' '), 'select')
-        from pg_depend
-        where classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass and refobjid = item.oid and deptype in ('a', 'i')
-          and exists (select from pg_class where pg_class.oid = objid and relkind = 'S')
-      );
+  if added is not null then
+    execute format('alter table %s %s', host, item);
+    -- A table of ours has the comment as a whole.
+    foreach item in array case when is_ours then '{}' else added end loop
+      execute format('comment on column %s.%I is %L', host, item, 'calendly-sync 001');
     end loop;
-  end loop;
+  end if;
+
+  -- The mirror: an application that keeps the same facts in columns of its own must find them in our rows too. "fills" sets
+  -- what is null and satisfies NOT NULL; "follows" keeps up with later changes.
+  select
+    string_agg(format('new.%1$I := coalesce(new.%1$I, %2$s);', name, value), E'\n  ' order by attnum) filter (where not changes),
+    string_agg(format('new.%1$I := coalesce(%2$s, new.%1$I);', name, value), E'\n  ' order by attnum) filter (where changes)
+  into fills, follows
+  from (
+    select attnum, attname as name, changes, case atttypid
+      when 'timestamp'::regtype then format('(%s) at time zone ''utc''', value)
+      else format('(%s)::%s', value, format_type(atttypid, atttypmod))
+    end as value
+    from (
+      values
+        ('userid', false, 'new.user_id'),
+        ('googleeventid', false, $$'calendly_' || regexp_replace(new.calendly_uri, '^.*/', '')$$),
+        ('calendly_event_uri', false, 'new.calendly_uri'),
+        ('calendly_event_uuid', false, $$regexp_replace(new.calendly_uri, '^.*/', '')$$),
+        ('starttime', true, 'new.start_time'),
+        ('endtime', true, 'new.end_time'),
+        ('sync_status', true, $$case when new.is_deleted then 'deleted' else 'active' end$$),
+        ('location', true, $$coalesce(new.raw::jsonb #>> '{location,location}', new.raw::jsonb #>> '{location,join_url}')$$),
+        ('title', false, $$'Calendly meeting'$$),
+        ('created_at', false, 'now()'),
+        ('updated_at', false, 'now()'),
+        ('updatedat', false, 'now()')
+    ) as known (name, changes, value)
+    join pg_attribute on attrelid = host and attname = known.name and not attisdropped and attgenerated = ''
+    where not is_ours and case
+      when attname = 'location' then atttypid not in ('json'::regtype, 'jsonb'::regtype)
+      when attname in ('title', 'created_at', 'updated_at', 'updatedat') then attnotnull
+      else true
+    end
+  ) as mirrored;
+  if fills is not null or follows is not null then
+    execute format($function$
+create or replace function calendly_sync_mirror() returns trigger
+language plpgsql set search_path = ''
+as $mirror$
+begin
+  %s
+  -- An application that saves a whole row changes none of these.
+  if tg_op = 'UPDATE' and
+    (new.calendly_uri, new.start_time, new.end_time, new.is_deleted, new.raw::text)
+      is not distinct from (old.calendly_uri, old.start_time, old.end_time, old.is_deleted, old.raw::text)
+  then
+    return new;
+  end if;
+  %s
+  return new;
+end
+$mirror$
+    $function$, fills, follows);
+    comment on function calendly_sync_mirror() is 'calendly-sync 001: fills the application''s columns in our rows';
+    execute format('revoke all on function calendly_sync_mirror() from %s', grantees);
+    if not exists (select from pg_trigger where tgrelid = host and tgname = 'calendly_sync_mirror') then
+      -- Only calendly-sync writes these two columns.
+      execute format($trigger$
+        create trigger calendly_sync_mirror before insert or update of calendly_uri, deleted_reason on %s
+        for each row when (new.calendly_uri is not null and new.meeting_source::text = 'calendly')
+        execute function calendly_sync_mirror()
+      $trigger$, host);
+    end if;
+  end if;
+
+  select format_type(atttypid, atttypmod) into strict id_type
+  from pg_attribute where attrelid = host and attname = 'id' and not attisdropped;
+  perform calendly_sync_table('meeting_invitees', format($$
+    id bigint generated by default as identity primary key,
+    meeting_id %s not null references %s (id) on delete cascade,
+    calendly_uri text not null,
+    email text, name text, first_name text, last_name text, status text, timezone text,
+    rescheduled boolean, old_invitee_uri text, new_invitee_uri text, no_show_at timestamptz,
+    canceled_by text, cancel_reason text, canceled_at timestamptz,
+    questions_and_answers jsonb, tracking jsonb, payment jsonb,
+    calendly_created_at timestamptz, calendly_updated_at timestamptz, raw jsonb,
+    unique (meeting_id, calendly_uri)
+  $$, id_type, host), '001: who was invited to which meeting');
 end
 $calendly$;
+
+select pg_describe_object(classoid, objoid, objsubid) as created from pg_description
+where description like 'calendly-sync 001%' order by 1;

@@ -1,17 +1,16 @@
--- Undoes 002: drops the accounts and the log of syncs. The data in it is gone then; `calendly-sync rollback` writes it to a file first.
+-- Undoes 002: drops the accounts, their leases and tokens, and the log of syncs.
+-- The data in it is lost; `calendly-sync rollback` copies it first.
 
 do $calendly$
-declare
-  item text;
 begin
-  if current_setting('lock_timeout') = '0' then
-    perform set_config('lock_timeout', '1s', true);
-  end if;
-  foreach item in array array['calendly_sync_runs', 'calendly_accounts'] loop
-    item := format('%I.%I', current_schema(), item);
-    if obj_description(to_regclass(item), 'pg_class') like 'calendly-sync 002%' then
-      execute format('drop table %s', item);
-    end if;
-  end loop;
+  perform set_config('lock_timeout', '1s', true) where current_setting('lock_timeout') = '0';
+  execute coalesce((
+    select 'drop table ' || string_agg(oid::regclass::text, ', ') from pg_class
+    where relnamespace = quote_ident(current_schema())::regnamespace and relkind = 'r'
+      and obj_description(oid, 'pg_class') like 'calendly-sync 002%'
+  ), 'select');
 end
 $calendly$;
+
+select pg_describe_object(classoid, objoid, objsubid) as left_over from pg_description
+where description like 'calendly-sync 002%' order by 1;

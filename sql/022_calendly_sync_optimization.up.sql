@@ -1,255 +1,206 @@
--- 022: what makes a sync incremental: its state on users, the webhook events, and a view of the health of it all.
--- Runs as it is, with psql -f or in a SQL editor, and twice without harm. What it makes bears a comment that begins with
--- 'calendly-sync 022'; rolling back drops what bears that comment and nothing else.
+-- 022: what makes a sync incremental: its state on users, the webhook events, and a view of its health. It needs the tables
+-- users and meetings and no other file, and works before or after the others. One statement: it is done as a whole or not
+-- at all, and can be run again, in a SQL editor or with psql -f. What it creates has a comment that begins with
+-- 'calendly-sync 022'; the down file drops only that. The comment also keeps what was replaced, for the down file.
 
--- The application's tables come first and are locked for a moment: no column here writes a row.
 do $calendly$
 declare
+  users_table constant regclass := to_regclass('users');
+  meetings_table constant regclass := to_regclass('meetings');
+  schema_name constant text := quote_ident(current_schema());
+  events constant text := schema_name || '.calendly_webhook_events';
+  older constant text := schema_name || '.calendly_webhook_events_before_022';
+  cleaning constant text := schema_name || '.clean_old_webhook_events()';
+  health constant text := schema_name || '.calendly_sync_health';
+  grantees constant text := concat_ws(', ', 'public',
+    (select string_agg(rolname, ', ') from pg_roles where rolname in ('anon', 'authenticated')));
+  has constant text[] := array(select attname from pg_attribute where attrelid = meetings_table and not attisdropped);
+  id_type text;
+  same_type boolean;
+  view_before jsonb;
+  function_before jsonb;
   wanted record;
   item text;
-  timeout_ms integer;
-  started timestamptz := clock_timestamp();
 begin
-  -- Whoever waits for a table makes everybody behind wait too: never for longer than this, for both tables together. When the
-  -- application wants them in the other order, waiting helps nobody: so the second is waited for only shortly, and all of it ends
-  -- before deadlock_timeout, after which Postgres would end the application's statement instead of ours.
-  if current_setting('lock_timeout') = '0' then
-    perform set_config('lock_timeout', '1s', true);
+  if users_table is null or meetings_table is null then
+    raise exception 'There is no table %.', case when users_table is null then 'users' else 'meetings' end
+      using errcode = 'undefined_table', hint = 'Connect to the database of your application, with the schema of its '
+        'tables in the search_path. If it has no such table: run 001_calendly_core.up.sql first, or calendly-sync migrate.';
   end if;
-  select min(setting::integer * case name when 'deadlock_timeout' then 0.9 else 1 end)::integer into strict timeout_ms
-  from pg_settings where name in ('lock_timeout', 'deadlock_timeout');
-  perform set_config('lock_timeout', greatest(10, timeout_ms * 3 / 4)::text, true);
+  -- Whoever waits for a table makes everybody behind wait too. An application may want the two tables in the other order:
+  -- both waits together end before deadlock_timeout, after which Postgres would end its statement instead of ours.
+  perform set_config('lock_timeout', greatest(10, min(case name
+    when 'deadlock_timeout' then setting::integer * 0.45 else coalesce(nullif(setting::integer, 0), 1000)
+  end))::integer::text, true) from pg_settings where name in ('lock_timeout', 'deadlock_timeout');
+  select format_type(atttypid, atttypmod) into strict id_type
+  from pg_attribute where attrelid = users_table and attname = 'id' and not attisdropped;
 
-  for wanted in
-    select
-      columns.host,
-      string_agg(format('add column %I %s', columns.name, columns.type), ', ' order by position) as additions,
-      array_agg(columns.name) as names
-    from (
-      values
-        (1, to_regclass('meetings'), 'synced_via_webhook', 'boolean default false'),
-        (2, to_regclass('users'), 'last_calendly_sync', 'timestamptz'),
-        (3, to_regclass('users'), 'calendly_initial_sync_complete', 'boolean default false'),
-        (4, to_regclass('users'), 'calendly_webhook_enabled', 'boolean default false')
-    ) as columns (position, host, name, type)
-    where not exists (
-      select from pg_attribute where attrelid = columns.host and attname = columns.name and not attisdropped
-    )
-    group by columns.host
-    order by min(position)
-  loop
-    execute format('alter table %s %s', wanted.host, wanted.additions);
-    foreach item in array wanted.names loop
-      execute format('comment on column %s.%I is %L', wanted.host, item, 'calendly-sync 022');
-    end loop;
-    perform set_config(
-      'lock_timeout',
-      greatest(10, least(timeout_ms / 4, timeout_ms - extract(epoch from clock_timestamp() - started) * 1000))::integer::text,
-      true
+  -- What is replaced is kept in a comment: of ours, if this is not the first time.
+  select case when pg_get_viewdef(oid) like '%of_events%' then substring(obj_description(oid, 'pg_class') from '\{.*')::jsonb
+    else jsonb_build_object('definition', format('create view %s as %s', health, pg_get_viewdef(oid)),
+      'comment', obj_description(oid, 'pg_class'), 'acl', relacl::text) end
+  into view_before from pg_class where oid = to_regclass(health) and relkind = 'v';
+  select case when prosrc like '%signature_verified%' then substring(obj_description(oid, 'pg_proc') from '\{.*')::jsonb
+    else jsonb_build_object('definition', pg_get_functiondef(oid), 'comment', obj_description(oid, 'pg_proc'),
+      'acl', proacl::text) end
+  into function_before from pg_proc where oid = to_regprocedure(cleaning);
+
+  -- The webhook events. A table that an older 022 left is open to others: it is put aside and closed, and its rows are
+  -- copied. Nobody verified their signatures, so they are never applied.
+  if to_regclass(events) is not null and not exists (
+    select from pg_attribute where attrelid = to_regclass(events) and attname = 'signature_verified' and not attisdropped
+  ) then
+    execute format('alter table %s rename to calendly_webhook_events_before_022', events);
+    execute (
+      select format('comment on table %s is %L', older, concat('calendly-sync 022: calendly_webhook_events, put aside ',
+        jsonb_build_object('comment', obj_description(oid, 'pg_class'), 'acl', relacl::text, 'secured', relrowsecurity)))
+      from pg_class where oid = to_regclass(older)
     );
-  end loop;
-end
-$calendly$;
-
-do $calendly$
-declare
-  id_type text;
-  events regclass := to_regclass(format('%I.calendly_webhook_events', current_schema()));
-  wanted record;
-begin
-  if current_setting('lock_timeout') = '0' then
-    perform set_config('lock_timeout', '1s', true);
   end if;
-  if events is null then
-    select format_type(atttypid, atttypmod) into strict id_type
-    from pg_attribute
-    where attrelid = to_regclass('users') and attname = 'id' and not attisdropped;
-
+  if to_regclass(events) is null then
+    -- No foreign key: a delivery must be kept while the application holds the user's row. What the application's own
+    -- handler does not know has a default, because it may go on inserting.
     execute format($table$
-      create table calendly_webhook_events (
+      create table %s (
         id uuid primary key default gen_random_uuid(),
         event_id text not null unique,
         event_type text not null,
         payload jsonb not null,
-        user_id %s references %s (id) on delete set null,
+        user_id %s,
         processed_at timestamptz,
         created_at timestamptz not null default now(),
+        signature_verified boolean not null default false, -- only such a delivery is ever applied
         error text,
         attempts integer not null default 0,
         invitee_uri text,
         occurred_at timestamptz
       )
-    $table$, id_type, to_regclass('users'));
-    comment on table calendly_webhook_events is 'calendly-sync 022: webhook deliveries, each once';
-    events := to_regclass(format('%I.calendly_webhook_events', current_schema()));
+    $table$, events, id_type);
+    execute format('comment on table %s is %L', events, 'calendly-sync 022: webhook deliveries, each once');
+    select string_agg(attname, ', ') into item
+    from pg_attribute where attrelid = to_regclass(older) and not attisdropped
+      and attname in ('id', 'event_id', 'event_type', 'payload', 'user_id', 'processed_at', 'created_at');
+    if item like '%event_id%' then
+      execute format('insert into %s (%s) select %s from %s on conflict do nothing', events, item,
+        replace(item, 'created_at', 'coalesce(created_at, now())'), older);
+    end if;
   end if;
-
-  -- The table that an older integration left behind is taken over: it keeps its rows and gets what it lacks.
-  for wanted in
-    select columns.name, columns.type
-    from (
-      values
-        ('error', 'text'),
-        ('attempts', 'integer not null default 0'),
-        ('invitee_uri', 'text'),
-        ('occurred_at', 'timestamptz')
-    ) as columns (name, type)
-    where not exists (
-      select from pg_attribute where attrelid = events and attname = columns.name and not attisdropped
-    )
+  create index if not exists calendly_webhook_events_created_idx on calendly_webhook_events (created_at);
+  create index if not exists calendly_webhook_events_user_idx on calendly_webhook_events (user_id, created_at);
+  create index if not exists calendly_webhook_events_waiting_idx
+    on calendly_webhook_events (event_id) where processed_at is null and signature_verified;
+  for item in
+    select format(statement, oid::regclass, grantees)
+    from pg_class cross join (values ('alter table %s enable row level security'),
+      ('create policy calendly_sync_closed on %s using (false) with check (false)'),
+      ('revoke all on %s from %s')) as closing (statement)
+    where oid in (to_regclass(events), to_regclass(older)) and case when statement like 'revoke%' then relacl is not null
+      else not exists (select from pg_policy where polrelid = pg_class.oid and polname = 'calendly_sync_closed') end
   loop
-    execute format('alter table %s add column %I %s', events, wanted.name, wanted.type);
-    execute format('comment on column %s.%I is %L', events, wanted.name, 'calendly-sync 022');
+    execute item;
   end loop;
-  if to_regclass(format('%I.calendly_webhook_events_created_idx', current_schema())) is null then
-    execute format('create index calendly_webhook_events_created_idx on %s (created_at)', events);
-  end if;
-  if to_regclass(format('%I.calendly_webhook_events_waiting_idx', current_schema())) is null then
-    -- What was not applied is looked for often, and is next to nothing among what was.
-    execute format(
-      'create index calendly_webhook_events_waiting_idx on %s (event_id) where processed_at is null', events
-    );
-  end if;
-  if to_regclass(format('%I.calendly_webhook_events_user_idx', current_schema())) is null then
-    execute format('create index calendly_webhook_events_user_idx on %s (user_id)', events);
-  end if;
-end
-$calendly$;
 
--- SELECT clean_old_webhook_events(): deletes what is older than 30 days and returns how many rows that were.
-do $calendly$
-declare
-  stranger text;
-begin
-  if exists (
-    select from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
-    where nspname = current_schema() and proname = 'clean_old_webhook_events' and pronargs = 0
-      and (prorettype <> 'integer'::regtype or proretset)
-  ) then
-    drop function clean_old_webhook_events();
+  -- SELECT clean_old_webhook_events(): deletes what is older than 30 days, and returns how many rows that were. A delivery
+  -- that waits to be applied is kept. A role from which row-level security hides rows gets an error instead of a 0.
+  if function_before is not null then
+    execute format('drop function %s', cleaning);
   end if;
   execute format($function$
-    create or replace function %1$I.clean_old_webhook_events() returns integer
-    language sql
-    set search_path = ''
+    create or replace function %s returns integer
+    language sql set search_path = '' set row_security = off
     as $body$
-      with gone as (
-        delete from %1$I.calendly_webhook_events where created_at < now() - interval '30 days' returning 1
+      with deleted as (
+        delete from %s
+        where created_at < now() - interval '30 days' and (processed_at is not null or not signature_verified)
+        returning 1
       )
-      select count(*)::integer from gone
+      select count(*)::integer from deleted
     $body$
-  $function$, current_schema());
-  execute (
-    select format('comment on function %I.clean_old_webhook_events() is %L', current_schema(),
-      format('calendly-sync 022: deletes webhook events older than 30 days (definition %s)', md5(prosrc)))
-    from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
-    where nspname = current_schema() and proname = 'clean_old_webhook_events' and pronargs = 0
+  $function$, cleaning, events);
+  execute format('comment on function %s is %L', cleaning,
+    concat('calendly-sync 022: deletes old webhook events', '; it replaced ' || function_before::text));
+  execute format('revoke all on function %s from %s', cleaning, grantees);
+
+  -- The application's tables are locked last, for a moment, and in this order. No column here writes a row.
+  for wanted in
+    select * from (
+      values
+        (1, meetings_table, 'synced_via_webhook', 'boolean default false'),
+        (2, users_table, 'last_calendly_sync', 'timestamptz'),
+        (3, users_table, 'calendly_initial_sync_complete', 'boolean default false'),
+        (4, users_table, 'calendly_webhook_enabled', 'boolean default false')
+    ) as columns (position, host, name, type)
+    where not exists (select from pg_attribute where attrelid = host and attname = columns.name and not attisdropped)
+    order by position
+  loop
+    execute format('alter table %s add column %I %s', wanted.host, wanted.name, wanted.type);
+    execute format('comment on column %s.%I is %L', wanted.host, wanted.name, 'calendly-sync 022');
+  end loop;
+
+  -- SELECT * FROM calendly_sync_health: one row per user. Meetings and events are counted apart, because a join of the two
+  -- would multiply them. It uses the columns that meetings has: the application's, ours, or both.
+  same_type := has @> '{user_id}' and not has @> '{userid}' and id_type = (
+    select format_type(atttypid, atttypmod) from pg_attribute where attrelid = meetings_table and attname = 'user_id'
   );
-  for stranger in
-    select 'public' union all select quote_ident(rolname) from pg_roles where rolname in ('anon', 'authenticated')
-  loop
-    execute format('revoke all on function %I.clean_old_webhook_events() from %s', current_schema(), stranger);
-  end loop;
-end
-$calendly$;
-
--- SELECT * FROM calendly_sync_health: one row per user. Each count is taken on its own, because a join of meetings and
--- events would multiply them.
-do $calendly$
-declare
-  view_name constant text := format('%I.calendly_sync_health', current_schema());
-  path constant text := current_setting('search_path');
-  email_source text;
-  definition text;
-  stranger text;
-begin
-  select case
-    when exists (
-      select from pg_attribute where attrelid = to_regclass('users') and attname = 'email' and not attisdropped
-    )
-    then 'users.email'
-    else '(select accounts.email from calendly_accounts as accounts where accounts.user_id = users.id)'
-  end into email_source;
-  definition := format($view$
-    select
-      users.id as user_id,
-      %s as email,
-      users.last_calendly_sync,
-      users.calendly_initial_sync_complete,
-      users.calendly_webhook_enabled,
-      of_meetings.active as active_calendly_meetings,
-      of_meetings.deleted as deleted_calendly_meetings,
-      of_meetings.by_webhook as webhook_synced_meetings,
-      of_meetings.last_sync as last_meeting_sync,
-      (select count(*) from calendly_webhook_events as events where events.user_id = users.id) as webhook_events_received
-    from %s as users
-    cross join lateral (
-      select
-        count(*) filter (where meetings.is_deleted is not true) as active,
-        count(*) filter (where meetings.is_deleted) as deleted,
-        count(*) filter (where meetings.synced_via_webhook) as by_webhook,
-        max(meetings.last_calendar_sync) as last_sync
-      from %s as meetings
-      where meetings.user_id = users.id and meetings.meeting_source = 'calendly'
-    ) as of_meetings
-  $view$, email_source, to_regclass('users'), to_regclass('meetings'));
-
-  begin
-    execute format('create or replace view %s as %s', view_name, definition);
-  exception
-    -- One with other columns was there: its columns cannot be replaced, only the view.
-    when invalid_table_definition then
-      execute format('drop view %s', view_name);
-      execute format('create view %s as %s', view_name, definition);
+  item := format(
+    $view$
+      select users.id as user_id, %s as email,
+        users.last_calendly_sync, users.calendly_initial_sync_complete, users.calendly_webhook_enabled,
+        coalesce(of_meetings.active, 0) as active_calendly_meetings,
+        coalesce(of_meetings.deleted, 0) as deleted_calendly_meetings,
+        coalesce(of_meetings.by_webhook, 0) as webhook_synced_meetings,
+        of_meetings.last_sync as last_meeting_sync,
+        coalesce(of_events.received, 0) as webhook_events_received
+      from %s as users
+      left join (
+        select %s as owner, count(*) filter (where %s is not true) as active, count(*) filter (where %4$s) as deleted,
+          count(*) filter (where meetings.synced_via_webhook) as by_webhook, max(%s) as last_sync
+        from %s as meetings where %s group by 1
+      ) as of_meetings on of_meetings.owner = %s
+      left join (select user_id, count(*) as received from %s group by 1) as of_events on of_events.user_id = users.id
+    $view$,
+    case
+      when exists (select from pg_attribute where attrelid = users_table and attname = 'email' and not attisdropped)
+      then 'users.email'
+      when to_regclass('calendly_accounts') is null then 'null::text'
+      else '(select email from calendly_accounts as a where a.user_id = users.id)'
+    end,
+    users_table,
+    case
+      when same_type then 'meetings.user_id'
+      when has @> '{user_id,userid}' then 'coalesce(meetings.user_id::text, meetings.userid::text)'
+      when has @> '{user_id}' then 'meetings.user_id::text'
+      when has @> '{userid}' then 'meetings.userid::text'
+      else 'null::text'
+    end,
+    case when has @> '{is_deleted}' then 'meetings.is_deleted' else 'false' end,
+    case when has @> '{last_calendar_sync}' then 'meetings.last_calendar_sync' else 'null::timestamptz' end,
+    meetings_table,
+    case
+      when has @> '{meeting_source}' then 'meetings.meeting_source = ''calendly'''
+      when has @> '{calendly_event_uuid}' then 'meetings.calendly_event_uuid is not null'
+      else 'false'
+    end,
+    case when same_type then 'users.id' else 'users.id::text' end,
+    events
+  );
+  -- Before Postgres 15 a view has its owner's rights: there it shows its rows to nobody else.
+  item := case when current_setting('server_version_num')::integer >= 150000
+    then format('view %s with (security_invoker = true) as %s', health, item)
+    else format('view %s as %s where pg_has_role(current_user, (select relowner from pg_class where oid = %L::regclass), '
+      '''usage'')', health, item, events)
   end;
-  -- Before Postgres 15 a view always has its owner's rights; there, nobody else is let in at all.
-  if current_setting('server_version_num')::integer >= 150000 then
-    execute format('alter view %s set (security_invoker = true)', view_name);
-  end if;
-  for stranger in
-    select 'public' union all select quote_ident(rolname) from pg_roles where rolname in ('anon', 'authenticated')
-  loop
-    execute format('revoke all on %s from %s', view_name, stranger);
-  end loop;
-  -- The definition's fingerprint, with all names qualified, tells later whether somebody replaced the view.
-  perform set_config('search_path', '', true);
-  execute format('comment on view %s is %L', view_name, format(
-    'calendly-sync 022: sync state and counts per user (definition %s)', md5(pg_get_viewdef(to_regclass(view_name)))
-  ));
-  perform set_config('search_path', path, true);
+  begin
+    execute 'create or replace ' || item;
+  exception when invalid_table_definition then -- a view with other columns
+    execute format('drop view %s', health);
+    execute 'create ' || item;
+  end;
+  execute format('comment on view %s is %L', health,
+    concat('calendly-sync 022: sync state and counts per user', '; it replaced ' || view_before::text));
+  execute format('revoke all on table %s from %s', health, grantees);
 end
 $calendly$;
 
--- Closed to everybody but the owner: a hosted Postgres may publish this schema through an API to anon and authenticated,
--- and its default grants are theirs already. Only tables that calendly-sync made; those of others keep their rules.
-do $calendly$
-declare
-  item record;
-  stranger text;
-begin
-  for item in
-    select tables.oid, tables.oid::regclass as name, tables.relrowsecurity as secured
-    from pg_class as tables
-    where tables.oid in (to_regclass(format('%I.calendly_webhook_events', current_schema())))
-      and obj_description(tables.oid, 'pg_class') like 'calendly-sync %'
-  loop
-    if not item.secured then
-      execute format('alter table %s enable row level security', item.name);
-    end if;
-    if not exists (select from pg_policy where polrelid = item.oid and polname = 'calendly_sync_closed') then
-      execute format('create policy calendly_sync_closed on %s using (false) with check (false)', item.name);
-    end if;
-    for stranger in
-      select 'public' union all select quote_ident(rolname) from pg_roles where rolname in ('anon', 'authenticated')
-    loop
-      execute format('revoke all on table %s from %s', item.name, stranger);
-      execute (
-        select coalesce(string_agg(format('revoke all on sequence %s from %s;', objid::regclass, stranger), ' '), 'select')
-        from pg_depend
-        where classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass and refobjid = item.oid and deptype in ('a', 'i')
-          and exists (select from pg_class where pg_class.oid = objid and relkind = 'S')
-      );
-    end loop;
-  end loop;
-end
-$calendly$;
+select pg_describe_object(classoid, objoid, objsubid) as created from pg_description
+where description like 'calendly-sync 022%' order by 1;

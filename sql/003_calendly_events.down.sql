@@ -1,0 +1,16 @@
+-- Undoes 003: drops what a sync remembers from run to run.
+-- The data in it is lost; `calendly-sync rollback` copies it first.
+
+do $calendly$
+begin
+  perform set_config('lock_timeout', '1s', true) where current_setting('lock_timeout') = '0';
+  execute coalesce((
+    select 'drop table ' || string_agg(oid::regclass::text, ', ') from pg_class
+    where relnamespace = quote_ident(current_schema())::regnamespace and relkind = 'r'
+      and obj_description(oid, 'pg_class') like 'calendly-sync 003%'
+  ), 'select');
+end
+$calendly$;
+
+select pg_describe_object(classoid, objoid, objsubid) as left_over from pg_description
+where description like 'calendly-sync 003%' order by 1;

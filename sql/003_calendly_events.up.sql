@@ -1,0 +1,54 @@
+-- 003: the memory of the sync: which event of Calendly is which row of meetings, and what was known of it last.
+-- The key stands here and not on meetings, which may be the application's: it gets no index and no constraint of ours.
+-- One statement: it is done as a whole or not at all, and can be run again.
+
+do $calendly$
+declare
+  user_id_type text;
+  meeting_id_type text;
+begin
+  -- A foreign key locks the table that it refers to, for a moment. A wait for it blocks others: never for longer than this.
+  perform set_config('lock_timeout', '1s', true) where current_setting('lock_timeout') = '0';
+  select format_type(atttypid, atttypmod) into strict user_id_type
+  from pg_attribute where attrelid = to_regclass('users') and attname = 'id' and not attisdropped;
+  select format_type(atttypid, atttypmod) into strict meeting_id_type
+  from pg_attribute where attrelid = to_regclass('meetings') and attname = 'id' and not attisdropped;
+
+  perform calendly_sync_table('calendly_events', format($$
+    user_id %s not null,
+    external_id text not null, -- last segment of the event's URI, whatever meetings.external_id holds
+    meeting_id %s not null unique references %s (id) on delete cascade,
+    account_id bigint, -- the account that listed it last
+    adopted boolean not null default false, -- another integration wrote the row of meetings
+    start_time timestamptz, end_time timestamptz,
+    digest text, -- of the listed row that was last written; null: never listed, so it cannot be missing either
+    fingerprint text, -- of the event whose invitees were last read; null: they must be read
+    read_at timestamptz, -- when its invitees were last read completely
+    recheck_at timestamptz, -- when to read them again, because nothing else reports a no-show
+    written_at timestamptz not null default clock_timestamp(), -- when anything last wrote it (database clock)
+    failures integer not null default 0, -- runs in a row that could not read it as a whole
+    no_shows_removed jsonb, -- when marks were removed, by invitee: one that is delivered late must not come back
+    primary key (user_id, external_id)
+  $$, user_id_type, meeting_id_type, to_regclass('meetings')), '003: the events of Calendly and what is known of them');
+  alter table calendly_events set (fillfactor = 90);
+  create index if not exists calendly_events_start_idx on calendly_events (user_id, start_time);
+  create index if not exists calendly_events_recheck_idx
+    on calendly_events (user_id, recheck_at) where recheck_at is not null;
+
+  perform calendly_sync_table('calendly_pending_events', $$
+    account_id bigint not null references calendly_accounts (id) on delete cascade,
+    calendly_uri text not null,
+    kind text not null, -- changed, edited, no_show, unlisted
+    event jsonb,
+    run_id bigint not null,
+    listed_at timestamptz not null default clock_timestamp(),
+    error text,
+    failures integer not null default 0, -- runs in a row that ended with an error of this event
+    failed_at timestamptz, -- when the first of them did
+    primary key (account_id, calendly_uri)
+  $$, '003: events that the next steps of a sync have to look at');
+end
+$calendly$;
+
+select pg_describe_object(classoid, objoid, objsubid) as created from pg_description
+where description like 'calendly-sync 003%' order by 1;

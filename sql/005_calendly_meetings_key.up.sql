@@ -1,8 +1,0 @@
--- no-transaction
--- 005: one row per user, source and event. Writers go on while the index is built, however big the table is. Left invalid by
--- a failure, it must be dropped first: drop index concurrently calendly_meetings_key.
--- An editor that wraps everything into a transaction refuses this: there, run it without the word concurrently while few write.
--- No timeouts here: they would be settings of the session, which a pooler hands on to others. A wait for this lock stops neither
--- readers nor writers, and `calendly-sync` itself gives up when it only waits.
--- squawk-ignore require-lock-timeout, require-statement-timeout
-create unique index concurrently if not exists calendly_meetings_key on meetings (user_id, meeting_source, external_id);

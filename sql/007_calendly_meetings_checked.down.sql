@@ -1,1 +1,0 @@
--- Undoes 007: there is nothing to undo. What it checked goes with 001.
