@@ -1,5 +1,5 @@
--- Undoes 001: drops what has its comment. A users or meetings that was there before stays, with all its rows and without
--- the columns that 001 added. The data in what goes is lost; `calendly-sync rollback` copies it first.
+-- Undoes 001: drops what has its comment. A users or meetings that was there before stays, with its rows, without the
+-- columns that 001 added. The data in what goes is lost; `calendly-sync rollback` copies it first.
 
 do $calendly$
 declare
@@ -24,5 +24,4 @@ begin
 end
 $calendly$;
 
-select pg_describe_object(classoid, objoid, objsubid) as left_over from pg_description
-where description like 'calendly-sync 001%' order by 1;
+select pg_describe_object(classoid, objoid, objsubid) from pg_description where description like 'calendly-sync 001%';

@@ -1,5 +1,4 @@
--- Undoes 002: drops the accounts, their leases and tokens, and the log of syncs.
--- The data in it is lost; `calendly-sync rollback` copies it first.
+-- Undoes 002: drops the accounts, leases, tokens and the log of syncs. `calendly-sync rollback` copies it first.
 
 do $calendly$
 begin
@@ -12,5 +11,4 @@ begin
 end
 $calendly$;
 
-select pg_describe_object(classoid, objoid, objsubid) as left_over from pg_description
-where description like 'calendly-sync 002%' order by 1;
+select pg_describe_object(classoid, objoid, objsubid) from pg_description where description like 'calendly-sync 002%';

@@ -1,5 +1,4 @@
--- Undoes 003: drops what a sync remembers from run to run.
--- The data in it is lost; `calendly-sync rollback` copies it first.
+-- Undoes 003: drops what a sync remembers from run to run. `calendly-sync rollback` copies it first.
 
 do $calendly$
 begin
@@ -12,5 +11,4 @@ begin
 end
 $calendly$;
 
-select pg_describe_object(classoid, objoid, objsubid) as left_over from pg_description
-where description like 'calendly-sync 003%' order by 1;
+select pg_describe_object(classoid, objoid, objsubid) from pg_description where description like 'calendly-sync 003%';

@@ -7,12 +7,12 @@ declare
   user_id_type text;
   meeting_id_type text;
 begin
-  -- A foreign key locks the table that it refers to, for a moment. A wait for it blocks others: never for longer than this.
+  -- A foreign key locks the table that it refers to. A wait for it blocks others: never for longer than this.
   perform set_config('lock_timeout', '1s', true) where current_setting('lock_timeout') = '0';
   select format_type(atttypid, atttypmod) into strict user_id_type
-  from pg_attribute where attrelid = to_regclass('users') and attname = 'id' and not attisdropped;
+  from pg_attribute where attrelid = to_regclass('users') and attname = 'id';
   select format_type(atttypid, atttypmod) into strict meeting_id_type
-  from pg_attribute where attrelid = to_regclass('meetings') and attname = 'id' and not attisdropped;
+  from pg_attribute where attrelid = to_regclass('meetings') and attname = 'id';
 
   perform calendly_sync_table('calendly_events', format($$
     user_id %s not null,
@@ -39,10 +39,7 @@ begin
     account_id bigint not null references calendly_accounts (id) on delete cascade,
     calendly_uri text not null,
     kind text not null, -- changed, edited, no_show, unlisted
-    event jsonb,
-    run_id bigint not null,
-    listed_at timestamptz not null default clock_timestamp(),
-    error text,
+    event jsonb, run_id bigint not null, listed_at timestamptz not null default clock_timestamp(), error text,
     failures integer not null default 0, -- runs in a row that ended with an error of this event
     failed_at timestamptz, -- when the first of them did
     primary key (account_id, calendly_uri)
@@ -50,5 +47,4 @@ begin
 end
 $calendly$;
 
-select pg_describe_object(classoid, objoid, objsubid) as created from pg_description
-where description like 'calendly-sync 003%' order by 1;
+select pg_describe_object(classoid, objoid, objsubid) from pg_description where description like 'calendly-sync 003%';

@@ -1,5 +1,4 @@
--- Undoes 004: drops the counts of refused webhook deliveries.
--- The data in it is lost; `calendly-sync rollback` copies it first.
+-- Undoes 004: drops the counts of refused webhook deliveries. `calendly-sync rollback` copies it first.
 
 do $calendly$
 begin
@@ -12,5 +11,4 @@ begin
 end
 $calendly$;
 
-select pg_describe_object(classoid, objoid, objsubid) as left_over from pg_description
-where description like 'calendly-sync 004%' order by 1;
+select pg_describe_object(classoid, objoid, objsubid) from pg_description where description like 'calendly-sync 004%';

@@ -4,14 +4,11 @@
 do $calendly$
 begin
   perform calendly_sync_table('calendly_webhook_rejections', $$
-    hour timestamptz not null,
-    reason text not null,
-    count bigint not null default 0,
-    last_at timestamptz not null default now(),
+    hour timestamptz not null, reason text not null,
+    count bigint not null default 0, last_at timestamptz not null default now(),
     primary key (hour, reason)
   $$, '004: refused webhook deliveries per hour and reason');
 end
 $calendly$;
 
-select pg_describe_object(classoid, objoid, objsubid) as created from pg_description
-where description like 'calendly-sync 004%' order by 1;
+select pg_describe_object(classoid, objoid, objsubid) from pg_description where description like 'calendly-sync 004%';

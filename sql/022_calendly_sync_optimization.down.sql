@@ -1,5 +1,5 @@
--- Undoes 022: drops what has its comment, and restores what was there before. The data in what goes is lost;
--- `calendly-sync rollback` copies it first.
+-- Undoes 022: drops what has its comment, and restores what was there before, which the comment keeps. The data in what
+-- goes is lost; `calendly-sync rollback` copies it first. One statement: it is done as a whole or not at all.
 
 do $calendly$
 declare
@@ -8,69 +8,63 @@ declare
   older constant text := schema_name || '.calendly_webhook_events_before_022';
   cleaning constant text := schema_name || '.clean_old_webhook_events()';
   health constant text := schema_name || '.calendly_sync_health';
-  table_mark constant text := obj_description(to_regclass(older), 'pg_class');
-  marked constant text[][] := array[
-    ['view', health, obj_description(to_regclass(health), 'pg_class')],
-    ['function', cleaning, obj_description(to_regprocedure(cleaning), 'pg_proc')],
-    ['table', events, obj_description(to_regclass(events), 'pg_class')]
-  ];
-  before jsonb;
+  put_aside constant text := obj_description(to_regclass(older), 'pg_class');
   item text;
 begin
   -- As in the up file: all waits together end before deadlock_timeout.
   perform set_config('lock_timeout', greatest(10, min(case name
     when 'deadlock_timeout' then setting::integer * 0.45 else coalesce(nullif(setting::integer, 0), 1000)
   end))::integer::text, true) from pg_settings where name in ('lock_timeout', 'deadlock_timeout');
-
-  -- What the application's own handler wrote in the meantime goes back to its table.
-  if table_mark like 'calendly-sync 022%' and marked[3][3] like 'calendly-sync 022%' then
-    execute format('insert into %1$s (event_id, event_type, payload, user_id, processed_at, created_at)
-      select event_id, event_type, payload, user_id, processed_at, created_at from %2$s as events
-      where not signature_verified and (user_id is null or exists (select from %3$s where id = events.user_id))
-      on conflict do nothing', older, events, to_regclass('users'));
-  end if;
-  for i in 1..3 loop
-    if marked[i][3] like 'calendly-sync 022%' then
-      execute format('drop %s %s', marked[i][1], marked[i][2]);
-    end if;
-  end loop;
   for item in
-    select format('alter table %s drop column %I', attrelid::regclass, attname)
+    with objects as (
+      select *, substring(coalesce(aside, mark) from '\{.*')::jsonb as before
+      from (
+        values
+          ('view', health, obj_description(to_regclass(health), 'pg_class'), null),
+          ('function', cleaning, obj_description(to_regprocedure(cleaning), 'pg_proc'), null),
+          ('table', events, obj_description(to_regclass(events), 'pg_class'), put_aside)
+      ) as objects (kind, name, mark, aside)
+      where coalesce(aside, mark) like 'calendly-sync 022%'
+    ), grants as (
+      select kind, name, position, concat_ws(' ', privilege_type, 'on', nullif(kind, 'view'), name) as granted,
+        case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end as role
+      from objects cross join lateral aclexplode((before ->> 'acl')::aclitem[])
+        with ordinality as acl (grantor, grantee, privilege_type, is_grantable, position)
+    ), statements (step, position, kind, statement) as (
+    -- What the application's own handler wrote in the meantime goes back to its table.
+    select 1, 0, kind, format(
+      'insert into %1$s (%3$s) select %3$s from %2$s as events where not signature_verified
+        and (user_id is null or exists (select from %4$s where id = events.user_id)) on conflict do nothing',
+      older, name, 'event_id, event_type, payload, user_id, processed_at, created_at', to_regclass('users'))
+    from objects where aside is not null and mark like 'calendly-sync 022%'
+    union all
+    select 2, 0, kind, format('drop %s %s', kind, name) from objects where mark like 'calendly-sync 022%'
+    union all
+    select case attrelid when to_regclass('meetings') then 3 else 4 end, attnum, '',
+      format('alter table %s drop column %I', attrelid::regclass, attname)
     from pg_attribute
     where attrelid in (to_regclass('users'), to_regclass('meetings')) and not attisdropped
       and col_description(attrelid, attnum) like 'calendly-sync 022%'
-    order by attrelid <> to_regclass('meetings'), attnum
+    union all
+    select 5, 0, kind, format('alter table %s rename to calendly_webhook_events;
+      drop policy calendly_sync_closed on %s; alter table %2$s %s row level security',
+      older, name, case before ->> 'secured' when 'true' then 'enable' else 'disable' end)
+    from objects where aside is not null
+    union all
+    select 6, 0, kind, before ->> 'definition' from objects where before ? 'definition'
+    union all
+    select 7, 0, kind, format('comment on %s %s is %L', kind, name, before ->> 'comment')
+    from objects where before is not null
+    union all
+    select 8, position, kind, format('revoke all %s from %s', substring(granted from ' on .*'), role) from grants
+    union all
+    select 9, position, kind, format('grant %s to %s', granted, role) from grants
+    )
+    select statement from statements order by step, kind desc, position
   loop
     execute item;
-  end loop;
-
-  if table_mark like 'calendly-sync 022%' then
-    execute format('alter table %s rename to calendly_webhook_events', older);
-    execute format('drop policy if exists calendly_sync_closed on %s', events);
-    if table_mark like '%"secured": false%' then
-      execute format('alter table %s disable row level security', events);
-    end if;
-  end if;
-  for i in reverse 3..1 loop
-    before := substring(case i when 3 then table_mark else marked[i][3] end from '\{.*')::jsonb;
-    continue when before is null;
-    execute coalesce(before ->> 'definition', 'select');
-    execute format('comment on %s %s is %L', marked[i][1], marked[i][2], before ->> 'comment');
-    -- Grants are given again in their old order.
-    for item in
-      select case pass when 1 then format('revoke all on %s %s from %s', kind, marked[i][2], grantee_name)
-        else format('grant %s on %s %s to %s', privilege_type, kind, marked[i][2], grantee_name) end
-      from aclexplode((before ->> 'acl')::aclitem[]) with ordinality as acl (a, grantee, privilege_type, b, position)
-      cross join lateral (select case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end,
-        case marked[i][1] when 'function' then 'function' else 'table' end) as names (grantee_name, kind)
-      cross join generate_series(1, 2) as pass
-      order by pass, position
-    loop
-      execute item;
-    end loop;
   end loop;
 end
 $calendly$;
 
-select pg_describe_object(classoid, objoid, objsubid) as left_over from pg_description
-where description like 'calendly-sync 022%' order by 1;
+select pg_describe_object(classoid, objoid, objsubid) from pg_description where description like 'calendly-sync 022%';

@@ -1,7 +1,7 @@
--- 022: what makes a sync incremental: its state on users, the webhook events, and a view of its health. It needs the tables
--- users and meetings and no other file, and works before or after the others. One statement: it is done as a whole or not
--- at all, and can be run again, in a SQL editor or with psql -f. What it creates has a comment that begins with
--- 'calendly-sync 022'; the down file drops only that. The comment also keeps what was replaced, for the down file.
+-- 022: what makes a sync incremental: its state on users, the webhook events, and a view of its health. It needs the
+-- tables users and meetings and no other file. One statement: it is done as a whole or not at all, and can be run
+-- again, in a SQL editor or with psql -f. What it creates has a comment that begins with 'calendly-sync 022' and keeps
+-- what was replaced; the down file drops only that and restores the rest.
 
 do $calendly$
 declare
@@ -14,9 +14,9 @@ declare
   health constant text := schema_name || '.calendly_sync_health';
   grantees constant text := concat_ws(', ', 'public',
     (select string_agg(rolname, ', ') from pg_roles where rolname in ('anon', 'authenticated')));
-  has constant text[] := array(select attname from pg_attribute where attrelid = meetings_table and not attisdropped);
+  has constant text[] := array(select attname from pg_attribute where attrelid = meetings_table);
   id_type text;
-  same_type boolean;
+  by_user_id boolean;
   view_before jsonb;
   function_before jsonb;
   wanted record;
@@ -25,60 +25,48 @@ begin
   if users_table is null or meetings_table is null then
     raise exception 'There is no table %.', case when users_table is null then 'users' else 'meetings' end
       using errcode = 'undefined_table', hint = 'Connect to the database of your application, with the schema of its '
-        'tables in the search_path. If it has no such table: run 001_calendly_core.up.sql first, or calendly-sync migrate.';
+        'tables in the search_path. If it has none, run 001_calendly_core.up.sql first, or calendly-sync migrate.';
   end if;
-  -- Whoever waits for a table makes everybody behind wait too. An application may want the two tables in the other order:
-  -- both waits together end before deadlock_timeout, after which Postgres would end its statement instead of ours.
+  -- Whoever waits for a table makes everybody behind wait too. An application may want the two tables in the other
+  -- order: both waits together end before deadlock_timeout, when Postgres would end its statement instead of ours.
   perform set_config('lock_timeout', greatest(10, min(case name
     when 'deadlock_timeout' then setting::integer * 0.45 else coalesce(nullif(setting::integer, 0), 1000)
   end))::integer::text, true) from pg_settings where name in ('lock_timeout', 'deadlock_timeout');
   select format_type(atttypid, atttypmod) into strict id_type
-  from pg_attribute where attrelid = users_table and attname = 'id' and not attisdropped;
+  from pg_attribute where attrelid = users_table and attname = 'id';
 
-  -- What is replaced is kept in a comment: of ours, if this is not the first time.
-  select case when pg_get_viewdef(oid) like '%of_events%' then substring(obj_description(oid, 'pg_class') from '\{.*')::jsonb
+  -- A view or function of somebody else that this file replaces; where they are ours already, what we replaced then.
+  select case when pg_get_viewdef(oid) like '%of_events%' then substring(mark from '\{.*')::jsonb
     else jsonb_build_object('definition', format('create view %s as %s', health, pg_get_viewdef(oid)),
-      'comment', obj_description(oid, 'pg_class'), 'acl', relacl::text) end
-  into view_before from pg_class where oid = to_regclass(health) and relkind = 'v';
-  select case when prosrc like '%signature_verified%' then substring(obj_description(oid, 'pg_proc') from '\{.*')::jsonb
-    else jsonb_build_object('definition', pg_get_functiondef(oid), 'comment', obj_description(oid, 'pg_proc'),
-      'acl', proacl::text) end
-  into function_before from pg_proc where oid = to_regprocedure(cleaning);
+      'comment', mark, 'acl', relacl::text) end
+  into view_before from pg_class cross join obj_description(oid, 'pg_class') as mark
+  where oid = to_regclass(health) and relkind = 'v';
+  select case when prosrc like '%signature_verified%' then substring(mark from '\{.*')::jsonb
+    else jsonb_build_object('definition', pg_get_functiondef(oid), 'comment', mark, 'acl', proacl::text) end
+  into function_before from pg_proc cross join obj_description(oid, 'pg_proc') as mark
+  where oid = to_regprocedure(cleaning);
 
   -- The webhook events. A table that an older 022 left is open to others: it is put aside and closed, and its rows are
   -- copied. Nobody verified their signatures, so they are never applied.
-  if to_regclass(events) is not null and not exists (
-    select from pg_attribute where attrelid = to_regclass(events) and attname = 'signature_verified' and not attisdropped
-  ) then
-    execute format('alter table %s rename to calendly_webhook_events_before_022', events);
-    execute (
-      select format('comment on table %s is %L', older, concat('calendly-sync 022: calendly_webhook_events, put aside ',
-        jsonb_build_object('comment', obj_description(oid, 'pg_class'), 'acl', relacl::text, 'secured', relrowsecurity)))
-      from pg_class where oid = to_regclass(older)
-    );
-  end if;
-  if to_regclass(events) is null then
+  if not exists (select from pg_attribute where attrelid = to_regclass(events) and attname = 'signature_verified') then
+    select format('comment on table %s is %L', older, concat('calendly-sync 022: calendly_webhook_events, put aside ',
+      jsonb_build_object('comment', obj_description(oid, 'pg_class'), 'acl', relacl::text, 'secured', relrowsecurity)))
+    into item from pg_class where oid = to_regclass(events);
+    execute format('alter table if exists %s rename to calendly_webhook_events_before_022', events);
+    execute coalesce(item, 'select');
     -- No foreign key: a delivery must be kept while the application holds the user's row. What the application's own
     -- handler does not know has a default, because it may go on inserting.
     execute format($table$
       create table %s (
         id uuid primary key default gen_random_uuid(),
-        event_id text not null unique,
-        event_type text not null,
-        payload jsonb not null,
-        user_id %s,
-        processed_at timestamptz,
-        created_at timestamptz not null default now(),
+        event_id text not null unique, event_type text not null, payload jsonb not null,
+        user_id %s, processed_at timestamptz, created_at timestamptz not null default now(),
         signature_verified boolean not null default false, -- only such a delivery is ever applied
-        error text,
-        attempts integer not null default 0,
-        invitee_uri text,
-        occurred_at timestamptz
+        error text, attempts integer not null default 0, invitee_uri text, occurred_at timestamptz
       )
     $table$, events, id_type);
     execute format('comment on table %s is %L', events, 'calendly-sync 022: webhook deliveries, each once');
-    select string_agg(attname, ', ') into item
-    from pg_attribute where attrelid = to_regclass(older) and not attisdropped
+    select string_agg(attname, ', ') into item from pg_attribute where attrelid = to_regclass(older)
       and attname in ('id', 'event_id', 'event_type', 'payload', 'user_id', 'processed_at', 'created_at');
     if item like '%event_id%' then
       execute format('insert into %s (%s) select %s from %s on conflict do nothing', events, item,
@@ -94,17 +82,16 @@ begin
     from pg_class cross join (values ('alter table %s enable row level security'),
       ('create policy calendly_sync_closed on %s using (false) with check (false)'),
       ('revoke all on %s from %s')) as closing (statement)
-    where oid in (to_regclass(events), to_regclass(older)) and case when statement like 'revoke%' then relacl is not null
-      else not exists (select from pg_policy where polrelid = pg_class.oid and polname = 'calendly_sync_closed') end
+    where oid in (to_regclass(events), to_regclass(older))
+      and case when statement like 'revoke%' then relacl is not null
+        else not exists (select from pg_policy where polrelid = pg_class.oid and polname = 'calendly_sync_closed') end
   loop
     execute item;
   end loop;
 
-  -- SELECT clean_old_webhook_events(): deletes what is older than 30 days, and returns how many rows that were. A delivery
-  -- that waits to be applied is kept. A role from which row-level security hides rows gets an error instead of a 0.
-  if function_before is not null then
-    execute format('drop function %s', cleaning);
-  end if;
+  -- SELECT clean_old_webhook_events(): deletes what is older than 30 days and returns how many rows that were. It keeps
+  -- a delivery that waits to be applied. A role that row-level security hides rows from gets an error instead of a 0.
+  execute case when function_before is null then 'select' else format('drop function %s', cleaning) end;
   execute format($function$
     create or replace function %s returns integer
     language sql set search_path = '' set row_security = off
@@ -123,25 +110,23 @@ begin
 
   -- The application's tables are locked last, for a moment, and in this order. No column here writes a row.
   for wanted in
-    select * from (
-      values
-        (1, meetings_table, 'synced_via_webhook', 'boolean default false'),
-        (2, users_table, 'last_calendly_sync', 'timestamptz'),
-        (3, users_table, 'calendly_initial_sync_complete', 'boolean default false'),
-        (4, users_table, 'calendly_webhook_enabled', 'boolean default false')
+    select * from (values
+      (1, meetings_table, 'synced_via_webhook', 'boolean default false'),
+      (2, users_table, 'last_calendly_sync', 'timestamptz'),
+      (3, users_table, 'calendly_initial_sync_complete', 'boolean default false'),
+      (4, users_table, 'calendly_webhook_enabled', 'boolean default false')
     ) as columns (position, host, name, type)
-    where not exists (select from pg_attribute where attrelid = host and attname = columns.name and not attisdropped)
+    where not exists (select from pg_attribute where attrelid = host and attname = name)
     order by position
   loop
     execute format('alter table %s add column %I %s', wanted.host, wanted.name, wanted.type);
     execute format('comment on column %s.%I is %L', wanted.host, wanted.name, 'calendly-sync 022');
   end loop;
 
-  -- SELECT * FROM calendly_sync_health: one row per user. Meetings and events are counted apart, because a join of the two
-  -- would multiply them. It uses the columns that meetings has: the application's, ours, or both.
-  same_type := has @> '{user_id}' and not has @> '{userid}' and id_type = (
-    select format_type(atttypid, atttypmod) from pg_attribute where attrelid = meetings_table and attname = 'user_id'
-  );
+  -- SELECT * FROM calendly_sync_health: one row per user. Meetings and events are counted apart, because a join of the
+  -- two would multiply them. It uses the columns that meetings has: the application's, ours, or both.
+  by_user_id := has @> '{user_id}' and not has @> '{userid}' and id_type = (
+    select format_type(atttypid, atttypmod) from pg_attribute where attrelid = meetings_table and attname = 'user_id');
   item := format(
     $view$
       select users.id as user_id, %s as email,
@@ -160,14 +145,13 @@ begin
       left join (select user_id, count(*) as received from %s group by 1) as of_events on of_events.user_id = users.id
     $view$,
     case
-      when exists (select from pg_attribute where attrelid = users_table and attname = 'email' and not attisdropped)
-      then 'users.email'
+      when exists (select from pg_attribute where attrelid = users_table and attname = 'email') then 'users.email'
       when to_regclass('calendly_accounts') is null then 'null::text'
       else '(select email from calendly_accounts as a where a.user_id = users.id)'
     end,
     users_table,
     case
-      when same_type then 'meetings.user_id'
+      when by_user_id then 'meetings.user_id'
       when has @> '{user_id,userid}' then 'coalesce(meetings.user_id::text, meetings.userid::text)'
       when has @> '{user_id}' then 'meetings.user_id::text'
       when has @> '{userid}' then 'meetings.userid::text'
@@ -181,14 +165,14 @@ begin
       when has @> '{calendly_event_uuid}' then 'meetings.calendly_event_uuid is not null'
       else 'false'
     end,
-    case when same_type then 'users.id' else 'users.id::text' end,
+    case when by_user_id then 'users.id' else 'users.id::text' end,
     events
   );
   -- Before Postgres 15 a view has its owner's rights: there it shows its rows to nobody else.
   item := case when current_setting('server_version_num')::integer >= 150000
     then format('view %s with (security_invoker = true) as %s', health, item)
-    else format('view %s as %s where pg_has_role(current_user, (select relowner from pg_class where oid = %L::regclass), '
-      '''usage'')', health, item, events)
+    else format('view %s as %s where pg_has_role(current_user, (%s), ''usage'')', health, item,
+      format('select relowner from pg_class where oid = %L::regclass', events))
   end;
   begin
     execute 'create or replace ' || item;
@@ -202,5 +186,4 @@ begin
 end
 $calendly$;
 
-select pg_describe_object(classoid, objoid, objsubid) as created from pg_description
-where description like 'calendly-sync 022%' order by 1;
+select pg_describe_object(classoid, objoid, objsubid) from pg_description where description like 'calendly-sync 022%';
