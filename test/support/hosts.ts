@@ -78,3 +78,90 @@ export async function hostRows(sql: postgres.Sql, schema = 'public', columns = '
     order by 1`);
   return rows.map(({ row }) => row);
 }
+
+export interface OriginOptions {
+  /** With the NOT NULLs, checks and unique keys of its migrations; loose has none of them. */
+  strict: boolean;
+  /** The application's own 022 was run before. */
+  older022?: boolean;
+}
+
+/**
+ * The application that migration 022 was written for: a meetings with columns of its own for everything, 150 rows of
+ * Calendly for user 1 (2 deleted, 18 where is_deleted is null) and 20 of others.
+ */
+export async function createOrigin(sql: postgres.Sql, { strict, older022 = false }: OriginOptions): Promise<void> {
+  const only = (rule: string) => (strict ? rule : '');
+  await sql.unsafe(`
+    create table users (id integer primary key, email text ${only('not null unique')}, name text);
+    create table meetings (
+      id serial primary key, userid text ${only('not null')}, googleeventid text ${only('not null')},
+      title text ${only('not null')}, starttime timestamptz ${only('not null')}, endtime timestamptz,
+      summary text, attendees text, location text, client_email text,
+      created_at timestamptz default now() ${only('not null')}, updatedat timestamptz default now() ${only('not null')},
+      meeting_source text default 'google' ${only("check (meeting_source in ('google', 'manual', 'outlook', 'calendly'))")},
+      is_deleted boolean default false, deleted_at timestamptz, last_calendar_sync timestamptz,
+      sync_status text default 'active' ${only("check (sync_status in ('active', 'deleted', 'orphaned', 'new'))")},
+      calendly_event_uri text, calendly_event_uuid text ${only(', unique (userid, googleeventid)')}
+    );
+    ${only('create unique index on meetings (userid, calendly_event_uuid) where calendly_event_uuid is not null;')}
+    insert into users (id, email) values (1, 'user@ex.com'), (2, 'other@ex.com');
+    insert into meetings (userid, googleeventid, title, starttime, endtime, meeting_source, is_deleted,
+      calendly_event_uri, calendly_event_uuid)
+    select '1', 'calendly_' || id, 'Meeting ' || n, now() + n * interval '1 day', now() + n * interval '1 day 1 hour',
+      'calendly', case when n <= 2 then true when n > 20 then false end,
+      'https://api.calendly.com/scheduled_events/' || id, id
+    from (select n, md5(n::text)::uuid::text as id from generate_series(1, 150) as n) as events;
+    insert into meetings (userid, googleeventid, title, starttime)
+    select '1', 'google' || n, 'Other ' || n, now() from generate_series(1, 20) as n;`);
+  if (older022) await sql.unsafe(OLDER_022);
+}
+
+/** What the application's own 022 created: an open table, a function without a search_path, a view that multiplies. */
+const OLDER_022 = `
+  alter table users add column last_calendly_sync timestamptz,
+    add column calendly_initial_sync_complete boolean default false, add column calendly_webhook_enabled boolean default false;
+  create table calendly_webhook_events (
+    id uuid primary key default gen_random_uuid(), event_id text not null unique, event_type text not null,
+    payload jsonb not null, processed_at timestamptz default now(), user_id integer references users (id) on delete cascade,
+    created_at timestamptz default now());
+  create index idx_webhook_events_created_at on calendly_webhook_events (created_at);
+  comment on table calendly_webhook_events is 'Webhook events for deduplication and audit';
+  create function clean_old_webhook_events() returns integer language plpgsql as $$
+    declare deleted_count integer;
+    begin
+      delete from calendly_webhook_events where created_at < now() - interval '30 days';
+      get diagnostics deleted_count = row_count;
+      return deleted_count;
+    end $$;
+  alter table meetings add column synced_via_webhook boolean default false;
+  create view calendly_sync_health as
+  select u.id as user_id, u.email, u.last_calendly_sync, u.calendly_initial_sync_complete, u.calendly_webhook_enabled,
+    count(m.id) filter (where m.meeting_source = 'calendly' and m.is_deleted = false) as active_calendly_meetings,
+    count(m.id) filter (where m.meeting_source = 'calendly' and m.is_deleted = true) as deleted_calendly_meetings,
+    count(m.id) filter (where m.meeting_source = 'calendly' and m.synced_via_webhook = true) as webhook_synced_meetings,
+    max(m.last_calendar_sync) as last_meeting_sync, count(w.id) as webhook_events_received
+  from users u left join meetings m on m.userid = u.id::text left join calendly_webhook_events w on w.user_id = u.id
+  group by u.id;
+  comment on view calendly_sync_health is 'Sync status per user';
+  comment on column users.last_calendly_sync is 'Last successful sync';
+  insert into calendly_webhook_events (event_id, event_type, payload, user_id)
+  select 'older ' || n, 'invitee.created', '{}', 1 from generate_series(1, 5) as n;`;
+
+export const API_ROLES = ['anon', 'authenticated', 'service_role'] as const;
+
+/** The roles and default grants of a hosted Postgres that publishes the schema public through an API. */
+export async function createApiRoles(sql: postgres.Sql): Promise<void> {
+  // Roles belong to the whole server, and other test files may run at the same time.
+  for (const role of API_ROLES) {
+    await sql.unsafe(`do $$ begin
+      create role ${role} nologin ${role === 'service_role' ? 'bypassrls' : ''};
+      exception when duplicate_object or unique_violation then null; end $$`);
+  }
+  const roles = API_ROLES.join(', ');
+  await sql.unsafe(`
+    grant usage on schema public to ${roles};
+    alter default privileges in schema public grant all on tables to ${roles};
+    alter default privileges in schema public grant all on sequences to ${roles};
+    alter default privileges in schema public grant all on functions to ${roles};`);
+}
