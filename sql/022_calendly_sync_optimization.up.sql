@@ -157,7 +157,7 @@ begin
       when has @> '{userid}' then 'meetings.userid::text'
       else 'null::text'
     end,
-    case when has @> '{is_deleted}' then 'meetings.is_deleted' else 'false' end,
+    case when has @> '{is_deleted}' then 'meetings.is_deleted::boolean' else 'false' end,
     case when has @> '{last_calendar_sync}' then 'meetings.last_calendar_sync' else 'null::timestamptz' end,
     meetings_table,
     case

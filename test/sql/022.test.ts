@@ -56,7 +56,11 @@ test('an older table of events is closed and its rows are not verified, so nobod
   expect(
     await sql`select count(*)::integer as count from calendly_webhook_events where not signature_verified and user_id = 1`,
   ).toEqual([{ count: 5 }]);
-  for (const table of ['calendly_webhook_events', 'calendly_webhook_events_before_022', 'calendly_sync_health']) {
+  for (const table of [
+    'calendly_webhook_events',
+    'calendly_webhook_events_before_022',
+    'calendly_sync_health',
+  ]) {
     for (const role of ['anon', 'authenticated']) {
       await expect(
         sql.begin(async (tx) => {

@@ -8,13 +8,15 @@ export type Version = (typeof VERSIONS)[number];
 export const WAYS = ['paste', 'psql'] as const;
 
 export function fileText(version: Version, direction: 'up' | 'down'): string {
-  const name = readdirSync(FOLDER).find((file) => file.startsWith(version) && file.endsWith(`.${direction}.sql`));
+  const name = readdirSync(FOLDER).find(
+    (file) => file.startsWith(version) && file.endsWith(`.${direction}.sql`),
+  );
   return readFileSync(new URL(name ?? version, FOLDER), 'utf8');
 }
 
 /** An editor sends the whole text at once: one transaction. psql sends each statement, and goes on after an error. */
 export async function runFile(
-  sql: postgres.Sql,
+  sql: postgres.ISql,
   version: Version,
   direction: 'up' | 'down',
   way: (typeof WAYS)[number] = 'paste',
@@ -27,6 +29,7 @@ export async function runFile(
   for (const statement of text.split(/(?<=^\$calendly\$;)\n/m)) await sql.unsafe(statement).catch(() => {});
 }
 
-export async function runAll(sql: postgres.Sql, direction: 'up' | 'down'): Promise<void> {
-  for (const version of direction === 'up' ? VERSIONS : [...VERSIONS].reverse()) await runFile(sql, version, direction);
+export async function runAll(sql: postgres.ISql, direction: 'up' | 'down'): Promise<void> {
+  for (const version of direction === 'up' ? VERSIONS : [...VERSIONS].reverse())
+    await runFile(sql, version, direction);
 }

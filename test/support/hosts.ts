@@ -90,7 +90,10 @@ export interface OriginOptions {
  * The application that migration 022 was written for: a meetings with columns of its own for everything, 150 rows of
  * Calendly for user 1 (2 deleted, 18 where is_deleted is null) and 20 of others.
  */
-export async function createOrigin(sql: postgres.Sql, { strict, older022 = false }: OriginOptions): Promise<void> {
+export async function createOrigin(
+  sql: postgres.Sql,
+  { strict, older022 = false }: OriginOptions,
+): Promise<void> {
   const only = (rule: string) => (strict ? rule : '');
   await sql.unsafe(`
     create table users (id integer primary key, email text ${only('not null unique')}, name text);

@@ -2,7 +2,7 @@
 import type postgres from 'postgres';
 
 /** Relations, columns, constraints, indexes, triggers, functions, policies, rights and comments outside of the system schemas. */
-export async function schemaOf(sql: postgres.Sql): Promise<string[]> {
+export async function schemaOf(sql: postgres.ISql): Promise<string[]> {
   const rows = await sql<{ line: string }[]>`
     with mine as (select oid, nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'),
     relations as (select pg_class.*, nspname from pg_class join mine on mine.oid = relnamespace)

@@ -32,7 +32,8 @@ const FORMS: Record<string, (column: string) => string> = {
   calendly_event_uuid: (column) => `nullif(btrim(${column}), '')`,
   calendly_event_uri: ofUri,
   googleeventid: (column) => `substring(${column} from '^calendly_(.+)$')`,
-  external_id: (column) => `coalesce(${ofUri(column)}, substring(${column} from '^(?:calendly_)?([A-Za-z0-9_-]+)$'))`,
+  external_id: (column) =>
+    `coalesce(${ofUri(column)}, substring(${column} from '^(?:calendly_)?([A-Za-z0-9_-]+)$'))`,
 };
 
 function ofUri(column: string): string {
@@ -54,7 +55,9 @@ const ID_FORMS: Record<string, string> = {
 export async function adoptMeetings(sql: Sql, scope: AdoptionScope = {}): Promise<Adopted> {
   const { only, after = null, limit = LIMIT } = scope;
   const host = await readHost(sql);
-  const [row] = await sql<[{ seen: number; entered: number; adopted: number; strange: number; last: string | null }]>`
+  const [row] = await sql<
+    [{ seen: number; entered: number; adopted: number; strange: number; last: string | null }]
+  >`
     with batch as materialized (
       select m.id, ${sql.unsafe(host.event)} as external_id, ${sql.unsafe(host.user)} as user_key
       from meetings m
@@ -120,7 +123,9 @@ async function readHost(sql: Sql): Promise<Host> {
     user: first(present(['user_id', 'userid']).map((name) => `m.${name}::text`)),
     candidate: [
       ...present(['meeting_source']).map((name) => `m.${name}::text = 'calendly'`),
-      ...present(['calendly_uri', 'calendly_event_uuid', 'calendly_event_uri']).map((name) => `m.${name} is not null`),
+      ...present(['calendly_uri', 'calendly_event_uuid', 'calendly_event_uri']).map(
+        (name) => `m.${name} is not null`,
+      ),
       'false',
     ].join(' or '),
     joinUser: form
