@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
+import { migrateUrl } from './temporary-migrate.js';
 import { startPostgres } from './postgres-server.js';
 
 declare module 'vitest' {
@@ -25,10 +26,7 @@ export default async function setup(project: TestProject) {
   await admin.unsafe(`create database ${template}`);
   const templateUrl = new URL(server.url);
   templateUrl.pathname = `/${template}`;
-  execFileSync(process.execPath, ['dist/bin/calendly-sync.js', 'migrate', '--quiet'], {
-    env: { ...process.env, DATABASE_URL: templateUrl.href },
-    stdio: 'inherit',
-  });
+  await migrateUrl(templateUrl.href);
   project.provide('serverUrl', server.url);
   project.provide('template', template);
   return async () => {

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
-import { migrate } from '../../src/migrations/migrate.js';
+import { migrate } from '../support/temporary-migrate.js';
 import { testDatabase } from '../support/database.js';
 import { hostRows, ID_TYPES, makeHost } from '../support/hosts.js';
 import { testSandbox } from '../support/sandbox.js';
