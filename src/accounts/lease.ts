@@ -1,18 +1,22 @@
 /**
  * The lease on an account: of any number of processes on any number of machines, only one syncs it. It is taken with
- * one UPDATE, renewed during the run, and expires two minutes after a crash, or at once if its process is known to be
+ * one statement, renewed during the run, and expires two minutes after a crash, or at once if its process is known to be
  * dead on this host. It is a row, not a session lock, so it works through a transaction-mode pooler.
  */
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../database/connection.js';
-import { LEASE_SECONDS, leaseHolder, renewLease, takeLease } from '../database/tables/accounts.js';
+import {
+  type HeldLease,
+  LEASE_SECONDS,
+  leaseHolder,
+  renewLease,
+  takeLease,
+} from '../database/tables/leases.js';
 import { CalendlySyncError } from '../errors.js';
 import { isRunning, ownIdentity, type ProcessIdentity, parseIdentity } from '../process-identity.js';
 
 /** A lease that this process holds. */
-export interface Lease {
-  /** The value of `lease_owner`. */
-  readonly owner: string;
+export interface Lease extends HeldLease {
   /** Stops the renewal. The transaction that ends the run releases the row. */
   stop(): void;
 }
@@ -30,16 +34,18 @@ export async function claimAccount(
   onLost: (error: CalendlySyncError) => void,
 ): Promise<Lease> {
   const owner = JSON.stringify({ run: randomUUID(), ...ownIdentity() });
-  await database.transaction(async (sql) => {
+  const number = await database.transaction(async (sql) => {
     const holder = await leaseHolder(sql, accountId);
     const process = holder ? readOwner(holder) : null;
     const dead = process !== null && isRunning(process) === false;
-    if (await takeLease(sql, accountId, owner, dead ? holder : null)) return;
-    throw lockedError(process);
+    const taken = await takeLease(sql, accountId, owner, dead ? holder : null);
+    if (taken === null) throw lockedError(process);
+    return taken;
   });
+  const held = { accountId, number };
   const renewal = setInterval(async () => {
     try {
-      const kept = await database.transaction((sql) => renewLease(sql, accountId, owner));
+      const kept = await database.transaction((sql) => renewLease(sql, held));
       if (kept) return;
       onLost(new CalendlySyncError('locked', 'Another process took this account over.', { hint: AGAIN }));
     } catch {
@@ -47,7 +53,7 @@ export async function claimAccount(
     }
   }, RENEW_MS);
   renewal.unref();
-  return { owner, stop: () => clearInterval(renewal) };
+  return { ...held, stop: () => clearInterval(renewal) };
 }
 
 const AGAIN = 'Run the same command again later.';

@@ -36,16 +36,29 @@ export function sqlState(error: unknown): string {
  * large.
  */
 export function isRefusedRow(error: unknown): boolean {
-  return /^(22|23|44|54|P0)/.test(sqlState(error));
+  return /^(22|23|44|54|P0)/.test(sqlState(error)) && !isLostRace(error);
 }
 
-/** True for a failure that a retry can fix: the server was unreachable or restarting, or resolved a deadlock. */
+/** True if another transaction has inserted the same meeting at the same moment: the next attempt finds it. */
+export function isLostRace(error: unknown): boolean {
+  return violatedTable(error) === 'calendly_events';
+}
+
+/** The table whose unique key an insert met; null for any other error. */
+export function violatedTable(error: unknown): string | null {
+  if (sqlState(error) !== '23505') return null;
+  const root = error instanceof CalendlySyncError ? error.cause : error;
+  return (root as { table_name?: string }).table_name ?? null;
+}
+
+/** True for a failure that passes: the server was away or restarting, or another transaction was in the way. */
 export function isTransient(error: unknown): boolean {
   const root = error instanceof CalendlySyncError ? error.cause : error;
   const code = sqlState(root);
   return (
     isDriverError(root) &&
     (NETWORK.has(code) ||
+      isLostRace(root) ||
       code.startsWith('08') ||
       ['40001', '40P01', '57P01', '57P02', '57P03', '53300'].includes(code))
   );

@@ -18,20 +18,8 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
     select
       array(
         select needed from unnest(array['users', 'meetings', 'meeting_invitees', 'calendly_accounts',
-          'calendly_sync_runs', 'calendly_event_reads', 'calendly_pending_events']) as needed
+          'calendly_leases', 'calendly_sync_runs', 'calendly_events', 'calendly_pending_events']) as needed
         where to_regclass(needed) is null
-        union all
-        -- No upsert works without it; migration 005 creates it.
-        select 'a unique index on meetings (user_id, meeting_source, external_id)'
-        where to_regclass('meetings') is not null and not exists (
-          select from pg_index
-          where indrelid = to_regclass('meetings') and indisunique and indisvalid
-            and indpred is null and indexprs is null and indnkeyatts = 3 and (
-              select count(*) from pg_attribute
-              where attrelid = indrelid and attnum = any (indkey::smallint[])
-                and attname in ('user_id', 'meeting_source', 'external_id')
-            ) = 3
-        )
       ) as missing,
       (
         select count(*) = 3 from pg_attribute
@@ -40,7 +28,11 @@ export async function requireSchema(sql: Sql): Promise<SchemaState> {
       ) and (
         select count(*) = 1 from pg_attribute
         where attrelid = to_regclass('meetings') and not attisdropped and attname = 'synced_via_webhook'
-      ) and to_regclass('calendly_webhook_events') is not null as "hasSyncState"`;
+      ) and exists (
+        -- Without this column the table is the application's own.
+        select from pg_attribute
+        where attrelid = to_regclass('calendly_webhook_events') and not attisdropped and attname = 'signature_verified'
+      ) as "hasSyncState"`;
   if (!found || found.missing.length > 0) {
     throw new CalendlySyncError(
       'schema_not_ready',

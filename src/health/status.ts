@@ -30,7 +30,7 @@ export interface Assessment {
 type Internal =
   | 'account_id'
   | 'lease_owner'
-  | 'lease_expires_at'
+  | 'lease_until'
   | 'last_full_listing_at'
   | 'last_run'
   | 'pending_failed'
@@ -49,7 +49,7 @@ export function userHealth(state: UserState, options: AssessOptions): UserHealth
   const {
     account_id,
     lease_owner,
-    lease_expires_at,
+    lease_until,
     last_full_listing_at,
     last_run,
     pending_failed,
@@ -71,8 +71,8 @@ export function assessUser(state: UserState, { now, maxAgeMs, holderRuns }: Asse
     add('not_connected', 'is not connected to a Calendly account', 'CALENDLY_TOKEN=… calendly-sync sync');
     return { status: 'never', problems, syncing: false };
   }
-  const leased = state.lease_owner !== null && state.lease_expires_at !== null;
-  const syncing = leased && holderRuns !== false && ageOf(state.lease_expires_at ?? now) < 0;
+  const leased = state.lease_owner !== null && state.lease_until !== null;
+  const syncing = leased && holderRuns !== false && ageOf(state.lease_until ?? now) < 0;
   const run = state.last_run;
   const failure = run === null ? null : failureOf(run, syncing);
   if (run !== null && failure === 'sync_failed') {

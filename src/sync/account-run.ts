@@ -6,8 +6,9 @@ import type { Lease } from '../accounts/lease.js';
 import type { CalendlyClient } from '../calendly/client.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
-import { type Account, recordFullListing, releaseLease } from '../database/tables/accounts.js';
-import { findDueForNoShows } from '../database/tables/meetings.js';
+import { type Account, recordFullListing } from '../database/tables/accounts.js';
+import { findDueForNoShows } from '../database/tables/calendly-events.js';
+import { releaseLease } from '../database/tables/leases.js';
 import {
   addPending,
   addPendingUris,
@@ -157,7 +158,7 @@ async function record(
   const stopped = error?.code === 'stopped';
   const status: RunEnd['status'] = error === null ? 'complete' : stopped ? 'stopped' : 'failed';
   await persistentTransaction(database, async (sql) => {
-    const held = await releaseLease(sql, account.id, lease.owner, stopped ? null : error);
+    const held = await releaseLease(sql, lease, stopped ? null : error);
     if (!held && error === null) {
       throw new CalendlySyncError(
         'locked',

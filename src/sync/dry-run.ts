@@ -1,6 +1,6 @@
 /** Computes what a sync would change, with the same requests but without writing. Reads no invitees. */
 import type { Sql } from '../database/connection.js';
-import { databaseTime } from '../database/tables/event-reads.js';
+import { databaseTime } from '../database/tables/calendly-events.js';
 import { findMeetings } from '../database/tables/meetings.js';
 import { diffEvent } from '../resources/meetings/diff.js';
 import { externalId } from '../resources/meetings/rows.js';

@@ -6,7 +6,7 @@ import { resolveAccount } from '../accounts/resolve.js';
 import type { Database, Sql } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
-import { databaseTime } from '../database/tables/event-reads.js';
+import { databaseTime } from '../database/tables/calendly-events.js';
 import { markDeleted } from '../database/tables/meetings.js';
 import { CalendlySyncError } from '../errors.js';
 import { applyObservations } from '../resources/meetings/apply.js';

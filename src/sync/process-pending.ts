@@ -8,7 +8,7 @@ import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import type { Json } from '../database/table.js';
 import type { Account } from '../database/tables/accounts.js';
-import { findStart } from '../database/tables/meetings.js';
+import { findStart } from '../database/tables/calendly-events.js';
 import { nextPending, type Pending } from '../database/tables/pending-events.js';
 import { CalendlySyncError } from '../errors.js';
 import { hasInvitees } from '../resources/meetings/fingerprint.js';

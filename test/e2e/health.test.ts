@@ -74,8 +74,8 @@ describe('health', () => {
 
 test('clean-webhooks reports how many events it deleted, in words and in JSON', async () => {
   const { sql, url: DATABASE_URL } = await testDatabase();
-  await sql`insert into calendly_webhook_events (event_id, event_type, payload, created_at, processed_at)
-    select n::text, 'invitee.created', '{}', now() - n * interval '12 hours', case when n > 10 then now() end
+  await sql`insert into calendly_webhook_events (event_id, event_type, payload, created_at, processed_at, signature_verified)
+    select n::text, 'invitee.created', '{}', now() - n * interval '12 hours', case when n > 10 then now() end, true
     from generate_series(1, 100) n`;
   const dry = await runJson(['clean-webhooks', '--dry-run', '--older-than', '2d'], { DATABASE_URL });
   expect(dry.document).toMatchObject({

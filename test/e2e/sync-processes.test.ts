@@ -72,7 +72,7 @@ describe('processes on one account', async () => {
     expect(run).toEqual({ status: 'stopped', error_code: 'stopped' });
     const [{ n } = { n: 0 }] = await sql`select count(*)::integer as n from meetings`;
     expect(n).toBeGreaterThan(30);
-    const [lease] = await sql`select lease_owner from calendly_accounts`;
+    const [lease] = await sql`select lease_owner from calendly_leases`;
     expect(lease?.lease_owner).toBeNull();
     expect((await runCli(['sync'], settings)).code).toBe(0);
     await expectTruth(sql, sandbox);

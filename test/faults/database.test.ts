@@ -125,13 +125,13 @@ describe('concurrent runs', () => {
     const { ownIdentity } = await import('../../src/process-identity.js');
     const dead = { run: 'x', ...ownIdentity(), pid: 4_000_000 };
     await database.sql`
-      update calendly_accounts set lease_owner = ${JSON.stringify(dead)}, lease_expires_at = now() + interval '2 minutes'`;
+      update calendly_leases set lease_owner = ${JSON.stringify(dead)}, lease_until = now() + interval '2 minutes'`;
     expect((await run()).user.status).toBe('complete');
     const elsewhere = { ...dead, host: 'another-host', boot: 'another-boot', namespace: 'another' };
     await database.sql`
-      update calendly_accounts set lease_owner = ${JSON.stringify(elsewhere)}, lease_expires_at = now() + interval '2 minutes'`;
+      update calendly_leases set lease_owner = ${JSON.stringify(elsewhere)}, lease_until = now() + interval '2 minutes'`;
     expect((await run()).user).toMatchObject({ status: 'skipped', error: { code: 'locked' } });
-    await database.sql`update calendly_accounts set lease_expires_at = now() - interval '1 second'`;
+    await database.sql`update calendly_leases set lease_until = now() - interval '1 second'`;
     expect((await run()).user.status).toBe('complete');
   });
 });

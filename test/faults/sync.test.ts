@@ -48,7 +48,7 @@ describe('one faulty response in ten', async () => {
         expect(user.status === 'complete').toBe(user.error === null);
         expect(await falseDeletes(sql)).toBe(0);
         if (user.status === 'complete') await expectTruth(sql, sandbox);
-        await sql`update calendly_event_reads set fingerprint = null where meeting_id % 3 = 0`;
+        await sql`update calendly_events set fingerprint = null where meeting_id % 3 = 0`;
       }
       sandbox.control.clearFaults();
       const last = await run();

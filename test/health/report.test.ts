@@ -114,8 +114,10 @@ describe('the health report', () => {
       return { syncing: users[0]?.syncing, codes: users[0]?.problems.map(({ code }) => code) };
     };
     const lease = (owner: object) => sql`
-      update calendly_accounts set lease_owner = ${JSON.stringify(owner)}, lease_expires_at = now() + interval '1 minute'
-      where user_id = (select id from users where email = 'dana@example.com')`;
+      insert into calendly_leases (account_id, lease_owner, lease_until)
+      select calendly_accounts.id, ${JSON.stringify(owner)}, now() + interval '1 minute'
+      from calendly_accounts join users on users.id = user_id where users.email = 'dana@example.com'
+      on conflict (account_id) do update set lease_owner = excluded.lease_owner, lease_until = excluded.lease_until`;
     await sql`insert into calendly_sync_runs (account_id, user_id, mode)
       select id, user_id, 'incremental' from calendly_accounts
       where user_id = (select id from users where email = 'dana@example.com')`;
@@ -124,7 +126,7 @@ describe('the health report', () => {
     await lease({ ...ownIdentity(), started: '1' });
     expect(await state()).toEqual({ syncing: false, codes: ['sync_crashed'] });
     await sql`delete from calendly_sync_runs`;
-    await sql`update calendly_accounts set lease_owner = null, lease_expires_at = null`;
+    await sql`update calendly_leases set lease_owner = null, lease_until = null`;
   });
 
   test('tells how to connect the first account', async () => {

@@ -29,7 +29,7 @@ const fine: UserState = {
   last_meeting_sync: ago(10),
   webhook_events_received: 0,
   lease_owner: null,
-  lease_expires_at: null,
+  lease_until: null,
   last_full_listing_at: ago(60),
   last_run: run('complete'),
   pending_failed: 0,
@@ -88,11 +88,11 @@ describe('assessing a user', () => {
 
   test('a run whose process is gone has crashed', () => {
     const running = run('running', { finished_at: null });
-    const lease = { lease_owner: '{}', lease_expires_at: ago(-2) };
+    const lease = { lease_owner: '{}', lease_until: ago(-2) };
     expect(assess({ last_run: running, ...lease })).toMatchObject({ status: 'ok', syncing: true, codes: [] });
     const crashed = { status: 'error', syncing: false, codes: ['sync_crashed'] };
     expect(assess({ last_run: running, ...lease }, { holderRuns: false })).toMatchObject(crashed);
-    expect(assess({ last_run: running, ...lease, lease_expires_at: ago(1) })).toMatchObject(crashed);
+    expect(assess({ last_run: running, ...lease, lease_until: ago(1) })).toMatchObject(crashed);
     expect(assess({ last_run: running })).toMatchObject(crashed);
     expect(assess({ last_run: run('crashed') })).toMatchObject(crashed);
   });

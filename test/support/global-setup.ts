@@ -5,8 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
-import { migrateUrl } from './temporary-migrate.js';
 import { startPostgres } from './postgres-server.js';
+import { migrateUrl } from './temporary-migrate.js';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -58,10 +58,10 @@ describe('a generated account of 250 meetings', async () => {
       await sql`select pg_stat_force_next_flush()`.catch(() => {});
       const [row] = await sql`
         select sum(n_tup_ins + n_tup_upd + n_tup_del)::integer as n from pg_stat_xact_user_tables
-        where relname in ('meetings', 'meeting_invitees', 'calendly_event_reads')`;
+        where relname in ('meetings', 'meeting_invitees', 'calendly_events')`;
       const [newest] = await sql`select max(xmin::text::bigint)::text as xmin from (
         select xmin from meetings union all select xmin from meeting_invitees
-        union all select xmin from calendly_event_reads) t`;
+        union all select xmin from calendly_events) t`;
       return [row?.n, newest?.xmin];
     };
     const before = await written();
@@ -142,7 +142,7 @@ describe('a no-show marked after the meeting', async () => {
     sandbox.control.book({ start: '-1h', created: '-40h' });
     await run();
     // As if its invitees had been read just after it ended, before the mark was set.
-    await sql`update calendly_event_reads set read_at = now() - interval '20 hours'`;
+    await sql`update calendly_events set read_at = end_time, recheck_at = end_time + interval '24 hours'`;
     sandbox.control.noShow({ event: event.uri });
     const found = await run();
     expect(found.user).toMatchObject({ requests: 2, updated: 0, unchanged: 2 });

@@ -18,8 +18,8 @@ describe('cleaning webhook events', () => {
   beforeEach(async () => {
     await sql.unsafe(`
       delete from calendly_webhook_events;
-      insert into calendly_webhook_events (event_id, event_type, payload, created_at, processed_at)
-      select 'e' || n, 'invitee.created', '{}', now() - n * interval '1 day', case when n % 4 > 0 then now() end
+      insert into calendly_webhook_events (event_id, event_type, payload, created_at, processed_at, signature_verified)
+      select 'e' || n, 'invitee.created', '{}', now() - n * interval '1 day', case when n % 4 > 0 then now() end, true
       from generate_series(1, 100) n;`);
   });
   const remaining = async () =>

@@ -1,7 +1,4 @@
-/**
- * SQL of `calendly_accounts`: whose token and whose webhook subscription is whose, and which process works on an
- * account.
- */
+/** SQL of `calendly_accounts`: whose token and whose webhook subscription is whose. */
 import type { Sql } from '../connection.js';
 
 /** One Calendly user that is synced here. */
@@ -91,61 +88,6 @@ export async function saveAccount(sql: Sql, userId: string, profile: CalendlyPro
     returning ${sql.unsafe(ACCOUNT)}`;
   if (!row) throw new Error('calendly_accounts returned no row');
   return row;
-}
-
-/** How long a lease lasts when nobody renews it, in seconds. */
-export const LEASE_SECONDS = 120;
-
-/** What `lease_owner` says of the holder of an account; null when nobody holds it. */
-export async function leaseHolder(sql: Sql, accountId: string): Promise<string | null> {
-  const [row] = await sql<{ owner: string | null }[]>`
-    select lease_owner as owner from calendly_accounts where id = ${accountId}`;
-  return row?.owner ?? null;
-}
-
-/**
- * Takes an account, with one UPDATE: of any number of processes just one succeeds.
- * @param deadOwner a holder that is known to be dead; its lease counts as expired
- */
-export async function takeLease(
-  sql: Sql,
-  accountId: string,
-  owner: string,
-  deadOwner: string | null,
-): Promise<boolean> {
-  const rows = await sql`
-    update calendly_accounts
-    set lease_owner = ${owner}, lease_expires_at = now() + make_interval(secs => ${LEASE_SECONDS})
-    where id = ${accountId}
-      and (lease_owner is null or lease_expires_at is null or lease_expires_at < now() or lease_owner = ${deadOwner})
-    returning 1`;
-  return rows.length > 0;
-}
-
-/** Renews a lease. False: it was lost to another process, and nothing more may be recorded under it. */
-export async function renewLease(sql: Sql, accountId: string, owner: string): Promise<boolean> {
-  const rows = await sql`
-    update calendly_accounts set lease_expires_at = now() + make_interval(secs => ${LEASE_SECONDS})
-    where id = ${accountId} and lease_owner = ${owner}
-    returning 1`;
-  return rows.length > 0;
-}
-
-/** Releases an account, with the error that ended its run, if any. False: the lease was lost before. */
-export async function releaseLease(
-  sql: Sql,
-  accountId: string,
-  owner: string,
-  error: { code: string; message: string } | null,
-): Promise<boolean> {
-  const rows = await sql`
-    update calendly_accounts
-    set lease_owner = null, lease_expires_at = null, updated_at = now(),
-      last_error_code = ${error?.code ?? null}, last_error = ${error?.message ?? null},
-      last_error_at = ${error ? sql`now()` : null}
-    where id = ${accountId} and lease_owner = ${owner}
-    returning 1`;
-  return rows.length > 0;
 }
 
 /** Records that this run has listed the full window completely. */

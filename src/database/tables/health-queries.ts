@@ -21,7 +21,7 @@ export interface UserState {
   last_meeting_sync: Date | null;
   webhook_events_received: number;
   lease_owner: string | null;
-  lease_expires_at: Date | null;
+  lease_until: Date | null;
   last_full_listing_at: Date | null;
   /** The latest run, finished or not; null when there was none. */
   last_run: LastRun | null;
@@ -58,7 +58,10 @@ export async function databaseNow(sql: Sql): Promise<Date> {
  * @param hasSyncState migration 022 is applied
  */
 export async function readUserStates(sql: Sql, named: string[], hasSyncState: boolean): Promise<UserState[]> {
-  const email = (await hasEmail(sql)) ? sql`coalesce(u.email::text, a.email)` : sql`a.email`;
+  const host = await hostColumns(sql);
+  const email = host.email ? sql`coalesce(u.email::text, a.email)` : sql`a.email`;
+  // As in the view: an application may keep the owner in a text column of its own.
+  const owner = host.userid ? sql`coalesce(user_id::text, userid::text)` : sql`user_id`;
   const wanted = named.map((name) => name.toLowerCase());
   const chosen =
     named.length > 0
@@ -76,18 +79,20 @@ export async function readUserStates(sql: Sql, named: string[], hasSyncState: bo
     : sql`0`;
   return sql<UserState[]>`
     select u.id::text as user_id, ${email} as email, a.id::text as account_id, ${flags},
-      m.active::float8 as active_calendly_meetings, m.deleted::float8 as deleted_calendly_meetings,
-      m.via_webhook::float8 as webhook_synced_meetings, m.last_sync as last_meeting_sync,
+      coalesce(m.active, 0)::float8 as active_calendly_meetings,
+      coalesce(m.deleted, 0)::float8 as deleted_calendly_meetings,
+      coalesce(m.via_webhook, 0)::float8 as webhook_synced_meetings, m.last_sync as last_meeting_sync,
       ${events}::float8 as webhook_events_received,
-      a.lease_owner, a.lease_expires_at, a.last_full_listing_at, ${lastRun(sql)} as last_run,
+      l.lease_owner, l.lease_until, a.last_full_listing_at, ${lastRun(sql)} as last_run,
       p.failed::integer as pending_failed, p.error as pending_error
     from users u
     left join calendly_accounts a on a.user_id = u.id
-    left join lateral (
-      select count(*) filter (where not is_deleted) as active, count(*) filter (where is_deleted) as deleted,
-        ${viaWebhook} as via_webhook, max(last_calendar_sync) as last_sync
-      from meetings where user_id = u.id and meeting_source = 'calendly'
-    ) m on true
+    left join calendly_leases l on l.account_id = a.id
+    left join (
+      select ${owner} as owner, count(*) filter (where is_deleted is not true) as active,
+        count(*) filter (where is_deleted) as deleted, ${viaWebhook} as via_webhook, max(last_calendar_sync) as last_sync
+      from meetings where meeting_source = 'calendly' group by 1
+    ) m on m.owner = ${host.userid ? sql`u.id::text` : sql`u.id`}
     left join lateral (
       select count(*) as failed, min(error) as error
       from calendly_pending_events where account_id = a.id and error is not null
@@ -127,9 +132,11 @@ function withDates(row: UserState): UserState {
   return { ...row, last_run: { ...run, started_at: new Date(run.started_at), finished_at: finished } };
 }
 
-/** `users` usually belongs to another application, and need not have an e-mail. */
-async function hasEmail(sql: Sql): Promise<boolean> {
-  const rows = await sql`
-    select from pg_attribute where attrelid = to_regclass('users') and attname = 'email' and not attisdropped`;
-  return rows.length > 0;
+/** `users` and `meetings` may belong to another application: users need not have an e-mail, and meetings may have a `userid`. */
+async function hostColumns(sql: Sql): Promise<{ email: boolean; userid: boolean }> {
+  const rows = await sql<{ name: string }[]>`
+    select attname::text as name from pg_attribute
+    where not attisdropped and (attrelid, attname) in ((to_regclass('users'), 'email'), (to_regclass('meetings'), 'userid'))`;
+  const names = rows.map(({ name }) => name);
+  return { email: names.includes('email'), userid: names.includes('userid') };
 }

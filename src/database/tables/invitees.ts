@@ -1,6 +1,5 @@
 /**
- * SQL of `meeting_invitees`. Writers lock the row of the meeting first, so that only one at a time changes its
- * invitees.
+ * SQL of `meeting_invitees`. Writers lock the row of its event first, so that only one at a time changes its invitees.
  */
 import type { Sql } from '../connection.js';
 import { columns, type RowOf, rowsAsX } from '../table.js';
@@ -49,11 +48,10 @@ export async function findInvitees(
     select i.meeting_id::text as meeting_id, ${sql.unsafe(INVITEE.select('i'))}
     from unnest(${externalIds}::text[]) as wanted (id)
     cross join lateral (
-      select id from meetings
-      where user_id = ${userId} and meeting_source = 'calendly' and external_id = wanted.id
+      select meeting_id from calendly_events where user_id = ${userId} and external_id = wanted.id
       offset 0
-    ) as m
-    cross join lateral (select * from meeting_invitees where meeting_id = m.id offset 0) as i`;
+    ) as e
+    cross join lateral (select * from meeting_invitees where meeting_id = e.meeting_id offset 0) as i`;
 }
 
 /** Inserts invitees, and overwrites those that are stored; the caller passes only rows that differ. */
@@ -61,9 +59,9 @@ export async function upsertInvitees(sql: Sql, rows: RowOf<typeof OF_MEETING>[])
   if (rows.length === 0) return;
   await sql`
     insert into meeting_invitees (meeting_id, ${sql.unsafe(INVITEE.names)})
-    select m.id, ${sql.unsafe(INVITEE.from('x'))}
+    select e.meeting_id, ${sql.unsafe(INVITEE.from('x'))}
     from ${rowsAsX(sql, OF_MEETING, rows)}
-    join meetings m on m.id::text = x.meeting_id and m.id = any(${meetingIds(rows)})
+    join calendly_events e on e.meeting_id::text = x.meeting_id and e.meeting_id = any(${meetingIds(rows)})
     on conflict (meeting_id, calendly_uri) do update set ${sql.unsafe(INVITEE.assign('excluded', 'calendly_uri'))}`;
 }
 

@@ -1,9 +1,10 @@
 /**
- * SQL of `meetings`, only ever of rows whose source is Calendly. Rows of other sources are neither read nor written.
+ * SQL of `meetings`, which may belong to another application: rows are found through `calendly_events` and by their id, never by
+ * columns that the application fills too. Rows that `calendly_events` does not name are neither read nor written.
  */
 import type { Sql } from '../connection.js';
-import { columns, type RowOf, rowsAsX, utcText } from '../table.js';
-import { READ_COLUMNS, READ_MARK, READ_VALUES, type ReadMark } from './event-reads.js';
+import { columns, isJson, type Json, type RowOf, rowsAsX, utcText } from '../table.js';
+import { MARK, MARK_COLUMNS, MARK_VALUES, type Mark } from './calendly-events.js';
 import { INVITEE, type InviteeRow } from './invitees.js';
 
 /** The synced columns. */
@@ -32,11 +33,11 @@ export const MEETING = columns({
 });
 const STORED = columns({ id: 'text not null', ...MEETING.types });
 const NEW_INVITEE = columns({ of: 'text not null', ...INVITEE.types });
-const NEW_MARK = columns({ of: 'text not null', ...READ_MARK.types });
+const NEW_EVENT = columns({ of: 'text not null', external_id: 'text not null', ...MARK.types });
 
 export type MeetingRow = RowOf<typeof MEETING>;
 
-/** A stored meeting: its synced columns, and what is known of its last reading. */
+/** A stored meeting: its synced columns, and what is remembered of it. */
 export interface StoredMeeting extends Omit<MeetingRow, 'raw'> {
   id: string;
   raw: MeetingRow['raw'] | null;
@@ -52,90 +53,55 @@ export interface StoredMeeting extends Omit<MeetingRow, 'raw'> {
 export interface NewMeeting {
   row: MeetingRow;
   invitees: InviteeRow[];
-  mark: ReadMark | null;
+  mark: Mark;
 }
 
-/** Parses JSON that a host's `location` holds as text, where that is a text column. */
-function asJson<T>(value: T): T {
-  if (typeof value !== 'string') return value;
+/**
+ * A stored row as it was written. An application's `location` or `raw` may be a text column; such a location is not compared,
+ * because it may be the application's own: it counts as what `raw` says. A null `is_deleted` is not deleted.
+ */
+function fromHost(row: StoredMeeting): StoredMeeting {
+  const raw = typeof row.raw === 'string' ? parseObject(row.raw) : row.raw;
+  const location = typeof row.location === 'string' ? locationIn(raw) : row.location;
+  return { ...row, raw, location, is_deleted: row.is_deleted ?? false };
+}
+
+function parseObject(text: string): Json | null {
   try {
-    return JSON.parse(value) as T;
+    const value: unknown = JSON.parse(text);
+    return isJson(value) ? value : null;
   } catch {
-    // Written by the application: it differs from every location of Calendly, so the next write replaces it.
-    return value;
+    return null;
   }
 }
 
-// One index lookup per id, even without statistics: the planner cannot turn a subquery with OFFSET into another join.
-// Otherwise it may read all meetings of the user.
-const OF_CALENDLY = "select * from meetings where meeting_source = 'calendly'";
-
-/**
- * Locks stored meetings until the transaction ends, in the order of their external ids, so that two writers never
- * deadlock.
- * @returns the external ids that are stored
- */
-export async function lockMeetings(sql: Sql, userId: string, externalIds: string[]): Promise<string[]> {
-  const rows = await sql<{ external_id: string }[]>`
-    select external_id from unnest(${[...externalIds].sort()}::text[]) as wanted (id)
-    cross join lateral (
-      ${sql.unsafe(OF_CALENDLY)} and user_id = ${userId} and external_id = wanted.id
-      for update
-    ) as locked`;
-  return rows.map((row) => row.external_id);
+function locationIn(raw: Json | null): Json | null {
+  return isJson(raw?.location) ? raw.location : null;
 }
 
-/**
- * Locks meetings like `lockMeetings`, by the Calendly URI of their host: sent together with the lookup of the hosts.
- * @returns the external ids that are stored, by user
- */
-export async function lockMeetingsOfHosts(
-  sql: Sql,
-  wanted: { host: string; externalId: string }[],
-): Promise<Map<string, string[]>> {
-  const rows = await sql<{ user_id: string; external_ids: string[] }[]>`
-    select locked.user_id::text as user_id, array_agg(locked.external_id) as external_ids
-    from (
-      select a.user_id, wanted.id
-      from unnest(
-        ${wanted.map(({ host }) => host)}::text[], ${wanted.map(({ externalId }) => externalId)}::text[]
-      ) as wanted (host, id)
-      join calendly_accounts a on a.calendly_uri = wanted.host
-      order by a.user_id, wanted.id
-      offset 0
-    ) as wanted
-    cross join lateral (
-      ${sql.unsafe(OF_CALENDLY)} and user_id = wanted.user_id and external_id = wanted.id
-      for update
-    ) as locked
-    group by 1`;
-  return new Map(rows.map((row) => [row.user_id, row.external_ids]));
-}
-
-/** The stored meetings among these external ids, as they are now. */
+/** The stored meetings among these external ids, as they are now. One index lookup for each, as in `lockEvents`. */
 export async function findMeetings(
   sql: Sql,
   userId: string,
   externalIds: string[],
 ): Promise<Map<string, StoredMeeting>> {
   const rows = await sql<StoredMeeting[]>`
-    select m.id::text as id, ${sql.unsafe(MEETING.select('m'))}, r.fingerprint, r.no_shows_removed,
-      ${sql.unsafe(utcText('r.written_at'))} as written_at
+    select m.id::text as id, ${sql.unsafe(MEETING.select('m'))}, e.fingerprint, e.no_shows_removed,
+      e.external_id, -- the event's, in place of what the row holds
+      ${sql.unsafe(utcText('e.written_at'))} as written_at
     from unnest(${externalIds}::text[]) as wanted (id)
     cross join lateral (
-      ${sql.unsafe(OF_CALENDLY)} and user_id = ${userId} and external_id = wanted.id
+      select * from calendly_events where user_id = ${userId} and external_id = wanted.id
       offset 0
-    ) as m
-    left join lateral (select * from calendly_event_reads where meeting_id = m.id offset 0) as r on true`;
-  return new Map(
-    rows.map((row) => [row.external_id, { ...row, location: asJson(row.location), raw: asJson(row.raw) }]),
-  );
+    ) as e
+    cross join lateral (select * from meetings where id = e.meeting_id offset 0) as m`;
+  return new Map(rows.map((row) => [row.external_id, fromHost(row)]));
 }
 
 /**
- * Inserts meetings with their invitees and read marks, in one statement. A meeting that another transaction has
- * inserted in the meantime is left alone and missing in the result: the caller looks again and finds it. Rows are
- * inserted in the order of their ids, so that two writers of the same new meetings never deadlock.
+ * Inserts meetings with their events and invitees, in one statement. A meeting whose event is stored already is left alone and
+ * missing in the result: the caller looks again and finds it. If another transaction inserts the same one at this moment, the
+ * statement fails (`isLostRace`) and writes nothing.
  * @returns id of each inserted row, by external id
  */
 export async function insertMeetings(
@@ -147,37 +113,50 @@ export async function insertMeetings(
   if (meetings.length === 0) return new Map();
   const rows = meetings.map(({ row }) => row);
   const invitees = meetings.flatMap(({ row, invitees: ofMeeting }) =>
-    ofMeeting.map((invitee) => ({ of: row.external_id, ...invitee })),
+    ofMeeting.map((invitee) => ({ of: row.calendly_uri, ...invitee })),
   );
-  const marks = meetings.flatMap(({ row, mark }) => (mark ? { of: row.external_id, ...mark } : []));
+  const events = meetings.map(({ row, mark }) => ({
+    of: row.calendly_uri,
+    external_id: row.external_id,
+    ...mark,
+  }));
   // The column comes with migration 022, and so do webhooks.
   const [column, value] = viaWebhook ? [sql`synced_via_webhook,`, sql`true,`] : [sql``, sql``];
+  // Only this tool fills calendly_uri, so it says which of the new rows is which.
   const inserted = await sql<{ id: string; external_id: string }[]>`
     with inserted as (
       insert into meetings (user_id, meeting_source, last_calendar_sync, ${column} ${sql.unsafe(MEETING.names)})
       select ${userId}, 'calendly', now(), ${value} ${sql.unsafe(MEETING.from('x'))}
       from ${rowsAsX(sql, MEETING, rows)}
-      order by external_id
-      on conflict (user_id, meeting_source, external_id) do nothing
-      returning id, external_id
+      where not exists (
+        select from calendly_events e where e.user_id = ${userId} and e.external_id = x.external_id
+      )
+      order by external_id collate "C"
+      returning id, calendly_uri
+    ), events as (
+      insert into calendly_events (user_id, meeting_id, external_id, ${sql.unsafe(MARK_COLUMNS)})
+      select ${userId}, m.id, x.external_id, ${sql.unsafe(MARK_VALUES)}
+      from ${rowsAsX(sql, NEW_EVENT, events)}
+      join inserted m on m.calendly_uri = x."of"
+      order by x.external_id collate "C"
+      returning meeting_id, external_id
     ), invitees as (
       insert into meeting_invitees (meeting_id, ${sql.unsafe(INVITEE.names)})
       select m.id, ${sql.unsafe(INVITEE.from('x'))}
       from ${rowsAsX(sql, NEW_INVITEE, invitees)}
-      join inserted m on m.external_id = x."of"
-    ), marks as (
-      insert into calendly_event_reads (meeting_id, ${sql.unsafe(READ_COLUMNS)})
-      select m.id, ${sql.unsafe(READ_VALUES)}
-      from ${rowsAsX(sql, NEW_MARK, marks)}
-      join inserted m on m.external_id = x."of"
+      join inserted m on m.calendly_uri = x."of"
     )
-    select id::text as id, external_id from inserted`;
+    select meeting_id::text as id, external_id from events`;
   return new Map(inserted.map(({ id, external_id }) => [external_id, id]));
 }
 
-/** Overwrites stored meetings, which the caller has locked and found to differ. */
+/**
+ * Overwrites stored meetings, whose events the caller has locked and found to differ. In a row that another integration wrote,
+ * who owns it, its source and its own id stay as they are.
+ */
 export async function updateMeetings(
   sql: Sql,
+  userId: string,
   rows: (MeetingRow & { id: string })[],
   viaWebhook: boolean,
 ): Promise<void> {
@@ -185,14 +164,15 @@ export async function updateMeetings(
   await sql`
     update meetings m
     set ${sql.unsafe(MEETING.assign('x', 'external_id'))}, ${viaWebhook ? sql`synced_via_webhook = true,` : sql``}
-      last_calendar_sync = now()
+      user_id = coalesce(m.user_id, ${userId}), meeting_source = coalesce(m.meeting_source, 'calendly'),
+      external_id = coalesce(m.external_id, x.external_id), last_calendar_sync = now()
     from ${rowsAsX(sql, STORED, rows)}
     where m.id::text = x.id and m.id = any(${rows.map(({ id }) => id)})`;
 }
 
 /**
- * Marks a meeting as deleted because Calendly no longer has it, or no longer shows it to us.
- * @returns `deleted` if it was active before, `updated` if only the reason changed
+ * Marks a meeting as deleted because Calendly does not have it, or not for us, any more.
+ * @returns `deleted` if it was active before
  */
 export async function markDeleted(
   sql: Sql,
@@ -200,71 +180,20 @@ export async function markDeleted(
   externalId: string,
   reason: 'gone' | 'access_lost',
 ): Promise<'deleted' | 'updated' | 'unchanged'> {
-  const [before] = await sql<{ is_deleted: boolean; deleted_reason: string | null }[]>`
-    select is_deleted, deleted_reason from meetings
-    where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}
+  const [event] = await sql<{ meeting_id: string }[]>`
+    select meeting_id::text as meeting_id from calendly_events
+    where user_id = ${userId} and external_id = ${externalId}
     for update`;
-  if (!before || before.deleted_reason === reason) return 'unchanged';
+  if (!event) return 'unchanged';
+  const [before] = await sql<{ is_deleted: boolean; deleted_reason: string | null }[]>`
+    select is_deleted is true as is_deleted, deleted_reason from meetings where id = ${event.meeting_id}
+    for no key update`;
+  if (!before || (before.is_deleted && before.deleted_reason === reason)) return 'unchanged';
   await sql`
     update meetings
     set is_deleted = true, deleted_reason = ${reason}, last_calendar_sync = now(),
       deleted_at = case when is_deleted then coalesce(deleted_at, now()) else now() end
-    where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}`;
+    where id = ${event.meeting_id}`;
+  await sql`update calendly_events set digest = '', recheck_at = null where meeting_id = ${event.meeting_id}`;
   return before.is_deleted ? 'updated' : 'deleted';
-}
-
-/**
- * URIs of stored meetings that start in [from, to) and are missing in a complete listing of that range. Those already
- * marked as gone or lost are left out.
- */
-export async function findUnlisted(
-  sql: Sql,
-  userId: string,
-  from: string,
-  to: string,
-  listedIds: string[],
-): Promise<string[]> {
-  const rows = await sql<{ calendly_uri: string }[]>`
-    select coalesce(calendly_uri, 'https://api.calendly.com/scheduled_events/' || external_id) as calendly_uri
-    from meetings
-    where user_id = ${userId} and meeting_source = 'calendly'
-      and start_time >= ${from}::text::timestamptz and start_time < ${to}::text::timestamptz
-      and not (is_deleted and coalesce(deleted_reason, '') in ('gone', 'access_lost'))
-      and external_id <> all(${listedIds})`;
-  return rows.map((row) => row.calendly_uri);
-}
-
-/**
- * URIs of active meetings that ended over 24 h ago and whose invitees were last read before that time was over: a
- * no-show is marked after the meeting and changes nothing else.
- */
-export async function findDueForNoShows(sql: Sql, userId: string): Promise<string[]> {
-  const rows = await sql<{ calendly_uri: string }[]>`
-    select m.calendly_uri
-    from meetings m
-    join calendly_event_reads r on r.meeting_id = m.id
-    where m.user_id = ${userId} and m.meeting_source = 'calendly' and not m.is_deleted
-      and m.calendly_uri is not null and m.invitees_total is distinct from 0
-      and m.end_time < now() - interval '24 hours'
-      and r.read_at < m.end_time + interval '24 hours'`;
-  return rows.map((row) => row.calendly_uri);
-}
-
-/** The start of a stored meeting as canonical text; null when it is not stored or has none. */
-export async function findStart(sql: Sql, userId: string, externalId: string): Promise<string | null> {
-  const [row] = await sql<{ start_time: string | null }[]>`
-    select ${sql.unsafe(utcText('start_time'))} as start_time from meetings
-    where user_id = ${userId} and meeting_source = 'calendly' and external_id = ${externalId}`;
-  return row?.start_time ?? null;
-}
-
-/** The users under whom meetings are stored, by external id: the owners of a delivery that does not name its host. */
-export async function findOwners(sql: Sql, externalIds: string[]): Promise<Map<string, string[]>> {
-  const rows = await sql<{ external_id: string; user_ids: string[] }[]>`
-    select external_id, array_agg(m.user_id::text order by m.user_id) as user_ids
-    from meetings m
-    where m.meeting_source = 'calendly' and m.external_id = any(${externalIds})
-      and m.user_id in (select user_id from calendly_accounts)
-    group by external_id`;
-  return new Map(rows.map((row) => [row.external_id, row.user_ids]));
 }

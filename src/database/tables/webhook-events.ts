@@ -1,7 +1,8 @@
 /**
  * SQL of `calendly_webhook_events`: a ledger with each change once. `processed_at` is set in the transaction that
  * applies it; null means that it waits, with an `error` if applying it failed, and without one if its host is not
- * connected here. Only where migration 022 is applied.
+ * connected here. The application may insert rows of its own: only those whose signature we verified are ever applied.
+ * Only where migration 022 is applied.
  */
 import type { Sql } from '../connection.js';
 import { columns, type Json, type RowOf, rowsAsX } from '../table.js';
@@ -31,11 +32,11 @@ export type LedgerEntry = RowOf<typeof ENTRY>;
  */
 export async function insertEvents(sql: Sql, entries: LedgerEntry[]): Promise<Set<string>> {
   const rows = await sql<{ event_id: string }[]>`
-    insert into calendly_webhook_events
-      (event_id, event_type, payload, user_id, processed_at, error, invitee_uri, occurred_at)
+    insert into calendly_webhook_events as e
+      (event_id, event_type, payload, user_id, processed_at, error, invitee_uri, occurred_at, signature_verified)
     select x."eventId", x."eventType", x.body, host.user_id,
       case when x.done or (host.user_id is not null and x.error is null) then now() end,
-      x.error, x."inviteeUri", x."occurredAt"
+      x.error, x."inviteeUri", x."occurredAt", true
     from ${rowsAsX(sql, ENTRY, entries)}
     left join lateral (
       select a.user_id from calendly_accounts a
@@ -44,7 +45,14 @@ export async function insertEvents(sql: Sql, entries: LedgerEntry[]): Promise<Se
       limit 1
     ) host on true
     order by x."eventId"
-    on conflict (event_id) do nothing
+    -- The application's own row for the same event does not stand in the way of a delivery that was verified.
+    on conflict (event_id) do update set (
+      event_type, payload, user_id, processed_at, error, invitee_uri, occurred_at, signature_verified
+    ) = (
+      excluded.event_type, excluded.payload, excluded.user_id, excluded.processed_at, excluded.error,
+      excluded.invitee_uri, excluded.occurred_at, true
+    )
+    where not e.signature_verified
     returning event_id`;
   return new Set(rows.map((row) => row.event_id));
 }
@@ -64,7 +72,7 @@ export async function settleEvents(sql: Sql, settlements: Settlement[]): Promise
       update calendly_webhook_events
       set user_id = coalesce(${userId}, user_id), processed_at = case when ${processed} then now() end,
         error = ${error}, attempts = attempts + 1
-      where event_id = ${eventId}`;
+      where event_id = ${eventId} and signature_verified`;
   }
 }
 
@@ -81,7 +89,7 @@ export interface WaitingEvent {
 export async function lockWaitingEvents(sql: Sql, after: string, limit: number): Promise<WaitingEvent[]> {
   return sql<WaitingEvent[]>`
     select event_id, payload from calendly_webhook_events
-    where processed_at is null and event_id > ${after}
+    where processed_at is null and signature_verified and event_id > ${after}
     order by event_id
     limit ${limit}
     for update skip locked`;
@@ -91,7 +99,7 @@ export async function lockWaitingEvents(sql: Sql, after: string, limit: number):
 export async function countFailed(sql: Sql): Promise<{ count: number; error: string | null }> {
   const [row] = await sql<{ count: number; error: string | null }[]>`
     select count(*)::float8 as count, (array_agg(error order by created_at desc))[1] as error
-    from calendly_webhook_events where processed_at is null and error is not null`;
+    from calendly_webhook_events where processed_at is null and signature_verified and error is not null`;
   return row ?? { count: 0, error: null };
 }
 
@@ -110,14 +118,14 @@ export async function instantAgo(sql: Sql, seconds: number): Promise<Date> {
   return row.instant;
 }
 
-/** Counts old events, processed and not. */
+/** How many old events there are: those that were processed or never will be, and those that wait. */
 export async function countOldEvents(
   sql: Sql,
   before: Date,
 ): Promise<{ processed: number; unprocessed: number }> {
   const [row] = await sql<{ processed: number; unprocessed: number }[]>`
-    select count(*) filter (where processed_at is not null)::float8 as processed,
-      count(*) filter (where processed_at is null)::float8 as unprocessed
+    select count(*) filter (where processed_at is not null or not signature_verified)::float8 as processed,
+      count(*) filter (where processed_at is null and signature_verified)::float8 as unprocessed
     from calendly_webhook_events where created_at < ${before}`;
   return row ?? { processed: 0, unprocessed: 0 };
 }
@@ -136,7 +144,7 @@ export async function deleteOldEvents(
     delete from calendly_webhook_events
     where id in (
       select id from calendly_webhook_events
-      where created_at < ${before} and (${includeUnprocessed} or processed_at is not null)
+      where created_at < ${before} and (${includeUnprocessed} or processed_at is not null or not signature_verified)
       order by created_at
       limit ${limit}
       for update skip locked
@@ -158,8 +166,8 @@ export async function readWebhookTraffic(
       select max(created_at) as last from calendly_webhook_events where user_id = ${userId}
     )
     select traffic.last, (
-      select count(*)::float8 from meetings m
-      where m.user_id = ${userId} and m.meeting_source = 'calendly' and m.synced_via_webhook is not true
+      select count(*)::float8 from calendly_events e join meetings m on m.id = e.meeting_id
+      where e.user_id = ${userId} and m.synced_via_webhook is not true
         and m.calendly_created_at < now() - interval '15 minutes'
         and m.calendly_created_at
           > greatest(traffic.last, ${since}::text::timestamptz) + interval '15 minutes'

@@ -5,7 +5,7 @@
  */
 import type { Sql } from '../../database/connection.js';
 import { preferIndexes } from '../../database/prepared-statements.js';
-import { markReads } from '../../database/tables/event-reads.js';
+import { lockEvents, markEvents } from '../../database/tables/calendly-events.js';
 import {
   deleteInvitees,
   findInvitees,
@@ -15,7 +15,6 @@ import {
 import {
   findMeetings,
   insertMeetings,
-  lockMeetings,
   type NewMeeting,
   updateMeetings,
 } from '../../database/tables/meetings.js';
@@ -35,8 +34,8 @@ export interface Applied {
 }
 
 /**
- * After a lost insert race the meeting is looked up again; more rounds mean that the database silently
- * discards the row.
+ * A meeting that another transaction has inserted in the meantime is looked up again; more rounds mean that the
+ * database silently discards the row.
  */
 const MAX_ROUNDS = 3;
 
@@ -44,7 +43,8 @@ const MAX_ROUNDS = 3;
  * Writes observations of one user's meetings, at most one per meeting, and returns what each did, in the same order.
  * @param locked external ids of stored meetings that the caller has already locked, with indexes preferred;
  *   may include others
- * @throws CalendlySyncError `database_failed` if the database discards an inserted row
+ * @throws CalendlySyncError `database_failed` if the database discards an inserted row; an error that `isLostRace` knows if another
+ *   transaction inserts the same meeting at this moment: the caller repeats its transaction
  */
 export async function applyObservations(
   sql: Sql,
@@ -67,7 +67,7 @@ export async function applyObservations(
 }
 
 async function lock(sql: Sql, userId: string, wanted: ReadonlySet<string>): Promise<string[]> {
-  const [, ids] = await Promise.all([preferIndexes(sql), lockMeetings(sql, userId, [...wanted])]);
+  const [, ids] = await Promise.all([preferIndexes(sql), lockEvents(sql, userId, [...wanted])]);
   return ids;
 }
 
@@ -113,7 +113,7 @@ async function write(
     if (known) {
       changed.push({ id: known.meeting.id, diff });
       applied.set(uri, toApplied(uri, userId, known.meeting.id, diff));
-    } else if (diff.row) {
+    } else if (diff.row && diff.mark) {
       inserts.push({ uri, diff, row: diff.row, invitees: diff.invitees, mark: diff.mark });
     }
   }
@@ -123,6 +123,7 @@ async function write(
     insertMeetings(sql, userId, inserts, viaWebhook),
     updateMeetings(
       sql,
+      userId,
       changed.flatMap(({ id, diff }) => (diff.row ? { ...diff.row, id } : [])),
       viaWebhook,
     ),
@@ -134,7 +135,7 @@ async function write(
       sql,
       changed.flatMap(({ id, diff }) => diff.removed.map((uri) => ({ meeting_id: id, calendly_uri: uri }))),
     ),
-    markReads(
+    markEvents(
       sql,
       changed.flatMap(({ id, diff }) => (diff.mark ? { ...diff.mark, meetingId: id } : [])),
     ),

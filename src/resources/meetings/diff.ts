@@ -4,11 +4,11 @@
  */
 import { parseEvent } from '../../calendly/schemas.js';
 import type { Json } from '../../database/table.js';
-import type { ReadMark } from '../../database/tables/event-reads.js';
+import type { Mark } from '../../database/tables/calendly-events.js';
 import type { InviteeRow, StoredInvitee } from '../../database/tables/invitees.js';
 import type { MeetingRow, StoredMeeting } from '../../database/tables/meetings.js';
-import { fingerprint as fingerprintOf } from './fingerprint.js';
-import { mergeEvent, mergeInvitee, mergePolled } from './merge.js';
+import { digest as digestOf, fingerprint as fingerprintOf } from './fingerprint.js';
+import { compareTimes, mergeEvent, mergeInvitee, mergePolled } from './merge.js';
 import { inviteeRow, meetingRow, sameRow } from './rows.js';
 
 /** What Calendly reported about one meeting, in answer to a request or in a webhook delivery. */
@@ -59,7 +59,7 @@ export interface MeetingDiff {
   /** URIs of stored invitees that no longer exist. */
   removed: string[];
   /** What to remember of this observation; null if it gives a poll in progress no reason to look again. */
-  mark: ReadMark | null;
+  mark: Mark | null;
 }
 
 /** Compares an observation with what is stored; null if there is neither an event nor a stored meeting. */
@@ -74,7 +74,18 @@ export function diffMeeting(stored: Stored | null, observation: Observation): Me
   const fingerprint = nextFingerprint(observation, known, contested);
   // A delivery that changes nothing must not make a poll in progress read the meeting again.
   const isSilent = requestedAt === null && known !== null && isNoOp;
-  const mark = isSilent ? null : { fingerprint, read: isComplete(observation), noShowsRemoved };
+  const current = row ?? known;
+  const mark = isSilent
+    ? null
+    : {
+        start_time: current?.start_time ?? null,
+        end_time: current?.end_time ?? null,
+        digest: nextDigest(observation, known),
+        fingerprint,
+        read: isComplete(observation),
+        awaitsNoShows: current !== null && !current.is_deleted && current.invitees_total !== 0,
+        no_shows_removed: noShowsRemoved,
+      };
   return { row, outcome, invitees: rows, added, removed, mark };
 }
 
@@ -98,6 +109,8 @@ export function diffEvent(
       : mergePolled(known.raw, event, isContested(known, requestedAt));
   if (merged === null) return { row: null, outcome: 'unchanged' };
   const row = meetingRow(merged);
+  // An event without a name leaves the title that the application, or its NOT NULL, asked for.
+  if (row.title === null && known.raw?.name == null) row.title = known.title;
   // Calendly reported the meeting as gone or not accessible: only a listing that contains it restores it.
   const { is_deleted, deleted_at, deleted_reason } = known;
   if (requestedAt === null && (deleted_reason === 'gone' || deleted_reason === 'access_lost'))
@@ -147,6 +160,19 @@ function isComplete({ invitees, requestedAt }: Observation): boolean {
 /** True if the meeting was written after the request was sent: the response may be older than what is stored. */
 function isContested(known: StoredMeeting | null, requestedAt: string | null): boolean {
   return requestedAt !== null && known?.written_at != null && known.written_at > requestedAt;
+}
+
+/**
+ * The digest to remember: that of a listed row that is stored as it is now. `''` if the meeting was written otherwise, so that it
+ * equals no listed row; null if the observation says nothing of the event.
+ */
+function nextDigest({ event, requestedAt }: Observation, known: StoredMeeting | null): string | null {
+  if (event === null) return null;
+  const stands =
+    requestedAt === null ||
+    isContested(known, requestedAt.event) ||
+    compareTimes(event.updated_at, known?.raw?.updated_at) < 0;
+  return stands ? '' : digestOf(event);
 }
 
 /** The fingerprint to remember. Null if the meeting was written in between, so that the next run reads it again. */

@@ -1,10 +1,19 @@
 /**
- * The fingerprint of a listed event: it changes when the event's invitees may have changed. A cancellation, a
+ * The digest and the fingerprint of a listed event. The digest changes with anything in it. The fingerprint changes if the event's invitees may have changed. A cancellation, a
  * reschedule and a new conference link change `updated_at`. It is not documented whether joining or leaving a
  * group event does, but either changes the counters. A no-show mark changes nothing here. Pure.
  */
+import { createHash } from 'node:crypto';
 import type { CalendlyEvent } from '../../calendly/schemas.js';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
+import { isJson, type Json } from '../../database/table.js';
+
+/** The digest of an event, whatever the order of its keys: a jsonb column does not keep it. */
+export function digest(raw: Json): string {
+  const sorted = (_key: string, value: unknown) =>
+    isJson(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
+  return createHash('sha256').update(JSON.stringify(raw, sorted)).digest('base64url');
+}
 
 /** The fingerprint of an event. If it is the same as before, the invitees need not be read again. */
 export function fingerprint(event: CalendlyEvent): string {

@@ -5,7 +5,7 @@
 import type { Sql } from '../../database/connection.js';
 import { preferIndexes } from '../../database/prepared-statements.js';
 import { findUsersByUris } from '../../database/tables/accounts.js';
-import { findOwners, lockMeetingsOfHosts } from '../../database/tables/meetings.js';
+import { findOwners, lockEventsOfHosts } from '../../database/tables/calendly-events.js';
 import {
   insertEvents,
   type LedgerEntry,
@@ -92,7 +92,7 @@ async function lookUp(sql: Sql, deliveries: Delivery[]): Promise<Known> {
   );
   if (wanted.length === 0) return { users: new Map(), locked: new Map() };
   const hosts = [...new Set(wanted.map(({ host }) => host))];
-  const [users, locked] = await Promise.all([findUsersByUris(sql, hosts), lockMeetingsOfHosts(sql, wanted)]);
+  const [users, locked] = await Promise.all([findUsersByUris(sql, hosts), lockEventsOfHosts(sql, wanted)]);
   return { users, locked };
 }
 

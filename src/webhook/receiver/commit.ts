@@ -4,7 +4,7 @@
  * retries.
  */
 import type { Database } from '../../database/connection.js';
-import { isRefusedRow, sqlState } from '../../database/errors.js';
+import { isLostRace, isRefusedRow, sqlState } from '../../database/errors.js';
 import { type CalendlySyncError, toCalendlySyncError } from '../../errors.js';
 import { type DeliveryResult, recordAndApply, recordFailed } from './apply-deliveries.js';
 import type { Delivery } from './delivery.js';
@@ -25,8 +25,8 @@ const MAX_BATCH = 64;
 const MAX_CONCURRENT = 3;
 const SLOW_AFTER_MS = 20;
 const LINGER_MS = 4;
-/** Attempts of a transaction that a deadlock or another transaction aborts. */
-const MAX_ATTEMPTS = 3;
+/** Attempts of a transaction that a deadlock or another transaction aborts; each time, that other one has been committed. */
+const MAX_ATTEMPTS = 5;
 
 export function createCommitQueue(database: Database): CommitQueue {
   const commits = createGroupCommit<Delivery, Committed>({
@@ -77,15 +77,19 @@ async function storeFailed(database: Database, delivery: Delivery, cause: unknow
   return { failure: toCalendlySyncError(cause) };
 }
 
-/** Retries after a deadlock or a serialization failure only: while the database is down, the sender must retry. */
+/** Retries after a conflict with another transaction only: while the database is down, the sender must retry. */
 async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();
     } catch (error) {
-      if (attempt >= MAX_ATTEMPTS || !['40001', '40P01'].includes(sqlState(error))) throw error;
+      if (attempt >= MAX_ATTEMPTS || !isConflict(error)) throw error;
     }
   }
+}
+
+function isConflict(error: unknown): boolean {
+  return isLostRace(error) || ['40001', '40P01'].includes(sqlState(error));
 }
 
 /** True for an error that one delivery can cause, and that its batch may not have without it. */

@@ -25,8 +25,8 @@ describe('the health report', () => {
         select id, user_id, 'full', 'failed', now(), 'calendly_unreachable',
           E'Calendly at https://api.calendly.com does not answer\\nto any of the requests that were sent \\u001b[31mto it'
         from calendly_accounts where user_id = 1;
-      insert into calendly_webhook_events (event_id, event_type, payload)
-        select n::text, 'invitee.' || n % 3, '{}' from generate_series(1, 20) n;`);
+      insert into calendly_webhook_events (event_id, event_type, payload, signature_verified)
+        select n::text, 'invitee.' || n % 3, '{}', true from generate_series(1, 20) n;`);
   });
 
   test.each([80, 140])(

@@ -151,8 +151,12 @@ test('bookings that only a poll brought since the last delivery, or without any 
     await connectedAccount(0, { ...(await testDatabase()), sandbox }),
   );
   const poll = (ago: string) => sql`
-    insert into meetings (user_id, meeting_source, external_id, calendly_created_at)
-    select id, 'calendly', ${`polled ${ago}`}, now() - ${ago}::interval from users`;
+    with polled as (
+      insert into meetings (user_id, meeting_source, external_id, calendly_created_at)
+      select id, 'calendly', ${`polled ${ago}`}, now() - ${ago}::interval from users
+      returning id, user_id, external_id
+    )
+    insert into calendly_events (meeting_id, user_id, external_id) select * from polled`;
   const hint = `curl -i ${RECEIVER}/test`;
   // One older than the subscription, and one so new that its delivery may still arrive.
   await poll('3 days');

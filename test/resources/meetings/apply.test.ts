@@ -18,17 +18,17 @@ test('a delivery that waited for the lock of another writer does not undo what t
 
   let late: Promise<Response> | undefined;
   await other.begin(async (tx) => {
-    await tx`select from meetings for update`;
+    await tx`select from calendly_events for update`;
     const taken = delivery('invitee_no_show.deleted', invitee(uri, 'SECOND'), event('GROUP'));
     late = post(taken);
     await waitingForLock(sql);
-    await tx`update calendly_event_reads
+    await tx`update calendly_events
       set no_shows_removed = jsonb_build_object(${first}::text, '2026-03-02T00:00:00.000000Z'), fingerprint = 'theirs'`;
     await tx`insert into meeting_invitees (meeting_id, calendly_uri, email) select id, ${first}, 'kept' from meetings`;
   });
 
   expect((await late)?.status).toBe(200);
-  const [read] = await sql`select fingerprint, no_shows_removed from calendly_event_reads`;
+  const [read] = await sql`select fingerprint, no_shows_removed from calendly_events`;
   expect(read?.fingerprint).toBe('theirs');
   expect(Object.keys(read?.no_shows_removed ?? {}).sort()).toEqual([first, second]);
   expect(await sql`select from meeting_invitees`).toHaveLength(3);

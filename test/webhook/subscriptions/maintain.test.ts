@@ -14,8 +14,8 @@ async function neglected() {
   sandbox.control.disableSubscription({ subscription: subscription.uri });
   const { event, invitees } = sandbox.control.book({ host: 0 });
   const body = { event: 'invitee.created', payload: { ...invitees[0], scheduled_event: event } };
-  await sql`insert into calendly_webhook_events (event_id, event_type, payload)
-    values ('waiting', 'invitee.created', ${JSON.stringify(body)}::text::jsonb)`;
+  await sql`insert into calendly_webhook_events (event_id, event_type, payload, signature_verified)
+    values ('waiting', 'invitee.created', ${JSON.stringify(body)}::text::jsonb, true)`;
   const events: SyncEvent[] = [];
   const run = (more: Partial<SyncOptions> = {}) =>
     sync({

@@ -1,0 +1,156 @@
+/**
+ * SQL of `calendly_events`: which event is which row of `meetings`, and what was known of it last. Rows are found, locked and
+ * remembered here, because `meetings` may belong to another application and hold other forms of the same ids.
+ */
+import type { Sql } from '../connection.js';
+import { columns, type RowOf, rowsAsX, utcText } from '../table.js';
+
+/** What a write of a meeting remembers of it. Null keeps what is known, except the fingerprint. */
+export const MARK = columns({
+  start_time: 'timestamptz',
+  end_time: 'timestamptz',
+  /** Digest of the listed row; `''` if the row comes from elsewhere: it equals no listed row. */
+  digest: 'text',
+  /** Fingerprint of the event whose invitees were read; null: they must be read (again). */
+  fingerprint: 'text',
+  /** The invitees were read completely just now. */
+  read: 'boolean not null',
+  /** The meeting takes place and has invitees: a no-show may be marked after its end. */
+  awaitsNoShows: 'boolean not null',
+  /** When no-show marks of its invitees were removed, by invitee URI. */
+  no_shows_removed: 'jsonb object',
+});
+const OF_MEETING = columns({ meetingId: 'text not null', ...MARK.types });
+
+export interface Mark extends RowOf<typeof MARK> {
+  no_shows_removed: Record<string, string> | null;
+}
+
+/** The columns that a `Mark` fills, and their values from a row `x`. */
+export const MARK_COLUMNS =
+  'start_time, end_time, digest, fingerprint, read_at, recheck_at, written_at, no_shows_removed';
+export const MARK_VALUES = `x.start_time, x.end_time, x.digest, x.fingerprint, case when x.read then clock_timestamp() end,
+  ${recheckAt('case when x.read then clock_timestamp() end', 'x.end_time')}, clock_timestamp(), x.no_shows_removed`;
+
+/**
+ * A no-show is marked after the meeting, and nothing else reports it: invitees are read again a day after the end, unless the
+ * last reading is later than that.
+ */
+function recheckAt(readAt: string, end: string): string {
+  return `case when x."awaitsNoShows" and ${readAt} < ${end} + interval '24 hours' then ${end} + interval '24 hours' end`;
+}
+
+/** Remembers what was written of meetings whose events the caller has locked. */
+export async function markEvents(sql: Sql, marks: (Mark & { meetingId: string })[]): Promise<void> {
+  if (marks.length === 0) return;
+  const readAt = 'case when x.read then clock_timestamp() else e.read_at end';
+  await sql`
+    update calendly_events e set
+      start_time = coalesce(x.start_time, e.start_time), end_time = coalesce(x.end_time, e.end_time),
+      digest = coalesce(x.digest, e.digest), fingerprint = x.fingerprint, read_at = ${sql.unsafe(readAt)},
+      recheck_at = ${sql.unsafe(recheckAt(readAt, 'coalesce(x.end_time, e.end_time)'))},
+      written_at = clock_timestamp(), no_shows_removed = coalesce(x.no_shows_removed, e.no_shows_removed)
+    from ${rowsAsX(sql, OF_MEETING, marks)}
+    where e.meeting_id::text = x."meetingId" and e.meeting_id = any(${marks.map(({ meetingId }) => meetingId)})`;
+}
+
+/** The database's clock as canonical text: what is read after this moment is newer than what was written before it. */
+export async function databaseTime(sql: Sql): Promise<string> {
+  const [row] = await sql<{ now: string }[]>`select ${sql.unsafe(utcText('clock_timestamp()'))} as now`;
+  return row?.now ?? '';
+}
+
+/**
+ * Locks stored events until the transaction ends, in the order of their ids, so that two writers never deadlock. One index
+ * lookup for each id, whatever the planner expects of a table without statistics.
+ * @returns the external ids that are stored
+ */
+export async function lockEvents(sql: Sql, userId: string, externalIds: string[]): Promise<string[]> {
+  const rows = await sql<{ external_id: string }[]>`
+    select locked.external_id
+    from (select id from unnest(${externalIds}::text[]) as ids (id) order by id collate "C" offset 0) as wanted
+    cross join lateral (
+      select external_id from calendly_events where user_id = ${userId} and external_id = wanted.id
+      for update
+    ) as locked`;
+  return rows.map((row) => row.external_id);
+}
+
+/**
+ * The same for events of Calendly users, before it is known who they are here: it travels with the statement that asks.
+ * @returns the external ids that are stored, by user
+ */
+export async function lockEventsOfHosts(
+  sql: Sql,
+  wanted: { host: string; externalId: string }[],
+): Promise<Map<string, string[]>> {
+  const hosts = wanted.map(({ host }) => host);
+  const ids = wanted.map(({ externalId }) => externalId);
+  const rows = await sql<{ user_id: string; external_ids: string[] }[]>`
+    select locked.user_id::text as user_id, array_agg(locked.external_id) as external_ids
+    from (
+      select a.user_id, wanted.id
+      from unnest(${hosts}::text[], ${ids}::text[]) as wanted (host, id)
+      join calendly_accounts a on a.calendly_uri = wanted.host
+      order by a.user_id, wanted.id collate "C"
+      offset 0
+    ) as wanted
+    cross join lateral (
+      select user_id, external_id from calendly_events
+      where user_id = wanted.user_id and external_id = wanted.id
+      for update
+    ) as locked
+    group by 1`;
+  return new Map(rows.map((row) => [row.user_id, row.external_ids]));
+}
+
+/**
+ * URIs of stored meetings that start in [from, to) and are not among the listed ones: a complete listing of that range did
+ * not show them. What is known to be gone or lost is not asked about again, and a row that no listing and no delivery has ever
+ * contained cannot be missing.
+ */
+export async function findUnlisted(
+  sql: Sql,
+  userId: string,
+  from: string,
+  to: string,
+  listedIds: string[],
+): Promise<string[]> {
+  const rows = await sql<{ calendly_uri: string }[]>`
+    select coalesce(m.calendly_uri, 'https://api.calendly.com/scheduled_events/' || e.external_id) as calendly_uri
+    from calendly_events e join meetings m on m.id = e.meeting_id
+    where e.user_id = ${userId} and e.digest is not null
+      and e.start_time >= ${from}::text::timestamptz and e.start_time < ${to}::text::timestamptz
+      and (m.is_deleted is not true or coalesce(m.deleted_reason, '') not in ('gone', 'access_lost'))
+      and e.external_id <> all(${listedIds})`;
+  return rows.map((row) => row.calendly_uri);
+}
+
+/** URIs of meetings whose invitees are due for a second look, see `recheckAt`. */
+export async function findDueForNoShows(sql: Sql, userId: string): Promise<string[]> {
+  const rows = await sql<{ calendly_uri: string }[]>`
+    select m.calendly_uri
+    from calendly_events e join meetings m on m.id = e.meeting_id
+    where e.user_id = ${userId} and e.recheck_at < now()
+      and m.is_deleted is not true and m.calendly_uri is not null`;
+  return rows.map((row) => row.calendly_uri);
+}
+
+/** When a stored meeting starts, as canonical text; null if it is not stored or has no start. */
+export async function findStart(sql: Sql, userId: string, externalId: string): Promise<string | null> {
+  const [row] = await sql<{ start_time: string | null }[]>`
+    select ${sql.unsafe(utcText('start_time'))} as start_time from calendly_events
+    where user_id = ${userId} and external_id = ${externalId}`;
+  return row?.start_time ?? null;
+}
+
+/** The users under whom meetings are stored, by external id: whose a delivery is that does not name its host. */
+export async function findOwners(sql: Sql, externalIds: string[]): Promise<Map<string, string[]>> {
+  const rows = await sql<{ external_id: string; user_ids: string[] }[]>`
+    select e.external_id, array_agg(e.user_id::text order by e.user_id) as user_ids
+    from calendly_accounts a
+    cross join unnest(${externalIds}::text[]) as wanted (id)
+    join calendly_events e on e.user_id = a.user_id and e.external_id = wanted.id
+    group by 1`;
+  return new Map(rows.map((row) => [row.external_id, row.user_ids]));
+}

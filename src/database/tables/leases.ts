@@ -1,0 +1,77 @@
+/**
+ * SQL of `calendly_leases`: which process works on an account. Each claim raises the lease number, so that a process that lost its
+ * lease can be told from its successor.
+ */
+import type { Sql } from '../connection.js';
+
+/** How long a lease lasts if nobody renews it, in seconds. */
+export const LEASE_SECONDS = 120;
+
+/** A lease as its holder knows it. */
+export interface HeldLease {
+  accountId: string;
+  /** The lease number. */
+  number: string;
+}
+
+/** What `lease_owner` says of the holder of an account; null if nobody holds it. */
+export async function leaseHolder(sql: Sql, accountId: string): Promise<string | null> {
+  const [row] = await sql<{ owner: string | null }[]>`
+    select lease_owner as owner from calendly_leases where account_id = ${accountId}`;
+  return row?.owner ?? null;
+}
+
+/**
+ * Takes an account, with one statement: of any number of processes just one succeeds.
+ * @param deadOwner a holder that is known to be dead; its lease counts as expired
+ * @returns the lease number; null if another process holds the account
+ */
+export async function takeLease(
+  sql: Sql,
+  accountId: string,
+  owner: string,
+  deadOwner: string | null,
+): Promise<string | null> {
+  const [row] = await sql<{ number: string }[]>`
+    insert into calendly_leases as l (account_id, lease_owner, lease_no, lease_until, started_at)
+    values (${accountId}, ${owner}, 1, now() + make_interval(secs => ${LEASE_SECONDS}), now())
+    on conflict (account_id) do update set
+      lease_owner = excluded.lease_owner, lease_no = l.lease_no + 1, lease_until = excluded.lease_until,
+      started_at = excluded.started_at
+    where l.lease_owner is null or l.lease_until is null or l.lease_until < now() or l.lease_owner = ${deadOwner}
+    returning lease_no::text as number`;
+  return row?.number ?? null;
+}
+
+/** Renews a lease. False: it was lost to another process, and nothing more may be recorded under it. */
+export async function renewLease(sql: Sql, { accountId, number }: HeldLease): Promise<boolean> {
+  const rows = await sql`
+    update calendly_leases set lease_until = now() + make_interval(secs => ${LEASE_SECONDS})
+    where account_id = ${accountId} and lease_no = ${number} and lease_owner is not null
+    returning 1`;
+  return rows.length > 0;
+}
+
+/** Releases an account, with the error that ended its run, if any. False: the lease was lost before. */
+export async function releaseLease(
+  sql: Sql,
+  { accountId, number }: HeldLease,
+  error: { code: string; message: string } | null,
+): Promise<boolean> {
+  const rows = await sql`
+    with released as (
+      update calendly_leases
+      set lease_owner = null, lease_until = null, finished_at = now(),
+        failures = case when ${error !== null} then failures + 1 else 0 end,
+        due_at = case when isfinite(due_at) then now() + make_interval(secs => every_s) else due_at end
+      where account_id = ${accountId} and lease_no = ${number} and lease_owner is not null
+      returning account_id
+    ), noted as (
+      update calendly_accounts
+      set last_error_code = ${error?.code ?? null}, last_error = ${error?.message ?? null},
+        last_error_at = ${error ? sql`now()` : null}, updated_at = now()
+      where id in (select account_id from released)
+    )
+    select from released`;
+  return rows.length > 0;
+}
