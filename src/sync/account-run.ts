@@ -7,6 +7,7 @@ import type { CalendlyClient } from '../calendly/client.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { type Account, recordFullListing } from '../database/tables/accounts.js';
+import { adoptMeetings } from '../database/tables/adopt-meetings.js';
 import { findDueForNoShows } from '../database/tables/calendly-events.js';
 import { releaseLease } from '../database/tables/leases.js';
 import {
@@ -65,7 +66,10 @@ export async function runAccount(options: AccountRunOptions): Promise<CalendlySy
       left: await countPending(sql, account.id),
     }));
     runId = started.runId;
-    const unreadable = await listWindow(options, runId, started.left > 0);
+    const { unreadable, hasChanges } = await listWindow(options, runId, started.left > 0);
+    // The application may have written the same meetings in the meantime.
+    if (hasChanges || plan.fullWindow)
+      await adoptMeetings(database, { signal: options.signal, userId: account.userId });
     await processAll(options, runId);
     if (unreadable > 0) {
       throw new CalendlySyncError(
@@ -91,9 +95,13 @@ export async function runAccount(options: AccountRunOptions): Promise<CalendlySy
 /**
  * Lists the window and stores what needs work as pending.
  * @param mayBePending false if nothing is pending yet: then no listed event has to be removed from the pending ones
- * @returns the number of listed rows without a URI
+ * @returns the number of listed rows without a URI, and whether any event has changed
  */
-async function listWindow(options: AccountRunOptions, runId: string, mayBePending: boolean): Promise<number> {
+async function listWindow(
+  options: AccountRunOptions,
+  runId: string,
+  mayBePending: boolean,
+): Promise<{ unreadable: number; hasChanges: boolean }> {
   const { id, userId, calendlyUri, email } = options.account;
   const listing = { ...options, userId, calendlyUri, email, window: options.plan.window };
   let dropUnchanged = mayBePending;
@@ -104,13 +112,15 @@ async function listWindow(options: AccountRunOptions, runId: string, mayBePendin
   });
   const warnings = limitedWarnings(options);
   let unreadable = 0;
+  let hasChanges = false;
   for await (const page of pages) {
     dropUnchanged ||= page.unlisted.length > 0;
     unreadable += page.unreadable;
+    hasChanges ||= page.changed.length > 0;
     for (const { uri, text } of page.issues) warnings.add(invalidValue(uri, text));
   }
   warnings.end();
-  return unreadable;
+  return { unreadable, hasChanges };
 }
 
 /** Processes everything that is pending: what this run found, and what an earlier run left. */

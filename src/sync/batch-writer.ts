@@ -4,9 +4,10 @@
  * all others are stored.
  */
 import type { Database } from '../database/connection.js';
-import { isRefusedRow } from '../database/errors.js';
+import { isRefusedRow, violatedTable } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
 import type { Account } from '../database/tables/accounts.js';
+import { adoptMeetings } from '../database/tables/adopt-meetings.js';
 import { markDeleted } from '../database/tables/meetings.js';
 import { dropPending, failPending } from '../database/tables/pending-events.js';
 import { toCalendlySyncError } from '../errors.js';
@@ -84,21 +85,28 @@ export async function* writeBatch(
   database: Database,
   account: Account,
   batch: Result[],
+  mayAdopt = true,
 ): AsyncGenerator<Written> {
   let written: Written;
   try {
     written = await writeAll(database, account, batch);
   } catch (error) {
     if (!isRefusedRow(error)) throw error;
+    // A unique key of the application: it may have inserted the same meeting itself.
+    if (mayAdopt && violatedTable(error) === 'meetings') {
+      await adoptMeetings(database, { userId: account.userId });
+      yield* writeBatch(database, account, batch, false);
+      return;
+    }
     const [only] = batch;
     if (batch.length === 1 && only) {
       const message = `not stored: ${toCalendlySyncError(error).message}`;
-      yield* writeBatch(database, account, [{ kind: 'failed', uri: only.uri, message }]);
+      yield* writeBatch(database, account, [{ kind: 'failed', uri: only.uri, message }], false);
       return;
     }
     const half = Math.ceil(batch.length / 2);
-    yield* writeBatch(database, account, batch.slice(0, half));
-    yield* writeBatch(database, account, batch.slice(half));
+    yield* writeBatch(database, account, batch.slice(0, half), mayAdopt);
+    yield* writeBatch(database, account, batch.slice(half), mayAdopt);
     return;
   }
   yield written;

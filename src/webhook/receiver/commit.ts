@@ -4,7 +4,9 @@
  * retries.
  */
 import type { Database } from '../../database/connection.js';
-import { isLostRace, isRefusedRow, sqlState } from '../../database/errors.js';
+import { isLostRace, isRefusedRow, sqlState, violatedTable } from '../../database/errors.js';
+import { findUsersByUris } from '../../database/tables/accounts.js';
+import { adoptMeetings } from '../../database/tables/adopt-meetings.js';
 import { type CalendlySyncError, toCalendlySyncError } from '../../errors.js';
 import { type DeliveryResult, recordAndApply, recordFailed } from './apply-deliveries.js';
 import type { Delivery } from './delivery.js';
@@ -49,17 +51,32 @@ export function createCommitQueue(database: Database): CommitQueue {
 
 type Committed = { result: DeliveryResult } | { failure: CalendlySyncError };
 
-async function commit(database: Database, batch: Delivery[]): Promise<Committed[]> {
+async function commit(database: Database, batch: Delivery[], mayAdopt = true): Promise<Committed[]> {
   try {
     const results = await retryConflicts(() => database.transaction((sql) => recordAndApply(sql, batch)));
     return results.map((result) => ({ result }));
   } catch (error) {
     const [only] = batch;
+    if (mayAdopt && violatedTable(error) === 'meetings') {
+      await adoptForHosts(database, batch);
+      return commit(database, batch, false);
+    }
     if (!isDeliverySpecific(error)) return batch.map(() => ({ failure: toCalendlySyncError(error) }));
     if (batch.length === 1 && only) return [await storeFailed(database, only, error)];
     const committed: Committed[] = [];
-    for (const delivery of batch) committed.push(...(await commit(database, [delivery])));
+    for (const delivery of batch) committed.push(...(await commit(database, [delivery], mayAdopt)));
     return committed;
+  }
+}
+
+/** After an insert met a unique key of the application: it may have inserted the same meetings itself. */
+async function adoptForHosts(database: Database, batch: Delivery[]): Promise<void> {
+  try {
+    const hosts = batch.flatMap(({ change }) => change?.hosts ?? []);
+    const users = await database.transaction((sql) => findUsersByUris(sql, hosts));
+    for (const userId of new Set(users.values())) await adoptMeetings(database, { userId });
+  } catch {
+    // The next attempt to write reports what is wrong.
   }
 }
 
