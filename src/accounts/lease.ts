@@ -1,7 +1,7 @@
 /**
- * The lease on an account: of any number of processes on any number of machines, only one syncs it. It is taken with
- * one statement, renewed during the run, and expires two minutes after a crash, or at once if its process is known to be
- * dead on this host. It is a row, not a session lock, so it works through a transaction-mode pooler.
+ * The lease on an account: of any number of processes on any number of machines, only one syncs it. It is taken
+ * with one statement, renewed during the run, and expires two minutes after a crash, or at once if its process is
+ * known to be dead on this host. It is a row, not a session lock, so it works through a transaction-mode pooler.
  */
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../database/connection.js';

@@ -8,11 +8,11 @@ import type { CalendlyEvent, Parsed } from '../calendly/schemas.js';
 import { canonicalTimestamp } from '../calendly/timestamps.js';
 import type { Database, Sql } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
-import { databaseTime, findUnlisted } from '../database/tables/calendly-events.js';
+import { databaseTime, findUnchanged, findUnlisted } from '../database/tables/calendly-events.js';
 import { findMeetings } from '../database/tables/meetings.js';
 import type { Pending } from '../database/tables/pending-events.js';
 import { diffEvent, type MeetingOutcome } from '../resources/meetings/diff.js';
-import { fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
+import { digest, fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
 import { compareTimes } from '../resources/meetings/merge.js';
 import { externalId } from '../resources/meetings/rows.js';
 import { type Counts, type OnSyncEvent, progressEvent } from './report.js';
@@ -120,12 +120,23 @@ function createListing(userId: string | null, window: Window, seenAt: string) {
   };
 
   async function compare(sql: Sql, events: Parsed<CalendlyEvent>[]) {
-    const ids = events.map(({ value }) => externalId(value.uri));
-    const stored = userId === null ? new Map() : await findMeetings(sql, userId, ids);
+    const remembered = events.map(({ value, raw }) => ({
+      externalId: externalId(value.uri),
+      digest: digest(raw),
+      fingerprint: fingerprint(value),
+    }));
+    const same = userId === null ? new Set<string>() : await findUnchanged(sql, userId, remembered);
+    const others = remembered.map((event) => event.externalId).filter((id) => !same.has(id));
+    const stored =
+      userId === null || others.length === 0 ? new Map() : await findMeetings(sql, userId, others);
     const changed: Findings['changed'] = [];
     const unchanged: string[] = [];
     for (const { value, raw } of events) {
       const { uri } = value;
+      if (same.has(externalId(uri))) {
+        unchanged.push(uri);
+        continue;
+      }
       const known = stored.get(externalId(uri)) ?? null;
       const { outcome } = diffEvent(known, raw, requestedAt);
       const pending = { uri, event: raw, seenAt: requestedAt, outcome };

@@ -1,6 +1,7 @@
 /**
- * Enters meetings that another integration wrote into `calendly_events`, in whatever form it stores their ids. They keep their
- * ids and their values; from then on the sync finds them instead of inserting them a second time. Knows no Calendly.
+ * Enters meetings that another integration wrote into `calendly_events`, in whatever form it stores their ids. They
+ * keep their ids and their values; from then on the sync finds them instead of inserting them a second time. Knows
+ * no Calendly.
  */
 import type { Database, Sql } from '../connection.js';
 import { isRefusedRow } from '../errors.js';
@@ -17,15 +18,17 @@ export interface AdoptOptions {
 export interface Adoption {
   /** Rows entered by this call. */
   adopted: number;
-  /** Rows of Calendly meetings without a usable id or user, or a second row of a meeting that another row stands for. */
+  /**
+   * Rows of Calendly meetings without a usable id or user, or a second row of a meeting that another row stands for.
+   */
   unrecognised: number;
 }
 
 const BATCH = 1_000;
 
 /**
- * Adopts what is not adopted yet, in short transactions that lock no row of `meetings`. Safe to repeat, and at any time.
- * Needs the tables of 001 and 003.
+ * Adopts what is not adopted yet, in short transactions that lock no row of `meetings`. Safe to repeat, and at any
+ * time. Needs the tables of 001 and 003.
  */
 export async function adoptMeetings(
   database: Database,
@@ -162,8 +165,8 @@ async function adoptBatch(
 }
 
 /**
- * Lets a row of the application stand for an event that a row of ours stands for: both wrote it at the same time, and the
- * application refers to its own. Its row takes over what ours says, and ours is deleted.
+ * Lets a row of the application stand for an event that a row of ours stands for: both wrote it at the same time,
+ * and the application refers to its own. Its row takes over what ours says, and ours is deleted.
  * @returns false if it stays as it is: the other row is the application's too, or something refers to ours
  */
 async function replaceOurs(

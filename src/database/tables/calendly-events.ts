@@ -1,6 +1,7 @@
 /**
- * SQL of `calendly_events`: which event is which row of `meetings`, and what was known of it last. Rows are found, locked and
- * remembered here, because `meetings` may belong to another application and hold other forms of the same ids.
+ * SQL of `calendly_events`: which event is which row of `meetings`, and what was known of it last. Rows are found,
+ * locked and remembered here, because `meetings` may belong to another application and hold other forms of the same
+ * ids.
  */
 import type { Sql } from '../connection.js';
 import { columns, type RowOf, rowsAsX, utcText } from '../table.js';
@@ -29,15 +30,17 @@ export interface Mark extends RowOf<typeof MARK> {
 /** The columns that a `Mark` fills, and their values from a row `x`. */
 export const MARK_COLUMNS =
   'start_time, end_time, digest, fingerprint, read_at, recheck_at, written_at, no_shows_removed';
-export const MARK_VALUES = `x.start_time, x.end_time, x.digest, x.fingerprint, case when x.read then clock_timestamp() end,
+export const MARK_VALUES = `x.start_time, x.end_time, x.digest, x.fingerprint,
+  case when x.read then clock_timestamp() end,
   ${recheckAt('case when x.read then clock_timestamp() end', 'x.end_time')}, clock_timestamp(), x.no_shows_removed`;
 
 /**
- * A no-show is marked after the meeting, and nothing else reports it: invitees are read again a day after the end, unless the
- * last reading is later than that.
+ * A no-show is marked after the meeting, and nothing else reports it: invitees are read again a day after the end,
+ * unless the last reading is later than that.
  */
 function recheckAt(readAt: string, end: string): string {
-  return `case when x."awaitsNoShows" and ${readAt} < ${end} + interval '24 hours' then ${end} + interval '24 hours' end`;
+  const recheck = `${end} + interval '24 hours'`;
+  return `case when x."awaitsNoShows" and ${readAt} < ${recheck} then ${recheck} end`;
 }
 
 /** Remembers what was written of meetings whose events the caller has locked. */
@@ -61,8 +64,8 @@ export async function databaseTime(sql: Sql): Promise<string> {
 }
 
 /**
- * Locks stored events until the transaction ends, in the order of their ids, so that two writers never deadlock. One index
- * lookup for each id, whatever the planner expects of a table without statistics.
+ * Locks stored events until the transaction ends, in the order of their ids, so that two writers never deadlock.
+ * One index lookup for each id, whatever the planner expects of a table without statistics.
  * @returns the external ids that are stored
  */
 export async function lockEvents(sql: Sql, userId: string, externalIds: string[]): Promise<string[]> {
@@ -105,9 +108,32 @@ export async function lockEventsOfHosts(
 }
 
 /**
- * URIs of stored meetings that start in [from, to) and are not among the listed ones: a complete listing of that range did
- * not show them. What is known to be gone or lost is not asked about again, and a row that no listing and no delivery has ever
- * contained cannot be missing.
+ * The external ids of listed rows that are stored just as they are listed now, with their invitees: nothing is to
+ * be done for them, and `meetings` need not be read.
+ */
+export async function findUnchanged(
+  sql: Sql,
+  userId: string,
+  listed: { externalId: string; digest: string; fingerprint: string }[],
+): Promise<Set<string>> {
+  const rows = await sql<{ external_id: string }[]>`
+    select e.external_id
+    from unnest(
+      ${listed.map(({ externalId }) => externalId)}::text[], ${listed.map(({ digest }) => digest)}::text[],
+      ${listed.map(({ fingerprint }) => fingerprint)}::text[]
+    ) as listed (id, digest, fingerprint)
+    cross join lateral (
+      select * from calendly_events where user_id = ${userId} and external_id = listed.id
+      offset 0
+    ) as e
+    where e.digest = listed.digest and e.fingerprint = listed.fingerprint`;
+  return new Set(rows.map((row) => row.external_id));
+}
+
+/**
+ * URIs of stored meetings that start in [from, to) and are not among the listed ones: a complete listing of that
+ * range did not show them. What is known to be gone or lost is not asked about again, and a row that no listing and
+ * no delivery has ever contained cannot be missing.
  */
 export async function findUnlisted(
   sql: Sql,

@@ -90,7 +90,8 @@ export async function readUserStates(sql: Sql, named: string[], hasSyncState: bo
     left join calendly_leases l on l.account_id = a.id
     left join (
       select ${owner} as owner, count(*) filter (where is_deleted is not true) as active,
-        count(*) filter (where is_deleted) as deleted, ${viaWebhook} as via_webhook, max(last_calendar_sync) as last_sync
+        count(*) filter (where is_deleted) as deleted, ${viaWebhook} as via_webhook,
+        max(last_calendar_sync) as last_sync
       from meetings where meeting_source = 'calendly' group by 1
     ) m on m.owner = ${host.userid ? sql`u.id::text` : sql`u.id`}
     left join lateral (
@@ -132,11 +133,15 @@ function withDates(row: UserState): UserState {
   return { ...row, last_run: { ...run, started_at: new Date(run.started_at), finished_at: finished } };
 }
 
-/** `users` and `meetings` may belong to another application: users need not have an e-mail, and meetings may have a `userid`. */
+/**
+ * `users` and `meetings` may belong to another application: users need not have an e-mail, and meetings may have a
+ * `userid`.
+ */
 async function hostColumns(sql: Sql): Promise<{ email: boolean; userid: boolean }> {
   const rows = await sql<{ name: string }[]>`
     select attname::text as name from pg_attribute
-    where not attisdropped and (attrelid, attname) in ((to_regclass('users'), 'email'), (to_regclass('meetings'), 'userid'))`;
+    where not attisdropped
+      and (attrelid, attname) in ((to_regclass('users'), 'email'), (to_regclass('meetings'), 'userid'))`;
   const names = rows.map(({ name }) => name);
   return { email: names.includes('email'), userid: names.includes('userid') };
 }

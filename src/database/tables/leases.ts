@@ -1,6 +1,6 @@
 /**
- * SQL of `calendly_leases`: which process works on an account. Each claim raises the lease number, so that a process that lost its
- * lease can be told from its successor.
+ * SQL of `calendly_leases`: which process works on an account. Each claim raises the lease number, so that a
+ * process that lost its lease can be told from its successor.
  */
 import type { Sql } from '../connection.js';
 

@@ -1,6 +1,7 @@
 /**
- * SQL of `meetings`, which may belong to another application: rows are found through `calendly_events` and by their id, never by
- * columns that the application fills too. Rows that `calendly_events` does not name are neither read nor written.
+ * SQL of `meetings`, which may belong to another application: rows are found through `calendly_events` and by their
+ * id, never by columns that the application fills too. Rows that `calendly_events` does not name are neither read
+ * nor written.
  */
 import type { Sql } from '../connection.js';
 import { columns, isJson, type Json, type RowOf, rowsAsX, utcText } from '../table.js';
@@ -57,8 +58,9 @@ export interface NewMeeting {
 }
 
 /**
- * A stored row as it was written. An application's `location` or `raw` may be a text column; such a location is not compared,
- * because it may be the application's own: it counts as what `raw` says. A null `is_deleted` is not deleted.
+ * A stored row as it was written. An application's `location` or `raw` may be a text column; such a location is not
+ * compared, because it may be the application's own: it counts as what `raw` says. A null `is_deleted` is not
+ * deleted.
  */
 function fromHost(row: StoredMeeting): StoredMeeting {
   const raw = typeof row.raw === 'string' ? parseObject(row.raw) : row.raw;
@@ -99,9 +101,9 @@ export async function findMeetings(
 }
 
 /**
- * Inserts meetings with their events and invitees, in one statement. A meeting whose event is stored already is left alone and
- * missing in the result: the caller looks again and finds it. If another transaction inserts the same one at this moment, the
- * statement fails (`isLostRace`) and writes nothing.
+ * Inserts meetings with their events and invitees, in one statement. A meeting whose event is stored already is
+ * left alone and missing in the result: the caller looks again and finds it. If another transaction inserts the
+ * same one at this moment, the statement fails (`isLostRace`) and writes nothing.
  * @returns id of each inserted row, by external id
  */
 export async function insertMeetings(
@@ -151,8 +153,8 @@ export async function insertMeetings(
 }
 
 /**
- * Overwrites stored meetings, whose events the caller has locked and found to differ. In a row that another integration wrote,
- * who owns it, its source and its own id stay as they are.
+ * Overwrites stored meetings, whose events the caller has locked and found to differ. In a row that another
+ * integration wrote, who owns it, its source and its own id stay as they are.
  */
 export async function updateMeetings(
   sql: Sql,

@@ -40,11 +40,12 @@ export interface Applied {
 const MAX_ROUNDS = 3;
 
 /**
- * Writes observations of one user's meetings, at most one per meeting, and returns what each did, in the same order.
- * @param locked external ids of stored meetings that the caller has already locked, with indexes preferred;
- *   may include others
- * @throws CalendlySyncError `database_failed` if the database discards an inserted row; an error that `isLostRace` knows if another
- *   transaction inserts the same meeting at this moment: the caller repeats its transaction
+ * Writes observations of one user's meetings, at most one per meeting, and returns what each did, in the same
+ * order.
+ * @param locked external ids of stored meetings that the caller has already locked, with indexes preferred; may
+ * include others
+ * @throws CalendlySyncError `database_failed` if the database discards an inserted row; an error that `isLostRace`
+ * knows if another transaction inserts the same meeting at this moment: the caller repeats its transaction
  */
 export async function applyObservations(
   sql: Sql,

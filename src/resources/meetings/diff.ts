@@ -163,8 +163,8 @@ function isContested(known: StoredMeeting | null, requestedAt: string | null): b
 }
 
 /**
- * The digest to remember: that of a listed row that is stored as it is now. `''` if the meeting was written otherwise, so that it
- * equals no listed row; null if the observation says nothing of the event.
+ * The digest to remember: that of a listed row that is stored as it is now. `''` if the meeting was written
+ * otherwise, so that it equals no listed row; null if the observation says nothing of the event.
  */
 function nextDigest({ event, requestedAt }: Observation, known: StoredMeeting | null): string | null {
   if (event === null) return null;

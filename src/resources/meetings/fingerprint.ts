@@ -1,7 +1,8 @@
 /**
- * The digest and the fingerprint of a listed event. The digest changes with anything in it. The fingerprint changes if the event's invitees may have changed. A cancellation, a
- * reschedule and a new conference link change `updated_at`. It is not documented whether joining or leaving a
- * group event does, but either changes the counters. A no-show mark changes nothing here. Pure.
+ * The digest and the fingerprint of a listed event. The digest changes with anything in it. The fingerprint changes
+ * if the event's invitees may have changed. A cancellation, a reschedule and a new conference link change
+ * `updated_at`. It is not documented whether joining or leaving a group event does, but either changes the
+ * counters. A no-show mark changes nothing here. Pure.
  */
 import { createHash } from 'node:crypto';
 import type { CalendlyEvent } from '../../calendly/schemas.js';

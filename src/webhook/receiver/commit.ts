@@ -27,7 +27,10 @@ const MAX_BATCH = 64;
 const MAX_CONCURRENT = 3;
 const SLOW_AFTER_MS = 20;
 const LINGER_MS = 4;
-/** Attempts of a transaction that a deadlock or another transaction aborts; each time, that other one has been committed. */
+/**
+ * Attempts of a transaction that a deadlock or another transaction aborts; each time, that other one has been
+ * committed.
+ */
 const MAX_ATTEMPTS = 5;
 
 export function createCommitQueue(database: Database): CommitQueue {

@@ -34,6 +34,35 @@ test('a delivery that waited for the lock of another writer does not undo what t
   expect(await sql`select from meeting_invitees`).toHaveLength(3);
 });
 
+test('two writers that insert the same meeting at the same moment store it once, with what both know', async () => {
+  const { url, sql } = await testDatabase();
+  await sql`
+    with u as (insert into users (email) values ('host@example.com') returning id)
+    insert into calendly_accounts (user_id, calendly_uri) select id, ${HOST} from u`;
+  const { post } = receiving(url);
+  const { uri } = event('RACE');
+  const other = postgres(url, { max: 1, onnotice: () => {} });
+  onTestFinished(() => other.end());
+
+  let late: Promise<Response> | undefined;
+  await other.begin(async (tx) => {
+    await tx`
+      with m as (
+        insert into meetings (user_id, external_id, calendly_uri) select id, 'RACE', ${uri} from users
+        returning id, user_id, external_id
+      ), e as (insert into calendly_events (meeting_id, user_id, external_id) select * from m)
+      insert into meeting_invitees (meeting_id, calendly_uri, email) select id, ${`${uri}/invitees/OTHER`}, 'kept' from m`;
+    late = post(booking('RACE'));
+    await waitingForLock(sql);
+  });
+
+  expect((await late)?.status).toBe(200);
+  const [row] = await sql`select count(*)::integer as n, min(title) as title from meetings`;
+  expect(row).toEqual({ n: 1, title: 'Meeting RACE' });
+  expect(await sql`select from meeting_invitees`).toHaveLength(2);
+  expect(await sql`select from calendly_webhook_events where processed_at is null`).toHaveLength(0);
+});
+
 /** Resolves when a transaction of this database waits for a lock. */
 async function waitingForLock(sql: postgres.Sql): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {

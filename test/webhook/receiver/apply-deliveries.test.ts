@@ -149,6 +149,35 @@ describe('what cannot be applied', () => {
   });
 });
 
+describe('a row in the ledger whose signature nobody verified', () => {
+  const forged = (sql: Awaited<ReturnType<typeof connected>>['sql'], id: string) => sql`
+    insert into calendly_webhook_events (event_id, event_type, payload)
+    values (${id}, 'invitee.created', ${JSON.stringify(booking('FORGED'))}::text::jsonb)`;
+
+  test('a row that the application or a stranger inserted is never applied', async () => {
+    const { sql, replay } = await connected();
+    await forged(sql, 'forged');
+    expect(await replay()).toEqual({ applied: 0, unmatched: 0, failed: [] });
+    expect(await sql`select from meetings`).toHaveLength(0);
+    expect(await sql`select from calendly_webhook_events where processed_at is null`).toHaveLength(1);
+  });
+
+  test('a verified delivery is applied although a row with its event id stands there already', async () => {
+    const { sql, post } = await connected();
+    await post(booking('REAL'));
+    const [{ event_id: id } = { event_id: '' }] = await sql<{ event_id: string }[]>`
+      select event_id from calendly_webhook_events`;
+    await sql`delete from calendly_webhook_events`;
+    await sql`delete from meetings`;
+    await forged(sql, id);
+    expect(await status(await post(booking('REAL')))).toBe('applied');
+    expect([...(await sql`select title from meetings`)]).toEqual([{ title: 'Meeting REAL' }]);
+    const [kept] =
+      await sql`select signature_verified, processed_at is not null as done from calendly_webhook_events`;
+    expect(kept).toEqual({ signature_verified: true, done: true });
+  });
+});
+
 test('a booking logs the lines that operators look for', async () => {
   const { post, events } = await connected();
   await post(booking('LINE', { name: 'Kick-off' }));
