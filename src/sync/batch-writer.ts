@@ -36,6 +36,8 @@ export interface BatchWriter<T> {
 }
 
 const BATCH = 100;
+/** How often a batch is looked at again because its meetings stand in `meetings` already. */
+const MAX_LOOKS = 3;
 /** A batch that does not fill up is written after so many ms, so that a crash loses little of what was read. */
 const FLUSH_AFTER_MS = 1_000;
 
@@ -85,28 +87,28 @@ export async function* writeBatch(
   database: Database,
   account: Account,
   batch: Result[],
-  mayAdopt = true,
+  looks = MAX_LOOKS,
 ): AsyncGenerator<Written> {
   let written: Written;
   try {
     written = await writeAll(database, account, batch);
   } catch (error) {
     if (!isRefusedRow(error)) throw error;
-    // A unique key of the application: it may have inserted the same meeting itself.
-    if (mayAdopt && violatedTable(error) === 'meetings') {
+    // A unique key of `meetings`: a receiver or the application has inserted the same meeting in the meantime.
+    if (looks > 0 && violatedTable(error) === 'meetings') {
       await adoptMeetings(database, { userId: account.userId });
-      yield* writeBatch(database, account, batch, false);
+      yield* writeBatch(database, account, batch, looks - 1);
       return;
     }
     const [only] = batch;
     if (batch.length === 1 && only) {
       const message = `not stored: ${toCalendlySyncError(error).message}`;
-      yield* writeBatch(database, account, [{ kind: 'failed', uri: only.uri, message }], false);
+      yield* writeBatch(database, account, [{ kind: 'failed', uri: only.uri, message }], looks);
       return;
     }
     const half = Math.ceil(batch.length / 2);
-    yield* writeBatch(database, account, batch.slice(0, half), mayAdopt);
-    yield* writeBatch(database, account, batch.slice(half), mayAdopt);
+    yield* writeBatch(database, account, batch.slice(0, half), looks);
+    yield* writeBatch(database, account, batch.slice(half), looks);
     return;
   }
   yield written;

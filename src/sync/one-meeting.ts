@@ -6,6 +6,7 @@ import { resolveAccount } from '../accounts/resolve.js';
 import type { Database, Sql } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
+import { adoptMeetings } from '../database/tables/adopt-meetings.js';
 import { databaseTime } from '../database/tables/calendly-events.js';
 import { markDeleted } from '../database/tables/meetings.js';
 import { CalendlySyncError } from '../errors.js';
@@ -70,6 +71,8 @@ export async function readOneMeeting(options: SyncOptions & { event: string }): 
       invitees,
       requestedAt: { event: seenAt, invitees: seenAt },
     };
+    // The application may have inserted the meeting itself.
+    if (!dryRun) await adoptMeetings(database, { signal: options.signal, userId });
     const write = (sql: Sql) => applyObservations(sql, userId, [observation]);
     for (const applied of await inTransaction(database, dryRun, write)) countApplied(counts, applied);
   } else {

@@ -32,6 +32,8 @@ const LINGER_MS = 4;
  * committed.
  */
 const MAX_ATTEMPTS = 5;
+/** How often a batch is looked at again because its meetings stand in `meetings` already. */
+const MAX_LOOKS = 3;
 
 export function createCommitQueue(database: Database): CommitQueue {
   const commits = createGroupCommit<Delivery, Committed>({
@@ -54,25 +56,25 @@ export function createCommitQueue(database: Database): CommitQueue {
 
 type Committed = { result: DeliveryResult } | { failure: CalendlySyncError };
 
-async function commit(database: Database, batch: Delivery[], mayAdopt = true): Promise<Committed[]> {
+async function commit(database: Database, batch: Delivery[], looks = MAX_LOOKS): Promise<Committed[]> {
   try {
     const results = await retryConflicts(() => database.transaction((sql) => recordAndApply(sql, batch)));
     return results.map((result) => ({ result }));
   } catch (error) {
     const [only] = batch;
-    if (mayAdopt && violatedTable(error) === 'meetings') {
+    if (looks > 0 && violatedTable(error) === 'meetings') {
       await adoptForHosts(database, batch);
-      return commit(database, batch, false);
+      return commit(database, batch, looks - 1);
     }
     if (!isDeliverySpecific(error)) return batch.map(() => ({ failure: toCalendlySyncError(error) }));
     if (batch.length === 1 && only) return [await storeFailed(database, only, error)];
     const committed: Committed[] = [];
-    for (const delivery of batch) committed.push(...(await commit(database, [delivery], mayAdopt)));
+    for (const delivery of batch) committed.push(...(await commit(database, [delivery], looks)));
     return committed;
   }
 }
 
-/** After an insert met a unique key of the application: it may have inserted the same meetings itself. */
+/** After an insert met a unique key of `meetings`: its application may have inserted the same meetings itself. */
 async function adoptForHosts(database: Database, batch: Delivery[]): Promise<void> {
   try {
     const hosts = batch.flatMap(({ change }) => change?.hosts ?? []);
