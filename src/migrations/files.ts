@@ -1,9 +1,9 @@
-/** The migration files: which there are, in which order, and what they say of themselves. Knows no database. */
+/** The migration files: which there are, their order and their checksums. Knows no database. */
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CalendlySyncError } from '../errors.js';
 import { packageRoot } from '../version.js';
-import { checksum, normalised } from './checksum.js';
 
 /** One SQL file as it stands on disk. */
 export interface SqlFile {
@@ -13,7 +13,7 @@ export interface SqlFile {
   text: string;
 }
 
-/** One step of the schema: a file that makes it and a file that undoes it. */
+/** One migration: the file that applies it and the file that undoes it. */
 export interface Migration {
   /** As in the file's name, `022`. */
   version: string;
@@ -23,25 +23,27 @@ export interface Migration {
   down: SqlFile | null;
   /** Of the up file. */
   checksum: string;
-  /** False when the first line says `-- no-transaction`: then the file holds one statement that Postgres refuses in a transaction. */
-  transactional: boolean;
-  /** True when the first line says `-- slow`: it reads many rows, under locks that stop nobody, and has no statement timeout. */
-  slow: boolean;
 }
 
-/** Where the tool's own files are. */
+/** The folder of the tool's own files. */
 export const ownFolder: string = join(packageRoot, 'sql');
 
 const FILE_NAME = /^(\d+)_([a-z0-9_]+)\.(up|down)\.sql$/;
 
-/** Whether the first line of a file says that word. */
-export function firstLineSays(text: string, word: 'no-transaction' | 'slow'): boolean {
-  return new RegExp(`^--\\s*${word}\\s*(\n|$)`).test(text);
+/** The text without byte order mark and carriage returns, which editors and git change on their own. */
+function normalized(text: string): string {
+  return text.replace(/^\ufeff/, '').replaceAll('\r', '');
+}
+
+/** SHA-256 of the text in hex; line endings and a byte order mark do not change it. */
+export function checksum(text: string): string {
+  return createHash('sha256').update(normalized(text)).digest('hex');
 }
 
 /**
- * All migrations of a folder, sorted by number. Files of other names are left alone.
- * @throws CalendlySyncError `failed` when the folder cannot be read, two files share a number, or a down file has no up file
+ * All migrations of a folder, sorted by number. Files with other names are ignored.
+ * @throws CalendlySyncError `failed` if the folder cannot be read, two files share a number, or a down file has no
+ * up file
  */
 export function readMigrations(folder = ownFolder): Migration[] {
   const files = new Map<string, { version: string; name: string; up?: SqlFile; down?: SqlFile }>();
@@ -51,30 +53,21 @@ export function readMigrations(folder = ownFolder): Migration[] {
     const [, version = '', name = '', direction] = match;
     const path = join(folder, fileName);
     const entry = files.get(`${version}_${name}`) ?? { version, name };
-    entry[direction === 'up' ? 'up' : 'down'] = { path, text: normalised(readFileSync(path, 'utf8')) };
+    entry[direction === 'up' ? 'up' : 'down'] = { path, text: normalized(readFileSync(path, 'utf8')) };
     files.set(`${version}_${name}`, entry);
   }
   const migrations = [...files.values()].map(({ version, name, up, down = null }): Migration => {
     if (!up) throw new CalendlySyncError('failed', `${version}_${name}.down.sql has no up file beside it.`);
-    return {
-      version,
-      name,
-      up,
-      down,
-      checksum: checksum(up.text),
-      transactional: !firstLineSays(up.text, 'no-transaction'),
-      slow: firstLineSays(up.text, 'slow'),
-    };
+    return { version, name, up, down, checksum: checksum(up.text) };
   });
   migrations.sort((a, b) => compareVersions(a.version, b.version));
   migrations.forEach((migration, index) => {
     const before = migrations[index - 1];
-    if (before && compareVersions(before.version, migration.version) === 0) {
-      throw new CalendlySyncError(
-        'failed',
-        `Two migrations have the number ${migration.version}: ${before.name} and ${migration.name}.`,
-      );
-    }
+    if (!before || compareVersions(before.version, migration.version) !== 0) return;
+    throw new CalendlySyncError(
+      'failed',
+      `Two migrations have the number ${migration.version}: ${before.name} and ${migration.name}.`,
+    );
   });
   return migrations;
 }

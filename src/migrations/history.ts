@@ -1,7 +1,21 @@
-/** The table `calendly_migrations`: which files this database has seen, and in which wording. */
+/**
+ * The table `calendly_migrations`: which files were applied, in which wording, what each created (`made`) and what
+ * it replaced (`before`). Comments on objects are only a help for files that are run by hand: a dump may lose them.
+ */
 import type { Database, Sql } from '../database/connection.js';
 import { errorCode } from '../database/errors.js';
 import { quoteName, quoteText } from '../database/search-path.js';
+import type { Migration } from './files.js';
+import { inTime, type LockOptions } from './lock.js';
+import {
+  type Catalog,
+  catalogText,
+  enterCatalog,
+  leaveCatalog,
+  MARK,
+  OBJECTS,
+  objectName,
+} from './schema/catalog.js';
 
 /** One applied migration. */
 export interface HistoryRow {
@@ -9,117 +23,161 @@ export interface HistoryRow {
   name: string;
   checksum: string;
   applied_at: Date;
-}
-
-/** The history as a migration finds it under the lock. */
-export interface History {
-  rows: HistoryRow[];
-  /** Some process is between two of its files: it goes on in a moment, and should, so that one process does the whole work. */
-  underWay: boolean;
+  /** Objects that it created, with a fingerprint of their definition. */
+  made: Record<string, string>;
+  /** By object: the statements that create what stood there before, and those that set its rights. */
+  before: Record<string, { create: string | null; rights: string | null }>;
 }
 
 const UNDEFINED_TABLE = '42P01';
-const TABLE_COMMENT = 'calendly-sync: the migrations that this database has seen';
-/** After so long without its next file a process counts as dead. */
-const UNDER_WAY_FOR = '5 seconds';
+/** A role that row-level security applies to gets an error, instead of an empty history. */
+export const ALL_ROWS = `select set_config('row_security', 'off', true);\n`;
 
-/** With a schema of its own the table is there and nowhere else, even if an older one stands further down the search_path. */
-function tableName(schema: string | null): string {
+/**
+ * With a schema of its own the table is there and nowhere else, even if an older one exists further down the
+ * search_path.
+ */
+export function historyTable(schema: string | null): string {
   return schema === null ? 'calendly_migrations' : `${quoteName(schema)}.calendly_migrations`;
 }
 
-function selectHistory(schema: string | null): string {
-  return `select version, name, checksum, applied_at from ${tableName(schema)} order by version::numeric`;
+/** The query for all rows, in order. */
+export function historyText(schema: string | null): string {
+  return `select version, name, checksum, applied_at, made, before from ${historyTable(schema)} order by version::numeric;\n`;
 }
 
-/** All applied migrations in order; none when the table does not exist. One round trip. */
-export async function peekHistory(database: Database): Promise<HistoryRow[]> {
+/** History and catalog as they are now, in one round trip; `history` is null if the table does not exist. */
+export async function readState(
+  database: Database,
+  options: LockOptions = {},
+): Promise<{ history: HistoryRow[] | null; catalog: Catalog }> {
+  const { schema } = database;
+  const { path } = options;
+  const read = async (text: string) => {
+    if (schema === null) return (await inTime(options, database.statement(text))) as unknown as object[][];
+    const work = database.transaction(async (sql) => {
+      if (path !== undefined) await sql`select set_config('search_path', ${path}, true)`;
+      return (await sql.unsafe(text)) as unknown as object[][];
+    });
+    return inTime(options, work);
+  };
+  const catalogOf = (results: object[][]) => (results.at(-2) as [{ catalog: Catalog }])[0].catalog;
   try {
-    return await database.statement<HistoryRow>(selectHistory(database.schema));
-  } catch (thrown) {
-    if (errorCode((thrown as Error).cause) === UNDEFINED_TABLE) return [];
-    throw thrown;
+    const results = await read(ALL_ROWS + historyText(schema) + catalogText(schema));
+    return { history: results[1] as HistoryRow[], catalog: catalogOf(results) };
+  } catch (error) {
+    if (errorCode((error as Error).cause) !== UNDEFINED_TABLE) throw error;
+    return { history: null, catalog: catalogOf(await read(catalogText(schema))) };
   }
 }
 
-/** The same inside a transaction; null when there is no such table. */
-export async function readHistory(sql: Sql, schema: string | null): Promise<History | null> {
-  const [found] = await sql<{ exists: boolean; underWay: boolean }[]>`
-    select oid is not null as exists, coalesce(
-      substring(obj_description(oid, 'pg_class') from 'more until (.*)$')::timestamptz > clock_timestamp(), false
-    ) as "underWay"
-    from to_regclass(${tableName(schema)}) as oid`;
-  if (!found?.exists) return null;
-  return { rows: await sql.unsafe<HistoryRow[]>(selectHistory(schema)), underWay: found.underWay };
-}
-
-const TABLE_SQL = `create table calendly_migrations (
+/** The statements that create the table, closed to API roles, and its schema if there is none. */
+export function createHistoryText(schema: string | null): string {
+  const table = historyTable(schema);
+  const makeSchema =
+    schema === null
+      ? ''
+      : `do $calendly$ begin
+  if to_regnamespace(${quoteText(quoteName(schema))}) is null then
+    create schema ${quoteName(schema)};
+    comment on schema ${quoteName(schema)} is 'calendly-sync: the tables of calendly-sync';
+  end if;
+end $calendly$;\n`;
+  return `${makeSchema}create table if not exists ${table} (
   version text primary key,
   name text not null,
   checksum text not null,
   applied_at timestamptz not null default clock_timestamp(),
   ms integer not null,
-  applied_by text not null default current_user
+  applied_by text not null default current_user,
+  made jsonb not null,
+  before jsonb not null
 );
-comment on table calendly_migrations is '${TABLE_COMMENT}';
-alter table calendly_migrations enable row level security;
-create policy calendly_sync_closed on calendly_migrations using (false) with check (false);
+comment on table ${table} is 'calendly-sync: the applied migrations';
+alter table ${table} enable row level security;
 do $calendly$
 declare
-  stranger text;
+  api_role text;
 begin
-  for stranger in select 'public' union all select quote_ident(rolname) from pg_roles where rolname in ('anon', 'authenticated') loop
-    execute format('revoke all on calendly_migrations from %s', stranger);
-  end loop;
-end
-$calendly$;`;
-
-/** The statements that make the table, and the schema that it shall be in. */
-export function historySql(schema: string | null): string {
-  if (schema === null) return TABLE_SQL;
-  return `do $calendly$
-begin
-  if to_regnamespace(quote_ident(${quoteText(schema)})) is null then
-    create schema ${quoteName(schema)};
-    comment on schema ${quoteName(schema)} is 'calendly-sync: the tables of calendly-sync';
+  if not exists (select from pg_policy where polrelid = '${table}'::regclass and polname = 'calendly_sync_closed') then
+    create policy calendly_sync_closed on ${table} using (false) with check (false);
   end if;
-end
-$calendly$;
-${TABLE_SQL}`;
+  for api_role in select 'public' union all select quote_ident(rolname) from pg_roles where rolname in ('anon', 'authenticated') loop
+    execute format('revoke all on ${table} from %s', api_role);
+  end loop;
+end $calendly$;\n`;
 }
 
-/** Makes the table, closed to everybody but its owner. */
-export async function createHistory(sql: Sql, schema: string | null): Promise<void> {
-  await sql.unsafe(historySql(schema));
+/** Statements to run before a file, in the same transaction: they remember what exists. */
+export function beforeText(schema: string | null, local = true): string {
+  return `${enterCatalog(schema, local)}select set_config('calendly_sync.started', clock_timestamp()::text, ${local}),
+  set_config('calendly_sync.before', (select coalesce(json_agg(objects), '[]') from (${OBJECTS}) as objects)::text, ${local});
+${leaveCatalog(local)}`;
 }
 
-/** Records one applied migration. `more` tells other processes that the next file follows at once. */
-export async function record(
-  sql: Sql,
-  { version, name, checksum }: { version: string; name: string; checksum: string },
-  ms: number,
-  more: boolean,
-): Promise<void> {
-  await sql`insert into calendly_migrations (version, name, checksum, ms) values (${version}, ${name}, ${checksum}, ${ms})`;
-  await sql.unsafe(
-    more
-      ? `do $$ begin execute format('comment on table calendly_migrations is %L',
-           format('${TABLE_COMMENT}; more until %s', clock_timestamp() + interval '${UNDER_WAY_FOR}')); end $$`
-      : `comment on table calendly_migrations is '${TABLE_COMMENT}'`,
-  );
+/** Statements to run after a file: they record it, with what it created and replaced. */
+export function recordText(
+  schema: string | null,
+  { version, name, checksum }: Pick<Migration, 'version' | 'name' | 'checksum'>,
+  local = true,
+): string {
+  const values = [version, name, checksum].map(quoteText).join(', ');
+  return `${enterCatalog(schema, local)}with old as (
+    select * from json_to_recordset(current_setting('calendly_sync.before')::json)
+      as old (key text, oid text, mark text, definition text, definer text, rights text)
+  ),
+  new as (${OBJECTS}),
+  replaced as (
+    select old.key, (select other.key from new as other where other.oid = old.oid and other.key <> old.key) as renamed,
+      old.definer, old.rights
+    from old left join new using (key)
+    where old.rights is not null and coalesce(old.mark, '') not like '${MARK}%'
+      and (new.key is null or new.oid <> old.oid or new.definition <> old.definition)
+  ),
+  made as (
+    select new.key, new.definition from new left join old using (key)
+    where ((old.key is null or old.oid <> new.oid) and not exists (select from old as other where other.oid = new.oid))
+      or (new.definition <> old.definition and new.key not like 'column %')
+      or new.mark like '${MARK}${version}%'
+  )
+  select set_config('calendly_sync.made', (
+    select coalesce(json_object_agg(key, definition), '{}') from made
+    where key <> 'table calendly_migrations' and coalesce(substring(key from '^column (.*)[.]'), substring(key from '^constraint .* on (.*)$'), '') not in (
+      select substr(key, 7) from made where key like 'table %'))::text, ${local}),
+  set_config('calendly_sync.replaced', (
+    select coalesce(json_object_agg(key, json_build_object(
+      'create', coalesce(definer, format('alter table %I rename to %I;', substr(renamed, 7), substr(key, 7))),
+      'rights', rights)), '{}')
+    from replaced)::text, ${local});
+${leaveCatalog(local)}insert into ${historyTable(schema)} as row (version, name, checksum, ms, made, before)
+values (${values}, extract(epoch from clock_timestamp() - current_setting('calendly_sync.started')::timestamptz) * 1000,
+  current_setting('calendly_sync.made')::jsonb, current_setting('calendly_sync.replaced')::jsonb)
+on conflict (version) do update set made = row.made || excluded.made, 
+  before = (excluded.before - array(select jsonb_object_keys(row.made))) || row.before
+returning ms, (
+  select coalesce(json_agg(key), '[]') from jsonb_object_keys(made) as key
+  where key in ('table users', 'table meetings') or key like 'trigger % on meetings') as created;\n`;
 }
 
-/** Takes back that more follows, for a process that stops before its last file. */
-export async function recordEnd(sql: Sql): Promise<void> {
-  await sql.unsafe(`comment on table calendly_migrations is '${TABLE_COMMENT}'`);
+/**
+ * Comments on what the history calls ours: the files go by them, and a dump or somebody else may have removed them.
+ */
+export function marksText({ objects }: Catalog, { version, made }: HistoryRow): string {
+  return Object.keys(made)
+    .filter((key) => /^(table|view|column|function|trigger) /.test(key))
+    .filter((key) => key in objects && !objects[key]?.mark?.startsWith(MARK + version))
+    .map((key) => `comment on ${objectName(key)} is ${quoteText(MARK + version)};`)
+    .concat('select 1')
+    .join('\n');
 }
 
-/** Takes one migration out of the history. The table goes with the last one, and so does a schema that was made for it. */
+/** Removes one migration from the history. The table goes with the last one, and so does a schema that we created. */
 export async function forget(sql: Sql, version: string, schema: string | null): Promise<void> {
-  await sql`delete from calendly_migrations where version = ${version}`;
-  const [left] = await sql`select exists (select from calendly_migrations) as some`;
+  const table = historyTable(schema);
+  await sql.unsafe(`delete from ${table} where version = ${quoteText(version)}`);
+  const [left] = await sql.unsafe(`select exists (select from ${table}) as some`);
   if (left?.some) return;
-  await sql`drop table calendly_migrations`;
+  await sql.unsafe(`drop table ${table}`);
   if (schema === null) return;
   const [ours] = await sql`
     select obj_description(oid, 'pg_namespace') like 'calendly-sync%' as made,

@@ -1,11 +1,11 @@
-/** Who holds what a migration waits for: asked after a lock timeout, told to the operator. Reads only. */
-
+/** Who holds what a migration waits for: read after a lock timeout, shown to the operator. Reads only. */
 import type { Database } from '../database/connection.js';
 import { formatDuration } from '../duration.js';
 
 /** A session of somebody else that holds locks on tables that migrations touch. */
 export interface LockHolder {
-  pid: number;
+  /** Null for a prepared transaction: no session has it. */
+  pid: number | null;
   application: string;
   /** How long its transaction has been open, in ms. */
   ageMs: number;
@@ -18,6 +18,11 @@ export interface LockHolder {
 
 /** A holder in one line. */
 export function describeHolder({ pid, application, ageMs, state, query, table }: LockHolder): string {
+  if (pid === null)
+    return (
+      `prepared transaction ${query} (${application}, ${formatDuration(ageMs)}) holds ${table}; ` +
+      `end it: rollback prepared ${query};`
+    );
   return `process ${pid} (${application}, ${state}, ${formatDuration(ageMs)}) holds ${table}: ${query}`;
 }
 
@@ -25,24 +30,28 @@ export function describeHolder({ pid, application, ageMs, state, query, table }:
 export function readLockHolders(database: Database): Promise<LockHolder[]> {
   return database.transaction(
     (sql) => sql<LockHolder[]>`
-      select pid, coalesce(nullif(application_name, ''), usename::text, 'unnamed') as application,
-        (extract(epoch from clock_timestamp() - coalesce(xact_start, query_start, backend_start)) * 1000)::float8 as "ageMs",
-        coalesce(state, 'unknown') as state,
-        left(regexp_replace(coalesce(query, ''), '\\s+', ' ', 'g'), 80) as query,
-        (
-          select relation::regclass::text from pg_locks as held
-          where held.pid = pg_stat_activity.pid and held.granted and held.relation = any (tables.oids) limit 1
-        ) as table
-      from pg_stat_activity
-      cross join (
+      with tables as (
         select array_agg(pg_class.oid) as oids
         from pg_class join pg_namespace on pg_namespace.oid = relnamespace
         where pg_class.oid in (to_regclass('users'), to_regclass('meetings'))
           or (nspname = current_schema() and (relname like 'calendly%' or relname = 'meeting_invitees'))
-      ) as tables
-      where datname = current_database() and pid <> pg_backend_pid()
-        and pid in (select pid from pg_locks where granted and relation = any (tables.oids))
-      order by xact_start nulls last
+      ),
+      held as (
+        select pid, virtualtransaction as id, min(relation::regclass::text) as table
+        from pg_locks, tables where granted and relation = any (oids) group by 1, 2
+      )
+      select pg_stat_activity.pid, coalesce(nullif(application_name, ''), usename::text, 'unnamed') as application,
+        (extract(epoch from clock_timestamp() - coalesce(xact_start, query_start, backend_start)) * 1000)::float8 as "ageMs",
+        coalesce(state, 'unknown') as state,
+        left(regexp_replace(coalesce(query, ''), '\\s+', ' ', 'g'), 80) as query, held.table
+      from pg_stat_activity join held using (pid)
+      where datname = current_database() and pg_stat_activity.pid <> pg_backend_pid()
+      union all
+      select null, owner::text, (extract(epoch from clock_timestamp() - prepared) * 1000)::float8, 'prepared',
+        quote_literal(gid), held.table
+      from pg_prepared_xacts join held on held.pid is null and held.id = '-1/' || transaction
+      where database = current_database()
+      order by "ageMs" desc
       limit 3`,
     { readOnly: true },
   );

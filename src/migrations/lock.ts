@@ -1,125 +1,275 @@
 /**
- * One transaction under the migration lock, tried again until it is its turn. The lock belongs to the transaction and is
- * asked for, never waited in: a session lock does not hold behind a pooler, and a waiter would deadlock with CREATE INDEX CONCURRENTLY.
+ * Steps that run one after the other, each in a transaction of its own under the migration lock, tried again until
+ * it is their turn. The lock belongs to the transaction and is tried, never waited for: a session lock does not hold
+ * behind a pooler.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database, Sql } from '../database/connection.js';
 import { errorCode } from '../database/errors.js';
+import { quoteText } from '../database/search-path.js';
 import { CalendlySyncError } from '../errors.js';
 import { describeHolder, type LockHolder, readLockHolders, readMigrator } from './lock-holders.js';
 
-/** What migrations tell while they run. */
+/** What migrations report while they run. */
 export type MigrationEvent =
-  /** A query of the application holds a table; the file starts anew after the pause. */
+  /** A query of the application holds a table; the step starts again after the pause. */
   | { kind: 'blocked'; file: string; holders: LockHolder[]; pauseMs: number }
-  /** Another process migrates this database; told once. */
+  /** Another process migrates this database; reported once. */
   | { kind: 'busy'; file: string }
-  /** Long work, with what is known of it: told again and again. */
-  | { kind: 'progress'; file: string; text: string };
+  /** A sync is running; reported once. */
+  | { kind: 'syncing'; file: string; by: string };
 
-/** How patient to be, and whom to tell. */
-export interface Attempt {
+export interface LockOptions {
   /** How long one statement waits for a lock at most, and with it everybody who queues behind it, in ms. */
   lockTimeoutMs?: number | undefined;
-  /** How long to keep trying for one file, in ms. */
+  /** How long to keep trying for one step, in ms. */
   maxWaitMs?: number | undefined;
+  /** Wait for a running sync (up to `maxWaitMs`), instead of failing. */
+  waitForSync?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onEvent?: ((event: MigrationEvent) => void) | undefined;
+  /** The search_path to use instead of the database's own. */
+  path?: string | undefined;
 }
 
-/** Returned by `work`: somebody else is at it, let them go first. */
-export const RETRY_LATER: unique symbol = Symbol('yield');
+/** What a step works with. */
+export interface Locked {
+  sql: Sql;
+  /**
+   * Runs text as one request; canceled on the server when the signal comes. The rows of its last statement that has
+   * any.
+   */
+  query<Row extends object>(text: string): Promise<Row[]>;
+}
+
+export interface Step<T> {
+  /** Name of the file, for events and errors. */
+  file: string;
+  /** It may read many rows: no statement timeout. */
+  slow?: boolean;
+  /** A query that travels with the request for the lock. `follows`: a step before it has run. */
+  lookup(follows: boolean): string;
+  /** Statements that travel with it too. */
+  prepare?: string;
+  run(locked: Locked, found: object[]): Promise<T | typeof RETRY_LATER>;
+}
+
+/** Returned by a step: somebody else is at it, let them go first. */
+export const RETRY_LATER: unique symbol = Symbol('retry later');
 
 export const DEFAULT_LOCK_TIMEOUT_MS = 1_000;
 export const DEFAULT_MAX_WAIT_MS = 60_000;
-/** For statements of ordinary files: they change catalogs, not rows. */
+/** For statements of ordinary files, which change catalogs and not rows. */
 const STATEMENT_TIMEOUT_MS = 60_000;
+/** How long a canceled statement may take to end, and a server that stopped answering to be given up. */
+const GRACE_MS = 4_000;
 const LOCK_KEY = 'calendly-sync migrate';
 const LOCK_CODES = new Set(['55P03', '40P01', '40001']);
 
-interface Work<T> {
-  /** Name of the file, for events and errors. */
-  file: string;
-  /** Whether its statements may take long. */
-  slow: boolean;
-  run(sql: Sql): Promise<T | typeof RETRY_LATER>;
+/** Thrown by a step: a sync is running. Waited for with `waitForSync`, else it ends the command. */
+export class SyncRunningError extends CalendlySyncError {
+  constructor(readonly by: string) {
+    super('locked', `A sync is running (${by}); nothing was changed.`, {
+      hint: 'Run the same command again when it has ended, or wait for it with --wait.',
+    });
+  }
 }
 
 /**
- * Runs `work` in a transaction that holds the migration lock. A lock timeout, a deadlock or a serialization failure rolls
- * back and starts it anew, after growing pauses.
- * @throws CalendlySyncError `locked` when the time is up; nothing of this work is changed then
+ * Runs the steps in order. A lock timeout, a deadlock or a serialization failure rolls the step back and starts it
+ * again after growing pauses. Results go to `done` as soon as their transaction is committed.
+ * @throws CalendlySyncError `locked` when the time is up; `stopped`. Nothing of the step at hand is changed then
  */
-export async function withMigrationLock<T>(database: Database, options: Attempt, work: Work<T>): Promise<T> {
+export async function runUnderLock<T>(
+  database: Database,
+  options: LockOptions,
+  steps: Step<T>[],
+  done: T[],
+): Promise<void> {
   const { signal, onEvent, lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS } = options;
-  const end = performance.now() + (options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS);
-  let busy = 0;
-  let blocked = 0;
-  for (;;) {
-    if (signal?.aborted) throw stoppedError(work.file);
-    const outcome = await once(database, work, lockTimeoutOf(blocked, lockTimeoutMs)).catch(
-      (thrown: unknown) => {
-        if (signal?.aborted) throw stoppedError(work.file);
-        throw thrown;
-      },
-    );
-    if ('value' in outcome) return outcome.value;
-    const pauseMs = jittered(outcome.blocked ? 100 * 2 ** blocked++ : 100 * 1.2 ** busy++);
-    const late = performance.now() + pauseMs > end;
-    if (outcome.blocked) {
-      const holders = await readLockHolders(database);
-      if (late) throw blockedError(work.file, holders, outcome.blocked);
-      onEvent?.({ kind: 'blocked', file: work.file, holders, pauseMs });
+  let wait = { busy: 0, blocked: 0, end: 0 };
+  for (let before = -1; done.length < steps.length; ) {
+    const file = steps[done.length]?.file ?? '';
+    if (done.length > before) {
+      wait = { busy: 0, blocked: 0, end: performance.now() + (options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS) };
+      before = done.length;
+    }
+    if (signal?.aborted) throw stoppedError(file);
+    const outcome = await attempt(database, options, steps, done, {
+      lockTimeoutMs: lockTimeoutOf(wait.blocked, lockTimeoutMs),
+      end: wait.end,
+    });
+    if (outcome === 'done' || done.length > before) continue;
+    const pauseMs = jittered(outcome === 'busy' ? 100 * 1.2 ** wait.busy++ : 100 * 2 ** wait.blocked++);
+    const late = performance.now() + pauseMs > wait.end;
+    if (outcome === 'busy') {
+      if (late) throw await busyError(database, file);
+      if (wait.busy === 2) onEvent?.({ kind: 'busy', file });
+    } else if (outcome.blocked instanceof SyncRunningError) {
+      if (late || !options.waitForSync) throw outcome.blocked;
+      if (wait.blocked === 1) onEvent?.({ kind: 'syncing', file, by: outcome.blocked.by });
     } else {
-      if (late) throw await busyError(database, work.file);
-      if (busy === 1) onEvent?.({ kind: 'busy', file: work.file });
+      const holders = await readLockHolders(database);
+      if (late) throw blockedError(file, holders, outcome.blocked);
+      onEvent?.({ kind: 'blocked', file, holders, pauseMs });
     }
     await pause(pauseMs, undefined, signal ? { signal } : {}).catch(() => {});
   }
 }
 
 /**
- * The first tries wait only shortly, because readers queue behind a waiting ALTER TABLE: most locks of an application are
- * gone in that time. Only the fourth try and those after it use the whole lock timeout.
+ * The first tries wait only shortly, because readers queue behind a waiting ALTER TABLE: most locks of an
+ * application are gone in that time. Only the fourth try and those after it use the whole lock timeout.
  */
-export function lockTimeoutOf(triesBefore: number, longestMs: number): number {
-  return Math.max(1, Math.round(Math.min(longestMs, (longestMs / 8) * 2 ** triesBefore)));
+export function lockTimeoutOf(triesBefore: number, maxMs: number): number {
+  return Math.max(1, Math.round(Math.min(maxMs, (maxMs / 8) * 2 ** triesBefore)));
 }
 
 function jittered(ms: number): number {
   return Math.min(5_000, ms) * (0.5 + Math.random() / 2);
 }
 
-async function once<T>(
+type Outcome = 'done' | 'busy' | { blocked: unknown };
+
+/** One connection, from the first step that is not done: as many steps as it gets the lock for. */
+async function attempt<T>(
   database: Database,
-  work: Work<T>,
-  lockTimeoutMs: number,
-): Promise<{ value: T } | { blocked: unknown }> {
+  { signal, path }: LockOptions,
+  steps: Step<T>[],
+  done: T[],
+  { lockTimeoutMs, end }: { lockTimeoutMs: number; end: number },
+): Promise<Outcome> {
+  const first = done.length;
+  // Of a step that has run and is not committed yet.
+  const results: T[] = [];
+  const limits = deadlines(steps[first]?.file ?? '', signal, end);
   try {
-    return await database.transaction(async (sql) => {
-      // A transaction that waits for the next statement of a process that is gone must not hold tables for ever.
-      const [row] = await sql`
-        select pg_try_advisory_xact_lock(hashtextextended(${LOCK_KEY}, 0)) as mine,
-          set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, true),
-          set_config('statement_timeout', ${work.slow ? '0' : `${STATEMENT_TIMEOUT_MS}ms`}, true),
-          set_config('idle_in_transaction_session_timeout', ${work.slow ? '0' : `${STATEMENT_TIMEOUT_MS}ms`}, true),
-          case when current_setting('server_version_num')::integer >= 170000 then set_config('transaction_timeout', '0', true) end`;
-      const value = row?.mine ? await work.run(sql) : RETRY_LATER;
-      return value === RETRY_LATER ? { blocked: null } : { value };
-    });
-  } catch (thrown) {
-    let root = thrown;
-    while (root instanceof CalendlySyncError && root.cause !== undefined) root = root.cause;
-    if (LOCK_CODES.has(errorCode(root) ?? '')) return { blocked: root };
-    throw thrown;
+    const outcome = await limits.race(
+      database.transaction(async (sql): Promise<Outcome> => {
+        const query = <Row extends object>(text: string) => cancellable<Row>(sql, text, signal);
+        let searchPath = path;
+        for (const [index, step] of steps.slice(first).entries()) {
+          const committed = index === 0 ? null : query('commit and chain');
+          const asked = query<{ mine: boolean; path: string }>(settings(step, lockTimeoutMs, searchPath));
+          const lookup = query(step.lookup(first + index > 0));
+          const prepared = step.prepare ? query(step.prepare) : null;
+          const [, [state], found] = await all([committed, asked, lookup, prepared] as const);
+          limits.begun();
+          if (results.length > 0) done.push(...results.splice(0));
+          if (!state?.mine) return 'busy';
+          if (index === 0 && database.schema !== null) searchPath ??= state.path;
+          const value = await step.run({ sql, query }, found);
+          if (value === RETRY_LATER) return 'busy';
+          results.push(value);
+        }
+        return 'done';
+      }),
+    );
+    done.push(...results);
+    return outcome;
+  } catch (error) {
+    if (signal?.aborted) throw stoppedError(steps[done.length]?.file ?? '');
+    const root = rootOf(error);
+    if (root instanceof SyncRunningError || LOCK_CODES.has(errorCode(root) ?? '')) return { blocked: root };
+    throw error;
+  } finally {
+    limits.clear();
   }
+}
+
+/** All of them, or the error of the first that failed; none is left without a handler. */
+async function all<T extends readonly unknown[]>(
+  queries: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(queries);
+  return Promise.all(queries);
+}
+
+function rootOf(error: unknown): unknown {
+  let root = error;
+  while (root instanceof CalendlySyncError && root.cause !== undefined) root = root.cause;
+  return root;
+}
+
+/** Takes the lock if it is free, and sets what lasts as long as the transaction. */
+function settings({ slow }: Step<unknown>, lockTimeoutMs: number, path: string | undefined): string {
+  // A transaction that waits for the next statement of a process that is gone must not hold tables for ever.
+  const timeout = slow ? '0' : `${STATEMENT_TIMEOUT_MS}ms`;
+  return `select pg_try_advisory_xact_lock(hashtextextended('${LOCK_KEY}', 0)) as mine,
+    set_config('lock_timeout', '${lockTimeoutMs}ms', true), set_config('statement_timeout', '${timeout}', true),
+    set_config('idle_in_transaction_session_timeout', '${slow ? '0' : timeout}', true),
+    set_config('row_security', 'off', true), set_config('check_function_bodies', 'on', true),
+    case when current_setting('server_version_num')::integer >= 170000 then set_config('transaction_timeout', '0', true) end,
+    ${path === undefined ? `current_setting('search_path')` : `set_config('search_path', ${quoteText(path)}, true)`} as path`;
+}
+
+async function cancellable<Row extends object>(sql: Sql, text: string, signal?: AbortSignal): Promise<Row[]> {
+  const running = sql.unsafe(text).execute();
+  const cancel = () => running.cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    const result = (await running) as unknown as Row[] | Row[][];
+    return (
+      Array.isArray(result[0]) ? (result as Row[][]).findLast((rows) => rows.length > 0) : result
+    ) as Row[];
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
+/**
+ * The result of reading `work`, if the database answers in time.
+ * @throws CalendlySyncError `locked`, `stopped`
+ */
+export function inTime<T>(
+  { signal, maxWaitMs = DEFAULT_MAX_WAIT_MS }: LockOptions,
+  work: Promise<T>,
+): Promise<T> {
+  const limits = deadlines('Reading the schema', signal, performance.now() + maxWaitMs);
+  return limits.race(work).finally(limits.clear);
+}
+
+/**
+ * Ends a wait that nothing else would end: for a connection that never comes, and for a server that ignores the
+ * cancel.
+ */
+function deadlines(file: string, signal: AbortSignal | undefined, end: number) {
+  const timers: NodeJS.Timeout[] = [];
+  let fail = (_error: CalendlySyncError) => {};
+  const expired = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
+  const onAbort = () => timers.push(setTimeout(() => fail(stoppedError(file)), GRACE_MS));
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const noConnection = setTimeout(
+    () =>
+      fail(
+        new CalendlySyncError('locked', `${file}: waited too long for a connection to the database.`, {
+          hint: 'The pooler or the server has none left: end other sessions, or give it longer with --max-wait 10m.',
+        }),
+      ),
+    Math.max(1_000, end - performance.now()),
+  );
+  timers.push(noConnection);
+  return {
+    begun: () => clearTimeout(noConnection),
+    async race<T>(work: Promise<T>): Promise<T> {
+      work.catch(() => {});
+      expired.catch(() => {});
+      return Promise.race([work, expired]);
+    },
+    clear() {
+      signal?.removeEventListener('abort', onAbort);
+      for (const timer of timers) clearTimeout(timer);
+    },
+  };
 }
 
 function blockedError(file: string, holders: LockHolder[], cause: unknown): CalendlySyncError {
   const who = holders.map(describeHolder).join('\n');
   return new CalendlySyncError(
     'locked',
-    `${file}: waited in vain for a table that the application holds; nothing of this file was changed.${who && `\n${who}`}`,
+    `${file}: timed out waiting for a lock held by the application; nothing of this file was changed.${who && `\n${who}`}`,
     {
       hint: 'Run the same command again when that query has ended, or give it longer with --max-wait 10m.',
       cause,
@@ -137,8 +287,8 @@ async function busyError(database: Database, file: string): Promise<CalendlySync
   });
 }
 
-/** A stop that was asked for, between two attempts or inside one. */
-export function stoppedError(file: string): CalendlySyncError {
+/** A stop that was asked for, between two tries or inside one. */
+function stoppedError(file: string): CalendlySyncError {
   return new CalendlySyncError('stopped', `Stopped before ${file}; nothing of it was changed.`, {
     hint: 'Run the same command again to go on from there.',
   });

@@ -1,35 +1,66 @@
 /**
- * Applies the migrations that a database lacks, one transaction per file. Returns what happened; prints nothing.
+ * Applies the migrations that a database lacks or has lost, one transaction per file. Returns what happened; prints
+ * nothing.
  */
 import { basename } from 'node:path';
-import type { Database, Sql } from '../database/connection.js';
-import { formatDuration } from '../duration.js';
+import type { Database } from '../database/connection.js';
+import { quoteName } from '../database/search-path.js';
+import { CalendlySyncError } from '../errors.js';
+import type { AdoptionResult } from './adopt.js';
 import { type Migration, readMigrations } from './files.js';
-import { createHistory, type HistoryRow, peekHistory, readHistory, record, recordEnd } from './history.js';
+import {
+  beforeText,
+  createHistoryText,
+  type HistoryRow,
+  historyTable,
+  historyText,
+  marksText,
+  readState,
+  recordText,
+} from './history.js';
 import { requireAgreement } from './history-check.js';
-import { type Attempt, DEFAULT_MAX_WAIT_MS, RETRY_LATER, withMigrationLock } from './lock.js';
+import { type LockOptions, RETRY_LATER, runUnderLock, type Step } from './lock.js';
+import { withResult } from './partial-failure.js';
 import { explainingPermissions } from './permission-hint.js';
+import { runFile } from './run-file.js';
+import type { Catalog } from './schema/catalog.js';
+import { type Drift, driftOf, isPresent } from './schema/drift.js';
 import { idOf, type MigrationId, pendingOf, targetVersion } from './versions.js';
+import { shutOutSyncs } from './writers.js';
 
-export interface MigrateOptions extends Attempt {
+export interface MigrateOptions extends LockOptions {
   /** Stop after this version; `22` and `022` are the same. */
   to?: string | undefined;
-  /** The files; the tool's own when absent. */
+  /** The files; the tool's own if absent. */
   migrations?: Migration[] | undefined;
+  /** Create `users` and `meetings` in the database's schema too, and leave the host's alone. */
+  ownTables?: boolean | undefined;
+  /** False leaves the rows of another integration alone: before a restore, which brings back what was known of them. */
+  adopt?: boolean | undefined;
 }
 
 /** A migration that was applied now. */
 export interface Applied extends MigrationId {
-  /** How long its transaction took, without waiting for its turn. */
+  /** How long its file took, in ms. */
   ms: number;
-  /** All that it makes was there: somebody ran the file by hand. */
+  /** All that it creates existed: somebody ran the file by hand. */
   found: boolean;
 }
 
+type Done = Applied & { created: string[] };
+
 export interface MigrateResult {
+  /** What this run created on the host's side: `table users`, `table meetings`, `trigger … on meetings`. */
+  created: string[];
   applied: Applied[];
+  /** Applied before, and run again because something that they create was missing or different. */
+  repaired: MigrationId[];
   already: MigrationId[];
   pending: MigrationId[];
+  /** What became of the rows of another integration; null if none were looked for. */
+  adoption: AdoptionResult | null;
+  /** What running a file again did not repair: it has to be changed by hand. */
+  drift: Drift[];
 }
 
 export interface MigratePlan {
@@ -39,120 +70,161 @@ export interface MigratePlan {
   pending: MigrationId[];
 }
 
+interface State {
+  migrations: Migration[];
+  history: HistoryRow[];
+  hasHistory: boolean;
+  catalog: Catalog;
+  drifted: Set<string>;
+  due: Migration[];
+}
+
 /**
  * What `migrate` would do. Reads only.
  * @throws CalendlySyncError `preflight`, `migration_drift`, `usage`
  */
-export function planMigrate(
-  database: Database,
-  options: Pick<MigrateOptions, 'to' | 'migrations'>,
-): Promise<MigratePlan> {
+export function planMigrate(database: Database, options: MigrateOptions): Promise<MigratePlan> {
   return explainingPermissions(database, async () => {
     const { migrations, history, due } = await look(database, options);
-    if (due.length > 0) {
-      const { preflight } = await import('./schema/preflight.js');
-      await preflight(database, due);
-    }
     return { due, already: history.map(idOf), pending: pendingOf(migrations, history).map(idOf) };
   });
 }
 
 /**
- * Brings the database to the newest version, or to `to`.
- * @throws CalendlySyncError `preflight` and `migration_drift` before anything is changed; `migration_failed`, `locked` and
- *   `stopped` with the files before that one applied
+ * Brings the database to the newest version, or to `to`, and repairs what drifted.
+ * @throws CalendlySyncError `preflight` and `migration_drift` before anything is changed; `migration_failed`,
+ * `locked` and `stopped` with the files before that one applied: then it is a `PartialFailure` with the result so
+ * far
  */
 export function migrate(database: Database, options: MigrateOptions = {}): Promise<MigrateResult> {
-  return explainingPermissions(database, () => applyAll(database, options));
+  return explainingPermissions(database, () => applyAll(database, withPath(database, options)));
+}
+
+/** With tables of our own, the host's are out of sight. */
+function withPath(database: Database, options: MigrateOptions): MigrateOptions {
+  if (!options.ownTables) return options;
+  if (database.schema !== null) return { ...options, path: quoteName(database.schema) };
+  throw new CalendlySyncError('usage', 'Tables of our own need a schema of their own.', {
+    hint: 'Name it with --schema calendly.',
+  });
 }
 
 async function applyAll(database: Database, options: MigrateOptions): Promise<MigrateResult> {
-  const { migrations, history, due } = await look(database, options);
-  if (due.length === 0) return resultOf(migrations, history, []);
-
-  const { preflight } = await import('./schema/preflight.js');
-  const { byHand } = await preflight(database, due, options);
-  const applied: Applied[] = [];
+  const state = await look(database, options);
+  const done: (Done | null)[] = [];
+  if (state.due.length === 0) return resultOf(state, done);
+  const steps = state.due.map((migration) => stepOf(database, migration, state));
   try {
-    for (const migration of due) {
-      const place: Place = { first: applied.length === 0, last: migration === due.at(-1) };
-      const ms = await withMigrationLock(database, options, {
-        file: basename(migration.up.path),
-        slow: migration.slow || !migration.transactional,
-        run: (sql) => apply(database, sql, migration, place, options),
-      });
-      if (ms !== null) applied.push({ ...idOf(migration), ms, found: byHand.has(migration.version) });
-    }
-  } catch (thrown) {
-    // When even this fails, the others wait a few seconds longer; what went wrong first is what counts.
-    if (applied.length > 0) await database.transaction(recordEnd).catch(() => {});
-    throw thrown;
+    await runUnderLock(database, options, steps, done);
+  } catch (error) {
+    throw withResult(error, resultOf(state, done), done.filter(Boolean));
   }
-  return resultOf(migrations, await peekHistory(database), applied);
+  const result = resultOf(state, done);
+  // Only an application's own meetings can hold rows of another integration.
+  if (
+    options.adopt !== false &&
+    state.catalog.tables.meetings &&
+    result.applied.some(({ version }) => version === '003')
+  ) {
+    const { adoptAll } = await import('./adopt.js');
+    result.adoption = await adoptAll(database, options);
+  }
+  if (state.drifted.size === 0) return result;
+  const { history, catalog } = await readState(database, options);
+  return { ...resultOf(state, done, driftOf(catalog, history ?? [])), adoption: result.adoption };
 }
 
-/** Where a file stands among those that this process applies. */
-interface Place {
-  first: boolean;
-  last: boolean;
-}
-
-async function look(database: Database, options: Pick<MigrateOptions, 'to' | 'migrations'>) {
+async function look(database: Database, options: MigrateOptions): Promise<State> {
   const migrations = options.migrations ?? readMigrations();
   const to = targetVersion(migrations, options.to);
-  const history = await peekHistory(database);
+  const { history: found, catalog } = await readState(database, withPath(database, options));
+  const history = found ?? [];
   requireAgreement(migrations, history);
-  return { migrations, history, due: pendingOf(migrations, history, to) };
+  if (options.ownTables) requireOwnTables(catalog, history);
+  const drifted = new Set(driftOf(catalog, history).map(({ version }) => version));
+  const pending = new Set(pendingOf(migrations, history, to));
+  const due = migrations.filter((migration) => pending.has(migration) || drifted.has(migration.version));
+  if (due.length > 0) {
+    const { preflight } = await import('./schema/preflight.js');
+    const made = new Set(history.flatMap((row) => Object.keys(row.made)));
+    preflight(
+      catalog,
+      due.map(({ version }) => version),
+      made,
+    );
+  }
+  return { migrations, history, hasHistory: found !== null, catalog, drifted, due };
 }
 
-function resultOf(migrations: Migration[], history: HistoryRow[], applied: Applied[]): MigrateResult {
-  const now = new Set(applied.map(({ version }) => version));
+/** Once applied to a host's tables, the migrations stay there. */
+function requireOwnTables({ schema }: Catalog, history: HistoryRow[]): void {
+  const first = history.find(({ version }) => Number(version) === 1);
+  if (!first || 'table meetings' in first.made) return;
+  throw new CalendlySyncError(
+    'usage',
+    `The migrations in schema ${schema} are applied to the tables of the application.`,
+    {
+      hint: 'Undo them first: calendly-sync rollback --to 0; or name another schema with --schema.',
+    },
+  );
+}
+
+function resultOf(state: State, done: (Done | null)[], drift: Drift[] = []): MigrateResult {
+  const { migrations, history, due, drifted } = state;
+  const ran = done.filter((item) => item !== null);
+  const others = due.filter(({ version }, index) => done[index] === null && !drifted.has(version));
+  const isRepaired = ({ version }: MigrationId) => !drift.some((item) => item.version === version);
   return {
-    applied,
-    already: history.filter(({ version }) => !now.has(version)).map(idOf),
-    pending: pendingOf(migrations, history).map(idOf),
+    applied: ran.filter(({ version }) => !drifted.has(version)).map(({ created: _created, ...item }) => item),
+    created: ran.flatMap(({ created }) => created),
+    repaired: ran.filter((item) => drifted.has(item.version) && isRepaired(item)).map(idOf),
+    already: [...history, ...others].map(idOf),
+    pending: pendingOf(migrations, [...history, ...ran, ...others]).map(idOf),
+    adoption: null,
+    drift,
   };
 }
 
-/** Runs the file and records it; null when another process was faster. */
-async function apply(
-  database: Database,
-  sql: Sql,
-  migration: Migration,
-  { first, last }: Place,
-  options: MigrateOptions,
-): Promise<number | null | typeof RETRY_LATER> {
-  const history = await readHistory(sql, database.schema);
-  if (history?.rows.some(({ version }) => Number(version) === Number(migration.version))) return null;
-  if (first && history?.underWay) return RETRY_LATER;
-  const start = performance.now();
-  if (migration.transactional) {
-    if (!history) await createHistory(sql, database.schema);
-    const { runFile } = await import('./run-file.js');
-    await told(migration, options, runFile(sql, migration.up, options.signal));
-  } else {
-    const { runOutside } = await import('./run-concurrently.js');
-    const outcome = await runOutside(database, sql, {
-      file: migration.up,
-      maxWaitMs: options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS,
-      signal: options.signal,
-      onEvent: options.onEvent,
-    });
-    if (outcome === 'building') return RETRY_LATER;
-    if (!history) await createHistory(sql, database.schema);
-  }
-  const ms = Math.round(performance.now() - start);
-  await record(sql, migration, ms, !last);
-  return ms;
-}
-
-/** Tells every second how long a slow file is at it. */
-async function told(migration: Migration, { onEvent }: MigrateOptions, work: Promise<void>): Promise<void> {
-  if (!migration.slow) return work;
-  const start = performance.now();
-  const timer = setInterval(() => {
-    const text = `reading many rows, for ${formatDuration(performance.now() - start)}`;
-    onEvent?.({ kind: 'progress', file: basename(migration.up.path), text });
-  }, 1_000);
-  return work.finally(() => clearInterval(timer));
+/** Runs one file and records it; null if another process was faster. */
+function stepOf(database: Database, migration: Migration, state: State): Step<Done | null> {
+  const { schema } = database;
+  const { version, up } = migration;
+  const repairs = state.drifted.has(version);
+  let hasHistory = state.hasHistory;
+  return {
+    file: basename(up.path),
+    prepare: beforeText(schema),
+    lookup: (follows) =>
+      hasHistory || follows
+        ? historyText(schema)
+        : `select to_regclass('${historyTable(schema)}') is not null as "exists"`,
+    async run(locked, found) {
+      const [first] = found as ({ exists?: boolean } & Partial<HistoryRow>)[];
+      if (first?.exists) {
+        hasHistory = true;
+        return RETRY_LATER;
+      }
+      const history = first?.exists === false ? null : (found as HistoryRow[]);
+      if (!repairs && history?.some((row) => Number(row.version) === Number(version))) return null;
+      await shutOutSyncs(locked, state.catalog);
+      const marks = history?.find((row) => row.version === version);
+      if (marks) await locked.query(marksText(state.catalog, marks));
+      const [, [row]] = await Promise.all([
+        history ? null : locked.query(createHistoryText(schema)),
+        runFile<{ ms: number; created: string[] }>(locked, up, recordText(schema, migration)),
+      ]);
+      if (version === '001' && state.catalog.tables.meetings && !repairs) {
+        const { tryInserting } = await import('./schema/trial-insert.js');
+        await tryInserting(locked.sql);
+      }
+      const { ms = 0, created = [] } = row ?? {};
+      const isNew = (key: string) => !(key in state.catalog.objects);
+      return {
+        ...idOf(migration),
+        ms,
+        found: isPresent(state.catalog, version),
+        created: created.filter(isNew),
+      };
+    },
+  };
 }

@@ -1,100 +1,134 @@
 /**
- * Undoes applied migrations with their down files, newest first, one transaction per file. What a file drops is written to a
- * backup first, in the same transaction. Prints nothing.
+ * Undoes applied migrations with their down files, newest first, one transaction per file: what a file drops is
+ * copied first, what it replaced is restored after, and nothing of ours may be left. Prints nothing.
  */
-import { rmSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { Database, Sql } from '../database/connection.js';
+import type { Database } from '../database/connection.js';
+import { quoteText } from '../database/search-path.js';
 import { CalendlySyncError } from '../errors.js';
 import { backUp } from './backup/backup.js';
-import { beginSection, type SectionWriter } from './backup/file.js';
 import { countLosses, type LossLine, readLosses } from './backup/losses.js';
-import { compareVersions, firstLineSays, type Migration, readMigrations, type SqlFile } from './files.js';
-import { forget, type HistoryRow, peekHistory, readHistory } from './history.js';
-import { type Attempt, DEFAULT_MAX_WAIT_MS, RETRY_LATER, withMigrationLock } from './lock.js';
+import { compareVersions, type Migration, readMigrations, type SqlFile } from './files.js';
+import {
+  ALL_ROWS,
+  beforeText,
+  forget,
+  type HistoryRow,
+  historyText,
+  marksText,
+  readState,
+} from './history.js';
+import { type Locked, type LockOptions, runUnderLock } from './lock.js';
+import { withResult } from './partial-failure.js';
 import { explainingPermissions } from './permission-hint.js';
-import { runOutside } from './run-concurrently.js';
 import { runFile } from './run-file.js';
+import { type Catalog, catalogText, enterCatalog, leaveCatalog, OBJECTS } from './schema/catalog.js';
+import { countSynced, deleteSynced } from './synced-rows.js';
 import { idOf, type MigrationId, targetVersion } from './versions.js';
+import { shutOutSyncs } from './writers.js';
 
-export interface RollbackOptions extends Attempt {
+export interface RollbackOptions extends LockOptions {
   /** Undo everything above this version; absent: the newest only. `0` undoes all. */
   to?: string | undefined;
   migrations?: Migration[] | undefined;
-  /** Where to write what is dropped; null: nowhere, it is lost. */
-  backupFile: string | null;
+  /** Schema to copy what is dropped into; null: nowhere, it is lost. */
+  backup: string | null;
+  /** Delete the rows of a host's `meetings` that the sync wrote. */
+  deleteSynced?: boolean | undefined;
 }
 
 export interface RollbackResult {
   rolled_back: MigrationId[];
-  /** Where what was dropped has been written; null when there was nothing to write. */
+  /** The schema that holds what was dropped; null if there was nothing to copy. */
   backup: string | null;
 }
 
 /** A migration that a rollback undoes, and how. */
-export interface Step extends MigrationId {
+export interface UndoStep extends MigrationId {
   down: SqlFile;
+  made: HistoryRow['made'];
 }
 
 export interface RollbackPlan {
   /** Newest first. */
-  steps: Step[];
+  steps: UndoStep[];
   losses: LossLine[];
+  /** Rows that the sync wrote into a host's `meetings`; they lose the columns that mark them. */
+  synced: number;
 }
 
 /**
  * What a rollback would do. Reads only.
- * @throws CalendlySyncError `usage` for an unknown version, `migration_drift` when a down file is missing
+ * @throws CalendlySyncError `usage` for an unknown version, `migration_drift` if a down file is missing
  */
 export function planRollback(
   database: Database,
   { to, migrations = readMigrations() }: Pick<RollbackOptions, 'to' | 'migrations'>,
 ): Promise<RollbackPlan> {
   return explainingPermissions(database, async () => {
-    const steps = stepsOf(migrations, await peekHistory(database), to);
-    const versions = steps.map(({ version }) => version);
-    if (versions.length === 0) return { steps, losses: [] };
-    return {
-      steps,
-      losses: await database.transaction((sql) => countLosses(sql, versions), { readOnly: true }),
-    };
+    const { history } = await readState(database);
+    const steps = stepsOf(migrations, history ?? [], to);
+    if (steps.length === 0) return { steps, losses: [], synced: 0 };
+    return database.transaction(
+      async (sql) => {
+        await sql.unsafe(ALL_ROWS);
+        const losses = await countLosses(sql, steps);
+        return { steps, losses, synced: staysBehind(steps) ? await countSynced(sql) : 0 };
+      },
+      { readOnly: true },
+    );
   });
 }
 
-/** Undoes the newest migration, or all above `to`. */
+/** 001 goes, and the table of meetings is not ours to drop. */
+function staysBehind(steps: UndoStep[]): boolean {
+  return steps.some(({ version, made }) => Number(version) === 1 && !('table meetings' in made));
+}
+
+/**
+ * Undoes the newest migration, or all above `to`.
+ * @throws CalendlySyncError as `migrate`; a `PartialFailure` with the result so far if some are undone
+ */
 export function rollback(database: Database, options: RollbackOptions): Promise<RollbackResult> {
-  return explainingPermissions(database, () => undoAll(database, options));
+  return explainingPermissions(database, async () => {
+    const { history } = await readState(database, options);
+    const steps = stepsOf(options.migrations ?? readMigrations(), history ?? [], options.to);
+    const done: ((MigrationId & { rows: number }) | null)[] = [];
+    const result = () => {
+      const ran = done.filter((item) => item !== null);
+      return { rolled_back: ran.map(idOf), backup: ran.some(({ rows }) => rows > 0) ? options.backup : null };
+    };
+    try {
+      await runUnderLock(
+        database,
+        options,
+        steps.map((step) => ({
+          file: basename(step.down.path),
+          slow: true,
+          prepare: beforeText(database.schema),
+          lookup: () => historyText(database.schema),
+          run: (locked, found) =>
+            undo(database, locked, found as HistoryRow[], step, options, step === steps[0]),
+        })),
+        done,
+      );
+    } catch (error) {
+      throw withResult(error, result(), done.filter(Boolean));
+    }
+    return result();
+  });
 }
 
-async function undoAll(database: Database, options: RollbackOptions): Promise<RollbackResult> {
-  const migrations = options.migrations ?? readMigrations();
-  const steps = stepsOf(migrations, await peekHistory(database), options.to);
-  const rolledBack: MigrationId[] = [];
-  let saved = 0;
-  for (const step of steps) {
-    const rows = await withMigrationLock(database, options, {
-      file: basename(step.down.path),
-      slow: true,
-      run: (sql) => undo(database, sql, step, options),
-    });
-    if (rows === null) break;
-    saved += rows;
-    rolledBack.push(idOf(step));
-  }
-  if (saved === 0 && options.backupFile !== null) rmSync(options.backupFile, { force: true });
-  return { rolled_back: rolledBack, backup: saved === 0 ? null : options.backupFile };
-}
-
-function stepsOf(migrations: Migration[], history: HistoryRow[], to: string | undefined): Step[] {
+function stepsOf(migrations: Migration[], history: HistoryRow[], to: string | undefined): UndoStep[] {
   const target = to === undefined || Number(to) === 0 ? to : (targetVersion(migrations, to) ?? to);
   const newestFirst = [...history].sort((a, b) => compareVersions(b.version, a.version));
   const undone =
     target === undefined
       ? newestFirst.slice(0, 1)
       : newestFirst.filter(({ version }) => compareVersions(version, target) > 0);
-  return undone.map(({ version, name }) => {
+  return undone.map(({ version, name, made }) => {
     const down = migrations.find((migration) => Number(migration.version) === Number(version))?.down;
-    if (down) return { version, name, down };
+    if (down) return { version, name, made, down };
     throw new CalendlySyncError(
       'migration_drift',
       `There is no down file for ${version}_${name}; nothing was changed.`,
@@ -105,45 +139,57 @@ function stepsOf(migrations: Migration[], history: HistoryRow[], to: string | un
   });
 }
 
-/** How many rows were saved; null when somebody else has changed the history meanwhile. */
+/** How many rows were copied; null if somebody else has changed the history meanwhile. */
 async function undo(
   database: Database,
-  sql: Sql,
-  step: Step,
+  locked: Locked,
+  history: HistoryRow[],
+  step: UndoStep,
   options: RollbackOptions,
-): Promise<number | null | typeof RETRY_LATER> {
-  const history = await readHistory(sql, database.schema);
-  if (history?.rows.at(-1)?.version !== step.version) return null;
-  const section = await startBackup(database, sql, step, options.backupFile);
-  try {
-    if (section) {
-      await backUp(sql, await readLosses(sql, [step.version]), section);
-      await section.end();
-    }
-    if (firstLineSays(step.down.text, 'no-transaction')) {
-      const { maxWaitMs = DEFAULT_MAX_WAIT_MS, signal, onEvent } = options;
-      const outcome = await runOutside(database, sql, { file: step.down, maxWaitMs, signal, onEvent });
-      if (outcome === 'building') return RETRY_LATER;
-    } else {
-      await runFile(sql, step.down);
-    }
-    await forget(sql, step.version, database.schema);
-  } catch (thrown) {
-    // Nothing was dropped; the next try writes what is there then.
-    await section?.discard();
-    throw thrown;
+  first: boolean,
+): Promise<(MigrationId & { rows: number }) | null> {
+  const { sql, query } = locked;
+  const row = history.at(-1);
+  if (row?.version !== step.version) return null;
+  const [found] = (await sql
+    .unsafe(catalogText(database.schema))
+    .then((results) => results.at(-2))) as unknown as [{ catalog: Catalog }];
+  const { catalog } = found;
+  await shutOutSyncs(locked, catalog);
+  const losses = await readLosses(sql, row);
+  const rows = options.backup === null ? 0 : await backUp(sql, losses, options.backup);
+  // While the sync's memory of what it wrote is still there.
+  if (first && options.deleteSynced) await deleteSynced(sql);
+  await query(marksText(catalog, row));
+  const results = await runFile<{ key: string; same: boolean }>(
+    locked,
+    step.down,
+    existingText(database.schema, row),
+  );
+  const left = results.filter(({ key, same }) => same && key in row.made);
+  if (left.length > 0) {
+    throw new CalendlySyncError(
+      'migration_failed',
+      `${basename(step.down.path)} left ${left.map(({ key }) => key).join(', ')}; it was rolled back, nothing was changed.`,
+      { hint: 'Drop what is left by hand, then run the same command again.' },
+    );
   }
-  return section?.rows ?? 0;
+  const exists = new Set(results.map(({ key }) => key));
+  for (const [key, { create, rights }] of Object.entries(row.before)) {
+    if (create && !exists.has(key)) await query(create);
+    if (rights) await query(rights);
+  }
+  await forget(sql, step.version, database.schema);
+  return { ...idOf(step), rows };
 }
 
-/** A section for what this step drops; null when that holds no data, or no backup is wanted. */
-async function startBackup(
-  database: Database,
-  sql: Sql,
-  { version, name }: Step,
-  path: string | null,
-): Promise<SectionWriter | null> {
-  if (path === null || (await readLosses(sql, [version])).length === 0) return null;
-  const at = new Date().toISOString();
-  return beginSection(path, { calendly_sync_backup: 1, version, name, at, database: database.label });
+/** A query for those objects of `made` and `before` that exist, and whether they are the ones from before the file. */
+function existingText(schema: string | null, { made, before }: HistoryRow): string {
+  const keys = [...Object.keys(made), ...Object.keys(before)].map(quoteText);
+  return `${enterCatalog(schema)}select set_config('calendly_sync.left', (
+    select coalesce(json_agg(json_build_object('key', new.key, 'same', old.key is not null)), '[]')
+    from (${OBJECTS}) as new
+    left join json_to_recordset(current_setting('calendly_sync.before')::json) as old (key text, oid text) using (key, oid)
+    where new.key = any (array[${keys.join(', ')}]::text[]))::text, true);
+${leaveCatalog()}select * from json_to_recordset(current_setting('calendly_sync.left')::json) as object (key text, same boolean);`;
 }

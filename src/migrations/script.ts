@@ -1,53 +1,66 @@
-/** What a migration would run, as a script to read or to run with psql. Pure. */
+/** What a migration would run, as a script to read, for psql or for a SQL editor. Pure. */
 import { quoteName, quoteText } from '../database/search-path.js';
-import { firstLineSays, type Migration } from './files.js';
-import { historySql } from './history.js';
+import type { Migration } from './files.js';
+import { beforeText, createHistoryText, historyTable, recordText } from './history.js';
 import { DEFAULT_LOCK_TIMEOUT_MS } from './lock.js';
-import type { Step } from './rollback.js';
+import type { UndoStep } from './rollback.js';
 
 export interface ScriptOptions {
   schema: string | null;
   lockTimeoutMs?: number | undefined;
 }
 
-/** The script of one file. `first` makes the history before it. */
-export function upScript(
-  migration: Migration,
-  { schema, lockTimeoutMs }: ScriptOptions,
-  first: boolean,
-): string {
-  const { version, name, checksum, up, transactional } = migration;
-  const recorded =
-    `insert into calendly_migrations (version, name, checksum, ms)\n` +
-    `values (${[version, name, checksum].map(quoteText).join(', ')}, 0);`;
-  const setup = settings({ schema, lockTimeoutMs });
-  if (!transactional) return [up.text.trimEnd(), 'begin;', ...setup, recorded, 'commit;'].join('\n');
+/** The script that applies one file, in a transaction. */
+export function upScript(migration: Migration, options: ScriptOptions): string {
   return [
     'begin;',
-    ...setup,
-    ...(first ? [historySql(schema)] : []),
-    up.text.trimEnd(),
-    recorded,
-    'commit;',
+    ...settings(options, true),
+    createHistoryText(options.schema) + beforeText(options.schema) + migration.up.text.trimEnd(),
+    `${recordText(options.schema, migration)}commit;`,
   ].join('\n');
 }
 
 /** The script that undoes one migration. */
-export function downScript({ version, down }: Step, options: ScriptOptions): string {
-  const forgotten = `delete from calendly_migrations where version = ${quoteText(version)};`;
-  const setup = settings(options);
-  if (firstLineSays(down.text, 'no-transaction'))
-    return [down.text.trimEnd(), 'begin;', ...setup, forgotten, 'commit;'].join('\n');
-  return ['begin;', ...setup, down.text.trimEnd(), forgotten, 'commit;'].join('\n');
+export function downScript({ version, down }: UndoStep, options: ScriptOptions): string {
+  return [
+    'begin;',
+    ...settings(options, true),
+    down.text.trimEnd(),
+    `delete from ${historyTable(options.schema)} where version = ${quoteText(version)};`,
+    'commit;',
+  ].join('\n');
 }
 
-function settings({ schema, lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS }: ScriptOptions): string[] {
+/**
+ * All files as one text for a SQL editor, which runs it in one transaction and shows the last result: what is
+ * applied now, and what each file created. For `psql -1 -v ON_ERROR_STOP=1 -f` too. It may run again.
+ */
+export function editorScript(migrations: Migration[], options: ScriptOptions): string {
+  const { schema } = options;
   return [
-    `set local lock_timeout = '${lockTimeoutMs}ms';`,
+    '-- calendly-sync: all migrations. Paste it into a SQL editor, or run it with: psql -1 -v ON_ERROR_STOP=1 -f FILE',
+    ...settings(options, false),
+    createHistoryText(schema),
+    ...migrations.flatMap((migration) => [
+      beforeText(schema, false) + migration.up.text.trimEnd(),
+      recordText(schema, migration, false),
+    ]),
+    `select 'ok: ' || version || ' ' || name as migration, applied_at, applied_by,
+  (select string_agg(key, ', ' order by key) from jsonb_object_keys(made) as key) as created
+from ${historyTable(schema)} order by version::numeric;`,
+  ].join('\n');
+}
+
+function settings(
+  { schema, lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS }: ScriptOptions,
+  local: boolean,
+): string[] {
+  return [
+    `select set_config('lock_timeout', '${lockTimeoutMs}ms', ${local}), set_config('row_security', 'off', ${local});`,
     ...(schema === null
       ? []
       : [
-          `select set_config('search_path', concat_ws(', ', ${quoteText(quoteName(schema))}, nullif(current_setting('search_path'), '')), true);`,
+          `select set_config('search_path', concat_ws(', ', ${quoteText(quoteName(schema))}, nullif(current_setting('search_path'), '')), ${local});`,
         ]),
   ];
 }

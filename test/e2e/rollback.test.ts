@@ -1,5 +1,3 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import type postgres from 'postgres';
 import { describe, expect, test } from 'vitest';
@@ -16,13 +14,21 @@ async function filled() {
   return { url, sql, home, settings: { DATABASE_URL: url, CALENDLY_SYNC_HOME: home } };
 }
 
+/** Names of the backup schemas. */
+async function backups(sql: postgres.Sql): Promise<string[]> {
+  const rows = await sql<
+    { nspname: string }[]
+  >`select nspname from pg_namespace where nspname like 'calendly_backup%'`;
+  return rows.map(({ nspname }) => nspname);
+}
+
 function eventCount(sql: postgres.Sql) {
   return sql`select count(*)::integer as n from calendly_webhook_events`.then(([row]) => row?.n as number);
 }
 
 describe('rollback without a terminal', () => {
   test('asks for --yes, with exit code 2 and nothing done', async () => {
-    const { sql, settings, home } = await filled();
+    const { sql, settings } = await filled();
     const before = await schemaOf(sql);
     const { code, stderr } = await calendlySync(['rollback'], settings);
     expect(code).toBe(2);
@@ -30,11 +36,11 @@ describe('rollback without a terminal', () => {
     expect(stderr).toContain('  table calendly_webhook_events (12 rows)');
     expect(stderr).toContain('  column users.last_calendly_sync (1 value)');
     expect(await schemaOf(sql)).toEqual(before);
-    expect(existsSync(join(home, 'backups'))).toBe(false);
+    expect(await backups(sql)).toEqual([]);
   });
 
   test('with --yes takes 022 back, says where the backup is, and migrate --restore puts it back', async () => {
-    const { sql, settings, home } = await filled();
+    const { sql, settings } = await filled();
     const { code, stdout } = await calendlySync(['rollback', '--yes', '--json'], settings);
     expect(code).toBe(0);
     const document = JSON.parse(stdout);
@@ -42,7 +48,7 @@ describe('rollback without a terminal', () => {
       command: 'rollback',
       ok: true,
       rolled_back: [{ version: '022', name: 'calendly_sync_optimization' }],
-      backup: join(home, 'backups', readdirSync(join(home, 'backups'))[0] ?? ''),
+      backup: (await backups(sql))[0],
     });
     expect(
       await sql`select column_name from information_schema.columns where table_name = 'users' and column_name like '%calendly%'`,
@@ -63,15 +69,15 @@ describe('rollback without a terminal', () => {
       { last_calendly_sync: '2026-01-31 08:00:00.123456+00' },
     ]);
     const again = await calendlySync(['migrate', '--restore', document.backup], settings);
-    expect(again.stdout).toContain('calendly_webhook_events: 0 of 12 restored, 12 were there');
+    expect(again.stdout).toContain('calendly_webhook_events: 0 of 12 restored, 12 already present');
   });
 
   test('--no-backup writes none; --to 0 takes everything; then there is nothing left to do', async () => {
-    const { sql, settings, home } = await filled();
+    const { sql, settings } = await filled();
     const { code, stdout } = await calendlySync(['rollback', '--to', '0', '--yes', '--no-backup'], settings);
     expect(code).toBe(0);
-    expect(stdout.match(/rolled back/g)).toHaveLength(8);
-    expect(existsSync(join(home, 'backups'))).toBe(false);
+    expect(stdout.match(/rolled back/g)).toHaveLength(5);
+    expect(await backups(sql)).toEqual([]);
     expect((await schemaOf(sql)).filter((line) => /^(relation|function)/.test(line))).toEqual([]);
     const empty = await calendlySync(['rollback', '--yes', '--json'], settings);
     expect(JSON.parse(empty.stdout)).toEqual({
@@ -80,6 +86,26 @@ describe('rollback without a terminal', () => {
       rolled_back: [],
       backup: null,
     });
+  });
+
+  test('a backup is listed and dropped by its name', async () => {
+    const { sql, settings } = await filled();
+    await calendlySync(['rollback', '--yes'], settings);
+    const [name = ''] = await backups(sql);
+    const listed = await calendlySync(['rollback', '--list-backups'], settings);
+    expect(listed.stdout).toBe(`${name}: 13 rows of 022\n`);
+    expect((await calendlySync(['rollback', '--drop-backup', 'nosuch'], settings)).code).toBe(2);
+    expect((await calendlySync(['rollback', '--drop-backup', name], settings)).code).toBe(0);
+    expect(await backups(sql)).toEqual([]);
+  });
+
+  test('a mistyped backup is refused before anything is applied', async () => {
+    const { sql, settings } = await filled();
+    await calendlySync(['rollback', '--yes'], settings);
+    const { code, stderr } = await calendlySync(['migrate', '--restore', 'nosuch'], settings);
+    expect(code).toBe(2);
+    expect(stderr).toContain('There is no backup nosuch');
+    expect(await sql`select to_regclass('calendly_webhook_events') as events`).toEqual([{ events: null }]);
   });
 
   test('--dry-run shows what would go and the SQL, and does nothing', async () => {
@@ -135,7 +161,9 @@ describe('rollback on a terminal', () => {
     for (const answer of ['yes', '', 'calendly_webhook_event', null]) {
       const { code, stderr } = await answered(settings, answer);
       expect(code).toBe(1);
-      expect(stderr).toContain("Type the table's name, calendly_webhook_events, to go on: ");
+      expect(stderr).toMatch(
+        /This rolls back 1 migration of 127\.0\.0\.1:\d+\/test_\w+\. Type the table's name, calendly_webhook_events, to go on: /,
+      );
       expect(stderr).toContain('nothing was rolled back');
       expect(await eventCount(sql)).toBe(12);
     }

@@ -147,7 +147,7 @@ describe('the health report of a database without all migrations', () => {
   test('shows what it can, and names migration 022', async () => {
     const { sql, database, report } = await opened();
     const { rollback } = await import('../../src/migrations/rollback.js');
-    await rollback(database, { backupFile: null });
+    await rollback(database, { backup: null });
     await sql.unsafe(`
       insert into users (email) values ('dana@example.com');
       insert into calendly_accounts (user_id, calendly_uri, last_full_listing_at) select id, 'u', now() from users;

@@ -1,17 +1,21 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
 import postgres from 'postgres';
 import { describe, expect, test } from 'vitest';
+import { openServer } from '../../src/database/connection.js';
+import { backupName, listBackups } from '../../src/migrations/backup/backup.js';
 import { lockTimeoutOf, type MigrationEvent } from '../../src/migrations/lock.js';
 import { migrate } from '../../src/migrations/migrate.js';
 import { rollback } from '../../src/migrations/rollback.js';
 import { migrationStatus } from '../../src/migrations/status.js';
-import { clients, hold, host } from '../support/holding.js';
+import { ownIdentity } from '../../src/process-identity.js';
+import { clients, hold, host, open } from '../support/holding.js';
 import { migrationOf } from '../support/migrations.js';
 
 describe('a reader that holds users', () => {
   test('makes migrate wait its turns and say for whom, while other readers are served', async () => {
     const { url, sql, database } = await host();
-    await migrate(database, { to: '7' });
+    await migrate(database, { to: '4' });
     const reader = await hold(url, 'select id,\n  email from users -- a long report');
     const blocked: (MigrationEvent & { kind: 'blocked' })[] = [];
     let reads = 0;
@@ -59,12 +63,12 @@ describe('a reader that holds users', () => {
 
   test('for longer than --max-wait ends it with nothing changed, and names the query', async () => {
     const { url, database } = await host();
-    await migrate(database, { to: '7' });
+    await migrate(database, { to: '4' });
     const reader = await hold(url, `select '${'x'.repeat(100)}' from users`);
     const error = await migrate(database, { lockTimeoutMs: 20, maxWaitMs: 300 }).catch(
       (thrown: unknown) => thrown,
     );
-    expect(error).toMatchObject({ code: 'locked' });
+    expect(error).toMatchObject({ code: 'locked', exitCode: 75 });
     const { message } = error as Error;
     expect(message).toContain('nothing of this file was changed');
     expect(message).toMatch(
@@ -78,17 +82,16 @@ describe('a reader that holds users', () => {
     expect((await migrate(database)).pending).toEqual([]);
   });
 
-  test('makes a rollback wait in the same way, and none of the backups of its tries is left', async () => {
+  test('makes a rollback wait in the same way; of its tries one backup is left', async () => {
     const { url, database, sql } = await host();
     await migrate(database);
     await sql`update users set last_calendly_sync = now()`;
     const reader = await hold(url, 'select * from users');
-    const { temporaryFolder } = await import('../support/program.js');
-    const backupFile = `${temporaryFolder()}/backup.jsonl.gz`;
+    const backup = backupName(new Date());
     const events: string[] = [];
     let released: Promise<void> | null = null;
     const rolledBack = rollback(database, {
-      backupFile,
+      backup,
       lockTimeoutMs: 40,
       onEvent(event) {
         events.push(event.kind);
@@ -97,12 +100,11 @@ describe('a reader that holds users', () => {
     });
     expect(await rolledBack).toEqual({
       rolled_back: [{ version: '022', name: 'calendly_sync_optimization' }],
-      backup: backupFile,
+      backup,
     });
     await released;
     expect(events.length).toBeGreaterThanOrEqual(3);
-    const { readBackup } = await import('../../src/migrations/backup/file.js');
-    expect(await readBackup(backupFile)).toHaveLength(1);
+    expect(await listBackups(database)).toEqual([{ name: backup, versions: ['022'], rows: 2 }]);
   });
 });
 
@@ -111,7 +113,7 @@ describe('an application that takes users first and meetings then, as 022 does n
     'is never the victim of a deadlock: %s gives way',
     async (direction) => {
       const { url, database } = await host();
-      await migrate(database, direction === 'migrate' ? { to: '7' } : {});
+      await migrate(database, direction === 'migrate' ? { to: '4' } : {});
       const app = postgres(url, { max: 1, onnotice: () => {} });
       clients.push(app);
       await app.unsafe('begin; select * from users');
@@ -120,7 +122,7 @@ describe('an application that takes users first and meetings then, as 022 does n
       const work = (options: { onEvent(event: MigrationEvent): void }) =>
         direction === 'migrate'
           ? migrate(database, options)
-          : rollback(database, { ...options, backupFile: null });
+          : rollback(database, { ...options, backup: null });
       await work({
         onEvent({ kind }) {
           blocked.push(kind);
@@ -141,18 +143,105 @@ describe('an application that takes users first and meetings then, as 022 does n
 test('a signal ends a long statement on the server too', async () => {
   const { sql, database } = await host();
   const stop = new AbortController();
-  const file = migrationOf('030', '-- slow\ncreate table half (id integer);\nselect pg_sleep(60);');
-  const migrated = migrate(database, {
-    migrations: [file],
-    signal: stop.signal,
-    onEvent: (event) => {
-      if (event.kind === 'progress' && event.text.startsWith('reading many rows, for')) stop.abort();
-    },
-  });
+  const file = migrationOf('030', 'create table half (id integer);\nselect pg_sleep(50);');
+  const migrated = migrate(database, { migrations: [file], signal: stop.signal });
+  const sleeping = () =>
+    sql`select from pg_stat_activity where query like '%pg_sleep(50)%' and state = 'active' and pid <> pg_backend_pid() and datname = current_database()`;
+  while ((await sleeping()).length === 0) await pause(20);
+  stop.abort();
   await expect(migrated).rejects.toMatchObject({ code: 'stopped' });
   expect(await sql`select to_regclass('half') as half`).toEqual([{ half: null }]);
+  expect(await sleeping()).toHaveLength(0);
+});
+
+test('a running sync is not pulled away from its tables: exit code 75 with its process, or --wait', async () => {
+  const { sql, database } = await host();
+  await migrate(database);
+  const owner = JSON.stringify({ run: 'r', ...ownIdentity() });
+  await sql`insert into calendly_accounts (user_id, calendly_uri) values (1, 'https://api.calendly.com/users/A')`;
+  await sql`
+    insert into calendly_leases (account_id, lease_owner, lease_until)
+    select id, ${owner}, now() + interval '1 minute' from calendly_accounts`;
+  await expect(rollback(database, { backup: null })).rejects.toMatchObject({
+    code: 'locked',
+    exitCode: 75,
+    message: `A sync is running (process ${process.pid} on ${ownIdentity().host}); nothing was changed.`,
+    hint: expect.stringContaining('--wait'),
+  });
+  expect((await migrationStatus(database)).applied).toHaveLength(5);
+  const events: string[] = [];
+  const waiting = rollback(database, {
+    backup: null,
+    waitForSync: true,
+    onEvent: async ({ kind }) => {
+      events.push(kind);
+      await sql`update calendly_leases set lease_owner = null, lease_until = null`;
+    },
+  });
+  expect((await waiting).rolled_back).toHaveLength(1);
+  expect(events).toEqual(['syncing']);
+});
+
+test('a sync that was killed on this machine stops nobody', async () => {
+  const { sql, database } = await host();
+  await migrate(database);
+  const gone = JSON.stringify({ ...ownIdentity(), pid: 2 ** 22 + 7, started: '1' });
+  await sql`insert into calendly_accounts (user_id, calendly_uri) values (1, 'https://api.calendly.com/users/A')`;
+  await sql`
+    insert into calendly_leases (account_id, lease_owner, lease_until)
+    select id, ${gone}, now() + interval '1 minute' from calendly_accounts`;
+  expect((await rollback(database, { backup: null })).rolled_back).toHaveLength(1);
+});
+
+test('a prepared transaction that holds a table is named', async () => {
+  const { sql, url, database } = await host();
+  const [setting] = await sql`select current_setting('max_prepared_transactions')::integer as n`;
+  // Most servers have none, and then nothing can be held.
+  if (setting?.n === 0) return;
+  const client = postgres(url, { max: 1, onnotice: () => {} });
+  clients.push(client);
+  await client.unsafe(
+    `begin; select * from users; lock table users in share mode; prepare transaction 'forgotten'`,
+  );
+  await expect(migrate(database, { lockTimeoutMs: 20, maxWaitMs: 300 })).rejects.toMatchObject({
+    message: expect.stringContaining("prepared transaction 'forgotten'"),
+  });
+  await client.unsafe(`rollback prepared 'forgotten'`);
+});
+
+test('with one connection in the pool, and while another client has it, the wait ends with a reason', async () => {
+  const { url } = await host();
+  const single = openServer(url, { max: 1 });
+  open.push(single);
+  let free = () => {};
+  const taken = single.transaction(
+    () =>
+      new Promise<void>((resolve) => {
+        free = resolve;
+      }),
+  );
+  await expect(migrate(single, { maxWaitMs: 1_000 })).rejects.toMatchObject({
+    code: 'locked',
+    message: expect.stringContaining('waited too long for a connection to the database'),
+  });
+  free();
+  await taken;
+  expect((await migrate(single)).pending).toEqual([]);
+});
+
+test('a build connection that dies ends the migration with an error, and releases its lock', async () => {
+  const { sql, database } = await host();
+  const file = migrationOf('030', 'create table half (id integer);\nselect pg_sleep(50);');
+  const migrated = migrate(database, { migrations: [file] });
+  const kill = () =>
+    sql`select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(50)%' and state = 'active' and pid <> pg_backend_pid() and datname = current_database()`;
+  const killed = (async () => {
+    while ((await kill()).length === 0) await pause(20);
+  })();
+  await expect(migrated).rejects.toMatchObject({ code: 'database_unreachable' });
+  await killed;
   expect(
-    await sql`select from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()`,
+    await sql`select from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`,
   ).toHaveLength(0);
 });
 

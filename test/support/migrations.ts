@@ -1,6 +1,5 @@
 /** Migrations made up for a test, and the tool's own with changes. */
-import { checksum } from '../../src/migrations/checksum.js';
-import { firstLineSays, type Migration, readMigrations } from '../../src/migrations/files.js';
+import { checksum, type Migration, readMigrations } from '../../src/migrations/files.js';
 
 /** A migration with this text; its down file does nothing unless it is given. */
 export function migrationOf(version: string, up: string, down = '-- nothing'): Migration {
@@ -14,8 +13,6 @@ export function migrationOf(version: string, up: string, down = '-- nothing'): M
     up: file('up', up),
     down: file('down', down),
     checksum: checksum(up),
-    transactional: !firstLineSays(up, 'no-transaction'),
-    slow: firstLineSays(up, 'slow'),
   };
 }
 

@@ -86,7 +86,7 @@ describe('cleaning webhook events', () => {
   test('reports that migration 022 is missing', async () => {
     const other = openServer((await testDatabase()).url);
     const { rollback } = await import('../../src/migrations/rollback.js');
-    await rollback(other, { backupFile: null });
+    await rollback(other, { backup: null });
     await expect(cleanWebhookEvents({ database: other, olderThanMs })).rejects.toMatchObject({
       code: 'schema_not_ready',
     });

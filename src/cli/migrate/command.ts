@@ -1,46 +1,80 @@
-/** `migrate`: brings the database to the newest schema, shows how it stands, and puts a rollback's backup back. */
-import type { Database } from '../../database/connection.js';
+/** `migrate`: brings the database to the newest schema, shows its state, and restores a rollback's backup. */
 import { CalendlySyncError } from '../../errors.js';
 import type { MigrateResult } from '../../migrations/migrate.js';
-import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
+import { PartialFailure } from '../../migrations/partial-failure.js';
+import {
+  type CommandContext,
+  type CommandResult,
+  type DefineCommand,
+  runCommand,
+  type SharedOptions,
+  withSharedOptions,
+} from '../command.js';
 import { withDatabase } from '../database.js';
-import { patience, type WaitFlags, withWaitOptions } from './lock-options.js';
+import { withFlagsInHints } from './hints.js';
+import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';
 
-interface MigrateFlags extends WaitFlags {
+interface MigrateFlags extends LockFlags, SharedOptions {
   to?: string | undefined;
   status?: true | undefined;
   dryRun?: true | undefined;
+  sql?: true | undefined;
+  ownTables?: true | undefined;
   restore?: string | undefined;
 }
 
-export const migrate: DefineCommand = (program, session) => {
-  withWaitOptions(program.command('migrate'))
-    .description('apply the migrations that the database lacks, one transaction each')
-    .option('--to <version>', 'stop after this version')
-    .option('--status', 'show what is applied, pending and drifted; exit code 4 when something is amiss')
-    .option('--dry-run', 'print the SQL that would run, and run none')
-    .option('--restore <file>', 'put the backup of a rollback back')
-    .addHelpText(
-      'after',
-      `
+export const migrate: DefineCommand = {
+  name: 'migrate',
+  define(program, session) {
+    withLockOptions(withSharedOptions(program.command('migrate')))
+      .description('apply the migrations that the database lacks, one transaction each; repair what drifted')
+      .option('--to <version>', 'stop after this version')
+      .option('--status', 'show what is applied, pending and drifted; exit code 4 unless all is applied')
+      .option('--dry-run', 'print the SQL that would run, and run none')
+      .option('--sql', 'print all migrations as one script for a SQL editor; needs no database')
+      .option(
+        '--own-tables',
+        "keep users and meetings apart from the application's, in schema calendly or --schema",
+      )
+      .option('--restore <backup>', 'restore the backup of a rollback')
+      .addHelpText(
+        'after',
+        `
 Examples:
   $ calendly-sync migrate
   $ calendly-sync migrate --status
   $ calendly-sync migrate --dry-run > review.sql
-  $ calendly-sync migrate --restore .calendly-sync/backups/2026-01-31T08-00-00Z-022.jsonl.gz
-  $ calendly-sync migrate --schema calendly --max-wait 10m`,
-    )
-    .action(commandAction(session, async () => run));
+  $ calendly-sync migrate --sql > paste-me.sql
+  $ calendly-sync migrate --restore calendly_backup_20260131_080000_000
+  $ calendly-sync migrate --own-tables --max-wait 10m`,
+      )
+      .action((options) =>
+        runCommand(session, 'migrate', options, (context) =>
+          withFlagsInHints(options, () => run(context, options)),
+        ),
+      );
+  },
 };
 
-async function run(context: CommandContext, flags: MigrateFlags): Promise<CommandResult> {
-  const modes = [
-    flags.status && '--status',
-    flags.dryRun && '--dry-run',
-    flags.restore && '--restore',
-  ].filter(Boolean);
-  if (modes.length > 1) throw new CalendlySyncError('usage', `${modes.join(' and ')} exclude each other.`);
-  const waits = patience(context, flags);
+async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandResult> {
+  const modes = (['status', 'dryRun', 'sql', 'restore'] as const).filter((mode) => flags[mode] !== undefined);
+  if (modes.length > 1) {
+    const names = modes.map((mode) => `--${mode === 'dryRun' ? 'dry-run' : mode}`);
+    throw new CalendlySyncError('usage', `${names.join(' and ')} exclude each other.`);
+  }
+  const { config } = given;
+  const schema = config.schema ?? (flags.ownTables ? 'calendly' : null);
+  const context = { ...given, config: { ...config, schema } };
+  const options = {
+    ...lockOptions(context, flags),
+    to: flags.to,
+    ownTables: flags.ownTables,
+    adopt: !flags.restore,
+  };
+  if (flags.sql) {
+    const { showEditorScript } = await import('./scripts.js');
+    return showEditorScript(context, options.lockTimeoutMs);
+  }
   return withDatabase(
     context,
     async (database) => {
@@ -48,34 +82,75 @@ async function run(context: CommandContext, flags: MigrateFlags): Promise<Comman
         const { showStatus } = await import('./status.js');
         return showStatus(context, database);
       }
-      if (flags.dryRun) return dryRun(context, database, flags, waits.attempt.lockTimeoutMs);
-      const { migrate } = await import('../../migrations/migrate.js');
-      const result = await migrate(database, { ...waits.attempt, to: flags.to });
-      show(context, result);
-      if (flags.restore === undefined) return { document: result };
-      const { resolve } = await import('node:path');
-      const { restore } = await import('../../migrations/backup/restore.js');
-      const restored = await restore(database, resolve(context.terminal.cwd, flags.restore), waits.attempt);
-      for (const table of restored) {
-        context.output.result(
-          `${table.table}: ${table.restored} of ${table.rows} restored, ${table.equal - table.restored} were there` +
-            (table.changed > 0 ? `, ${table.changed} kept as they were written since` : '') +
-            (table.orphaned > 0 ? `, ${table.orphaned} left out because their row is gone` : ''),
-        );
+      if (flags.dryRun) {
+        const { showDryRun } = await import('./scripts.js');
+        return showDryRun(context, database, options);
       }
-      return { document: { ...result, restored } };
+      if (flags.restore !== undefined) {
+        // Before the first change: a mistyped name must not leave 022 applied and empty.
+        const { requireBackup } = await import('../../migrations/backup/backup.js');
+        await requireBackup(database, flags.restore);
+      }
+      const { migrate } = await import('../../migrations/migrate.js');
+      const result = await migrate(database, options).catch((error: unknown) => {
+        if (error instanceof PartialFailure) return error as PartialFailure<MigrateResult>;
+        throw error;
+      });
+      if (result instanceof PartialFailure) {
+        showResult(context, result.result);
+        context.output.error(result.toReport());
+        return { document: { ...result.result, error: result.toReport() }, exitCode: result.exitCode };
+      }
+      const warnings = await showWarnings(context, database, result);
+      const restored =
+        flags.restore === undefined ? {} : await restore(context, database, flags.restore, options);
+      return { document: { ...result, ...warnings, ...restored } };
     },
     // A new embedded database comes without tables here, so that this command says what it applies.
     { migrate: false, create: !flags.status && !flags.dryRun },
-  ).finally(waits.stop);
+  );
 }
 
-function show({ output }: CommandContext, { applied, already, pending }: MigrateResult): void {
+type Options = Parameters<typeof import('../../migrations/migrate.js')['migrate']>[1];
+type OpenDatabase = import('../../database/connection.js').Database;
+
+async function restore({ output }: CommandContext, database: OpenDatabase, name: string, options: Options) {
+  const { restore } = await import('../../migrations/backup/restore.js');
+  const restored = await restore(database, name, options);
+  for (const { table, rows, restored: written, equal, changed, orphaned } of restored) {
+    output.result(
+      `${table}: ${written} of ${rows} restored, ${equal - written} already present` +
+        (changed > 0 ? `, ${changed} changed since the backup, kept` : '') +
+        (orphaned > 0 ? `, ${orphaned} left out because their row is gone` : ''),
+    );
+  }
+  return { restored };
+}
+
+function showResult(
+  { output }: CommandContext,
+  { applied, repaired, already, pending, created, adoption, drift }: MigrateResult,
+) {
   for (const { version, name, ms, found } of applied) {
-    const how = found ? 'was there already, run by hand; recorded' : `applied in ${ms} ms`;
+    const how = found ? 'already applied by hand, now recorded' : `applied in ${ms} ms`;
     output.result(`✅ ${version} ${name}: ${how}`, 'good');
   }
-  if (applied.length === 0) {
+  for (const { version, name } of repaired) output.result(`✅ ${version} ${name}: repaired`, 'good');
+  for (const object of created) {
+    const why = object.startsWith('trigger ')
+      ? "fills the application's own columns in rows of calendly-sync; rollback removes it"
+      : 'created, because the database had none';
+    output.result(`${object}: ${why}`);
+  }
+  if (adoption && adoption.adopted + adoption.duplicates + adoption.unrecognised > 0) {
+    const { adopted, duplicates, unrecognised } = adoption;
+    output.result(
+      `meetings: ${adopted} rows adopted, ${duplicates} duplicates, ${unrecognised} not recognized`,
+    );
+  }
+  for (const { version, object, problem } of drift)
+    output.result(`✖ ${version}: ${object} ${problem}; running the file again did not change that`, 'bad');
+  if (applied.length + repaired.length + drift.length === 0) {
     output.result(
       `Nothing to do: ${already.length} ${already.length === 1 ? 'migration is' : 'migrations are'} applied.`,
     );
@@ -83,21 +158,12 @@ function show({ output }: CommandContext, { applied, already, pending }: Migrate
   if (pending.length > 0) output.result(`Pending: ${pending.map(({ version }) => version).join(', ')}`);
 }
 
-async function dryRun(
-  { output }: CommandContext,
-  database: Database,
-  { to }: MigrateFlags,
-  lockTimeoutMs: number | undefined,
-): Promise<CommandResult> {
-  const { planMigrate } = await import('../../migrations/migrate.js');
-  const { upScript } = await import('../../migrations/script.js');
-  const { due, already, pending } = await planMigrate(database, { to });
-  const scripts = due.map((migration, index) => ({
-    version: migration.version,
-    name: migration.name,
-    sql: upScript(migration, { schema: database.schema, lockTimeoutMs }, already.length + index === 0),
-  }));
-  for (const { version, name, sql } of scripts) output.result(`-- ${version}_${name}\n${sql}\n`);
-  if (scripts.length === 0) output.result('-- Nothing to do.');
-  return { document: { dry_run: true, applied: [], already, pending, sql: scripts } };
+async function showWarnings(context: CommandContext, database: OpenDatabase, result: MigrateResult) {
+  showResult(context, result);
+  // Where the tables are ours, there is nobody to warn of.
+  if (result.applied.length === 0 || result.created.includes('table meetings')) return {};
+  const { readHostWarnings } = await import('../../migrations/schema/warnings.js');
+  const warnings = await readHostWarnings(database);
+  for (const { message, hint } of warnings) context.output.note(`⚠ ${message}\n  ${hint}`, 'warn');
+  return { warnings };
 }

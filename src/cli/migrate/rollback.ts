@@ -1,76 +1,149 @@
-/** `rollback`: undoes the newest migrations, after saying what goes and writing it to a backup. */
-import { join } from 'node:path';
+/** `rollback`: undoes the newest migrations, after showing what goes and copying it to a backup in the database. */
+import type { Database } from '../../database/connection.js';
 import { CalendlySyncError } from '../../errors.js';
-import type { RollbackPlan } from '../../migrations/rollback.js';
-import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
+import { PartialFailure } from '../../migrations/partial-failure.js';
+import type { RollbackPlan, RollbackResult } from '../../migrations/rollback.js';
+import {
+  type CommandContext,
+  type CommandResult,
+  type DefineCommand,
+  runCommand,
+  type SharedOptions,
+  withSharedOptions,
+} from '../command.js';
 import { withDatabase } from '../database.js';
-import { patience, type WaitFlags, withWaitOptions } from './lock-options.js';
+import { withFlags, withFlagsInHints } from './hints.js';
+import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';
 
-interface RollbackFlags extends WaitFlags {
+interface RollbackFlags extends LockFlags, SharedOptions {
   to?: string | undefined;
   dryRun?: true | undefined;
   yes?: true | undefined;
   backup: boolean;
+  deleteSynced?: true | undefined;
+  listBackups?: true | undefined;
+  dropBackup?: string | undefined;
 }
 
-export const rollback: DefineCommand = (program, session) => {
-  withWaitOptions(program.command('rollback'))
-    .description('undo the newest migration; what it drops is written to a backup first')
-    .option('--to <version>', 'undo all above this version; 0 undoes everything')
-    .option('--dry-run', 'show what would go and the SQL that would run, and run none')
-    .option('--yes', 'do not ask; needed where there is no terminal')
-    .option('--no-backup', 'write no backup: what is dropped is lost')
-    .addHelpText(
-      'after',
-      `
+export const rollback: DefineCommand = {
+  name: 'rollback',
+  define(program, session) {
+    withLockOptions(withSharedOptions(program.command('rollback')))
+      .description('undo the newest migration; what it drops is copied to a backup schema first')
+      .option('--to <version>', 'undo all above this version; 0 undoes everything')
+      .option('--dry-run', 'show what would go and the SQL that would run, and run none')
+      .option('--yes', 'do not ask; needed where there is no terminal')
+      .option('--no-backup', 'make no backup: what is dropped is lost')
+      .option(
+        '--delete-synced',
+        "with --to 0: delete the rows that the sync wrote into the application's meetings",
+      )
+      .option('--list-backups', 'list the backups in this database, and do nothing else')
+      .option('--drop-backup <backup>', 'drop this backup for good, and do nothing else')
+      .addHelpText(
+        'after',
+        `
 Examples:
   $ calendly-sync rollback
   $ calendly-sync rollback --to 0 --dry-run
-  $ calendly-sync rollback --yes --json`,
-    )
-    .action(commandAction(session, async () => run));
+  $ calendly-sync rollback --to 0 --delete-synced
+  $ calendly-sync rollback --yes --json
+  $ calendly-sync rollback --list-backups`,
+      )
+      .action((options) =>
+        runCommand(session, 'rollback', options, (context) =>
+          withFlagsInHints(options, () => run(context, options)),
+        ),
+      );
+  },
 };
 
 async function run(context: CommandContext, flags: RollbackFlags): Promise<CommandResult> {
-  const { config, output } = context;
-  const waits = patience(context, flags);
+  const { output } = context;
+  const locks = lockOptions(context, flags);
+  if (flags.deleteSynced && Number(flags.to ?? Number.NaN) !== 0)
+    throw new CalendlySyncError('usage', '--delete-synced needs --to 0.');
   return withDatabase(
     context,
     async (database) => {
+      if (flags.listBackups || flags.dropBackup !== undefined)
+        return backups(context, database, flags.dropBackup);
       const { planRollback, rollback } = await import('../../migrations/rollback.js');
       const plan = await planRollback(database, { to: flags.to });
       if (plan.steps.length === 0) {
         output.result('Nothing to roll back.');
         return { document: { rolled_back: [], backup: null } };
       }
-      tell(context, plan);
+      showPlan(context, database, plan, flags);
       if (flags.dryRun) {
         const { downScript } = await import('../../migrations/script.js');
         const sql = plan.steps.map((step) => ({
           version: step.version,
           name: step.name,
-          sql: downScript(step, { schema: database.schema, lockTimeoutMs: waits.attempt.lockTimeoutMs }),
+          sql: downScript(step, { schema: database.schema, lockTimeoutMs: locks.lockTimeoutMs }),
         }));
         for (const script of sql) output.result(`-- ${script.version}_${script.name}\n${script.sql}\n`);
         return { document: { dry_run: true, rolled_back: [], backup: null, losses: plan.losses, sql } };
       }
-      if (!flags.yes) await confirm(context, plan);
-      const backupFile = flags.backup ? join(config.home, 'backups', backupName(plan, new Date())) : null;
-      const result = await rollback(database, { ...waits.attempt, to: flags.to, backupFile });
-      for (const { version, name } of result.rolled_back)
-        output.result(`✅ ${version} ${name}: rolled back`, 'good');
-      if (result.backup !== null) {
-        output.result(`Backup: ${result.backup}`);
-        output.note(`To put it back: calendly-sync migrate --restore ${result.backup}`);
-      }
-      return { document: result };
+      if (!flags.yes) await confirm(context, database, plan);
+      const { backupName } = await import('../../migrations/backup/backup.js');
+      const result = await rollback(database, {
+        ...locks,
+        to: flags.to,
+        backup: flags.backup ? backupName(new Date()) : null,
+        deleteSynced: flags.deleteSynced,
+      }).catch((error: unknown) => {
+        if (error instanceof PartialFailure) return error as PartialFailure<RollbackResult>;
+        throw error;
+      });
+      const partial = result instanceof PartialFailure ? result : null;
+      const done = result instanceof PartialFailure ? result.result : result;
+      showResult(context, done, flags);
+      if (!partial) return { document: done };
+      output.error(partial.toReport());
+      return { document: { ...done, error: partial.toReport() }, exitCode: partial.exitCode };
     },
     { create: false },
-  ).finally(waits.stop);
+  );
 }
 
-/** Says on stderr what goes. */
-function tell({ output }: CommandContext, { steps, losses }: RollbackPlan): void {
+async function backups(
+  { output }: CommandContext,
+  database: Database,
+  drop?: string,
+): Promise<CommandResult> {
+  const { dropBackup, listBackups } = await import('../../migrations/backup/backup.js');
+  if (drop !== undefined) {
+    await dropBackup(database, drop);
+    output.result(`Dropped ${drop}.`);
+    return { document: { dropped: drop } };
+  }
+  const found = await listBackups(database);
+  for (const { name, versions, rows } of found)
+    output.result(`${name}: ${rows} rows of ${versions.join(', ')}`);
+  if (found.length === 0) output.result('No backups.');
+  return { document: { backups: found } };
+}
+
+function showResult(
+  { output }: CommandContext,
+  { rolled_back, backup }: RollbackResult,
+  flags: RollbackFlags,
+) {
+  for (const { version, name } of rolled_back) output.result(`✅ ${version} ${name}: rolled back`, 'good');
+  if (backup === null) return;
+  output.result(`Backup: schema ${backup}`);
+  output.note(withFlags(`To restore it: calendly-sync migrate --restore ${backup}`, flags));
+  output.note(withFlags(`To drop it: calendly-sync rollback --drop-backup ${backup}`, flags));
+}
+
+/** Shows on stderr what goes. */
+function showPlan(
+  { output }: CommandContext,
+  { label }: Database,
+  { steps, losses, synced }: RollbackPlan,
+  { backup, deleteSynced }: RollbackFlags,
+): void {
   for (const { version, name } of steps) {
     const lines = losses.filter((loss) => loss.version === version);
     output.note(
@@ -82,32 +155,49 @@ function tell({ output }: CommandContext, { steps, losses }: RollbackPlan): void
       output.note(`  ${object}${rows === null ? '' : ` (${rows} ${what}${rows === 1 ? '' : 's'})`}`);
     }
   }
+  if (synced > 0) {
+    output.note(
+      deleteSynced
+        ? `  rows of meetings that the sync inserted (adopted rows stay): up to ${synced}`
+        : `${synced} ${synced === 1 ? 'row' : 'rows'} of meetings stay, and lose the columns that mark them as synced; ` +
+            '--delete-synced deletes those that the sync inserted.',
+      'warn',
+    );
+  }
+  output.note(
+    backup
+      ? `What is dropped is copied to a schema calendly_backup_… in ${label}.`
+      : 'No backup: what is dropped is lost.',
+  );
 }
 
-/** Asks for the name of the first table that goes, so that nobody says yes without having read. */
+/** Asks for the name of the first table that goes, so that nobody confirms without having read. */
 async function confirm(
   { output, terminal, signal }: CommandContext,
-  { losses }: RollbackPlan,
+  { label, schema }: Database,
+  { losses, steps }: RollbackPlan,
 ): Promise<void> {
   if (!terminal.stdin.isTTY || output.json) {
-    throw new CalendlySyncError('usage', 'There is no terminal to ask on, so nothing was rolled back.', {
-      hint: 'Add --yes to do it, or --dry-run to see it only.',
-    });
+    throw new CalendlySyncError(
+      'usage',
+      'Cannot ask for confirmation without a terminal; nothing was rolled back.',
+      {
+        hint: 'Add --yes to do it, or --dry-run to see it only.',
+      },
+    );
   }
   const table = losses.find(({ object }) => object.startsWith('table '))?.object.slice('table '.length);
-  const word = table ?? 'yes';
-  const { prompt } = await import('../terminal/prompt.js');
-  const answer = await prompt(
+  const { ask } = await import('../terminal/prompt.js');
+  const what = `${steps.length} ${steps.length === 1 ? 'migration' : 'migrations'} of ${label}${schema === null ? '' : `, schema ${schema}`}`;
+  const answer = await ask(
     terminal,
-    `Type ${table ? `the table's name, ${table},` : 'yes'} to go on: `,
+    `This rolls back ${what}. Type ${table ? `the table's name, ${table},` : 'yes'} to go on: `,
     signal,
   );
-  if (answer?.trim() === word) return;
-  throw new CalendlySyncError('stopped', 'That was not the word, so nothing was rolled back.');
-}
-
-function backupName({ steps }: RollbackPlan, now: Date): string {
-  const time = now.toISOString().slice(0, 19).replaceAll(':', '-');
-  const versions = [...new Set([steps[0]?.version, steps.at(-1)?.version])].join('-');
-  return `${time}Z-${versions}.jsonl.gz`;
+  if (answer?.trim() === (table ?? 'yes')) return;
+  if (answer === null) terminal.stderr.write('\n');
+  throw new CalendlySyncError(
+    'stopped',
+    `${answer === null ? 'Canceled' : 'Confirmation did not match'}; nothing was rolled back.`,
+  );
 }

@@ -1,99 +1,162 @@
-/** Writes what a rollback is about to drop into a backup file, inside the transaction that drops it. */
-import type { Sql } from '../../database/connection.js';
+/**
+ * Backups: a schema `calendly_backup_<UTC>` in the same database, written by the transaction that drops the
+ * originals. Its tables have names unlike theirs, beside a manifest. Knows how to write, list and drop them;
+ * `restore.ts` reads them.
+ */
+import type { Database, Sql } from '../../database/connection.js';
 import { quoteName, quoteText } from '../../database/search-path.js';
-import type { SectionWriter } from './file.js';
-import { isNotDefault, type Loss, type LostColumns, type LostTable } from './losses.js';
+import { CalendlySyncError } from '../../errors.js';
+import { API_ROLES } from '../schema/catalog.js';
+import { isNotDefault, type Loss } from './losses.js';
 
-const ROWS_PER_FETCH = 1_000;
-/** Text that reads back as the same value, whatever the role's settings are. */
-const EXACT_TEXT = `
-  select set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
-    set_config('TimeZone', 'UTC', true), set_config('bytea_output', 'hex', true), set_config('extra_float_digits', '3', true)`;
+const PREFIX = 'calendly_backup_';
+const COMMENT = 'calendly-sync backup';
 
-/** Makes the server write values as text that it reads back exactly, until the transaction ends. */
-export async function useExactText(sql: Sql): Promise<void> {
-  await sql.unsafe(EXACT_TEXT);
+/** One table of a backup, as its manifest says. */
+export interface BackupTable {
+  position: number;
+  version: string;
+  kind: Loss['kind'];
+  /** The original's name. */
+  source: string;
+  /** The copy's name. */
+  copy: string;
+  rows: number;
+}
+
+export interface Backup {
+  /** The schema. */
+  name: string;
+  /** Versions whose data it holds. */
+  versions: string[];
+  rows: number;
+}
+
+/** The name of a backup that is made at this moment. */
+export function backupName(now: Date): string {
+  return (
+    PREFIX +
+    now
+      .toISOString()
+      .replace(/\D/g, '')
+      .replace(/^(\d{8})(\d{6})/, '$1_$2_')
+  );
 }
 
 /**
- * Copies the lost rows and values, so that nothing can change between the copy and the drop. Our own tables are locked first
- * and copied then. Tables of others are read while everybody goes on, and locked only for the rows that a sync writes.
+ * Copies the lost rows and values, so that nothing can change between the copy and the drop: our own tables are
+ * locked first. Host tables are only read; their locks come last, with the drop itself.
+ * @returns how many rows were copied; 0 leaves no backup behind
  */
-export async function backUp(sql: Sql, losses: Loss[], section: SectionWriter): Promise<void> {
-  await useExactText(sql);
-  const tables = losses.filter((loss): loss is LostTable => loss.kind === 'table');
-  const columns = losses.filter((loss): loss is LostColumns => loss.kind === 'columns');
-  const synced = await syncedRows(sql);
-  for (const loss of columns) {
-    await section.table(headOf(loss));
-    await copy(sql, columnsQuery(loss, synced && `(${synced(loss)}) is not true`), section);
+export async function backUp(sql: Sql, losses: Loss[], backup: string): Promise<number> {
+  const own = losses.filter(({ kind }) => kind === 'rows').map(({ sqlName }) => sqlName);
+  if (own.length > 0) await sql.unsafe(`lock table ${own.join(', ')} in access exclusive mode`);
+  let total = 0;
+  let position = await lastPosition(sql, backup);
+  for (const loss of losses) {
+    const query = copyQuery(loss);
+    const [some] = await sql.unsafe(`select exists (${query}) as some`);
+    if (!some?.some) continue;
+    if (position === null) await createBackup(sql, backup);
+    position = (position ?? 0) + 1;
+    const copy = `t${position}_${loss.table}`.slice(0, 63);
+    const { count } = await sql.unsafe(`create table ${quoteName(backup)}.${quoteName(copy)} as ${query}`);
+    await sql.unsafe(
+      `insert into ${quoteName(backup)}.manifest values (${position}, ${[loss.version, loss.kind, loss.table, copy].map(quoteText).join(', ')}, ${count})`,
+    );
+    total += count;
   }
-  for (const { sqlName } of tables) await sql.unsafe(`lock table ${sqlName} in access exclusive mode`);
-  for (const loss of tables) {
-    await section.table(headOf(loss));
-    const values = loss.columns.map(({ name }) => `${quoteName(name)}::text`);
-    await copy(sql, `select to_json(array[${values.join(', ')}])::text as row from ${loss.sqlName}`, section);
-  }
-  await lockWithinOneTimeout(sql, columns);
-  if (!synced) return;
-  // Everybody waits now, and must not wait for a scan of the whole table.
-  await sql`select set_config('enable_seqscan', 'off', true)`;
-  for (const loss of columns) {
-    await section.table(headOf(loss));
-    await copy(sql, columnsQuery(loss, synced(loss)), section);
-  }
+  return total;
 }
 
-function headOf(loss: Loss) {
-  const names = loss.columns.map(({ name }) => name);
-  return loss.kind === 'table'
-    ? { table: loss.table, kind: 'rows' as const, columns: names }
-    : { table: loss.table, kind: 'columns' as const, columns: ['id', ...names] };
+function copyQuery({ kind, sqlName, columns }: Loss): string {
+  const names = columns.map(({ name }) => quoteName(name)).join(', ');
+  if (kind === 'rows') return `select ${names} from ${sqlName}`;
+  return `select id, ${names} from ${sqlName} where ${columns.map(isNotDefault).join(' or ')}`;
 }
 
-function columnsQuery({ sqlName, columns }: LostColumns, condition: string | null): string {
-  const values = ['id', ...columns.map(({ name }) => quoteName(name))].map((name) => `${name}::text`);
-  return `
-    select to_json(array[${values.join(', ')}])::text as row from ${sqlName} as lost
-    where (${columns.map(isNotDefault).join(' or ')})${condition === null ? '' : ` and ${condition}`}`;
+async function lastPosition(sql: Sql, backup: string): Promise<number | null> {
+  const [found] = await sql`select to_regnamespace(${backup}) is not null as exists`;
+  if (!found?.exists) return null;
+  const [last] = await sql.unsafe<{ max: number | null }[]>(
+    `select max(position) as max from ${quoteName(backup)}.manifest`,
+  );
+  return last?.max ?? 0;
 }
 
-/** Rows of tables of others that a sync may be writing just now; null when no sync can run, because there are no accounts any more. */
-async function syncedRows(sql: Sql): Promise<((loss: LostColumns) => string) | null> {
-  const [accounts] = await sql<{ name: string; type: string }[]>`
-    select attrelid::regclass::text as name, format_type(atttypid, atttypmod) as type from pg_attribute
-    where attrelid = to_regclass(format('%I.calendly_accounts', current_schema())) and attname = 'user_id'`;
-  if (!accounts) return null;
-  // As constants, so that the planner sees how few they are and goes by the index.
-  const users = await sql.unsafe<{ id: string }[]>(`select user_id::text as id from ${accounts.name}`);
-  const ids = `any (array[${users.map(({ id }) => quoteText(id)).join(', ')}]::${accounts.type}[])`;
-  return ({ table }) => {
-    if (table === 'users') return `lost.id = ${ids}`;
-    if (table === 'meetings') return `lost.meeting_source = 'calendly' and lost.user_id = ${ids}`;
-    return 'true';
-  };
+async function createBackup(sql: Sql, backup: string): Promise<void> {
+  const schema = quoteName(backup);
+  await sql.unsafe(`
+    create schema ${schema};
+    comment on schema ${schema} is '${COMMENT}: what a rollback dropped';
+    create table ${schema}.manifest (
+      position integer primary key, version text not null, kind text not null, source text not null, copy text not null,
+      rows bigint not null
+    );
+    do $calendly$ declare api_role text; begin
+      for api_role in
+        select 'public' union all select quote_ident(rolname) from pg_roles
+        where rolname in (${API_ROLES.map(quoteText).join(', ')})
+      loop execute format('revoke all on schema ${schema} from %s', api_role); end loop;
+    end $calendly$`);
+}
+
+/** All backups of this database, oldest first. */
+export function listBackups(database: Database): Promise<Backup[]> {
+  return database.transaction(async (sql) => {
+    const found = await sql<{ name: string }[]>`
+      select nspname as name from pg_namespace
+      where nspname like ${`${PREFIX}%`} and obj_description(oid, 'pg_namespace') like ${`${COMMENT}%`}
+        and to_regclass(format('%I.manifest', nspname)) is not null
+      order by 1`;
+    const backups: Backup[] = [];
+    for (const { name } of found) {
+      const tables = await readManifest(sql, name);
+      backups.push({
+        name,
+        versions: [...new Set(tables.map(({ version }) => version))].sort(),
+        rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+      });
+    }
+    return backups;
+  });
+}
+
+/** What a backup holds, in the order in which it was written. */
+export async function readManifest(sql: Sql, name: string): Promise<BackupTable[]> {
+  return sql.unsafe<BackupTable[]>(
+    `select position, version, kind, source, copy, rows::float8 as rows from ${quoteName(name)}.manifest order by position`,
+  );
 }
 
 /**
- * Whoever queues behind us waits for all these locks: together they take one lock timeout at most. When the application wants the
- * tables in the other order, waiting helps nobody: so the second is waited for only shortly, and all of it ends before
- * deadlock_timeout, after which Postgres would end the application's statement instead of ours.
+ * Makes sure that there is such a backup.
+ * @throws CalendlySyncError `usage`, naming those that exist
  */
-async function lockWithinOneTimeout(sql: Sql, losses: LostColumns[]): Promise<void> {
-  const [setting] = await sql<{ ms: number }[]>`
-    select min(setting::integer * case name when 'deadlock_timeout' then 0.9 else 1 end)::integer as ms
-    from pg_settings where name in ('lock_timeout', 'deadlock_timeout')`;
-  const budget = setting?.ms ?? 0;
-  const start = performance.now();
-  for (const [index, sqlName] of [...new Set(losses.map((loss) => loss.sqlName))].sort().entries()) {
-    const wait = index === 0 ? budget * 0.75 : Math.min(budget * 0.25, budget - (performance.now() - start));
-    await sql`select set_config('lock_timeout', ${`${Math.max(10, Math.round(wait))}ms`}, true)`;
-    await sql.unsafe(`lock table ${sqlName} in access exclusive mode`);
-  }
+export async function requireBackup(database: Database, name: string): Promise<Backup> {
+  const backups = await listBackups(database);
+  const found = backups.find((backup) => backup.name === name);
+  if (found) return found;
+  throw new CalendlySyncError(
+    'usage',
+    `There is no backup ${name} in ${database.label}; nothing was changed.`,
+    {
+      hint:
+        backups.length === 0
+          ? 'This database has no backups.'
+          : `There are: ${backups.map((backup) => backup.name).join(', ')}`,
+    },
+  );
 }
 
-async function copy(sql: Sql, query: string, section: SectionWriter): Promise<void> {
-  for await (const rows of sql.unsafe<{ row: string }[]>(query).cursor(ROWS_PER_FETCH)) {
-    for (const { row } of rows) await section.row(row);
-  }
+/**
+ * Drops a backup for good.
+ * @throws CalendlySyncError `usage` if there is none of that name
+ */
+export async function dropBackup(database: Database, name: string): Promise<void> {
+  await requireBackup(database, name);
+  await database.transaction(async (sql) => {
+    await sql`select set_config('lock_timeout', '5s', true)`;
+    await sql.unsafe(`drop schema ${quoteName(name)} cascade`);
+  });
 }

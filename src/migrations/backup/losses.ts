@@ -1,40 +1,22 @@
-/** What undoing a migration takes away: everything that bears its mark. Reads only. */
+/**
+ * What undoing a migration drops: tables and columns with data, by what the history says that it created. Reads
+ * only.
+ */
 import type { Sql } from '../../database/connection.js';
 import { quoteName } from '../../database/search-path.js';
-import { MARK } from '../schema/catalog.js';
-import { OWN_TABLES, VIEW } from '../schema/expected.js';
 
-/** A table that goes, with all its rows. */
-export interface LostTable {
-  kind: 'table';
+/** A table that goes, with all its rows, or columns that go from a table that stays. */
+export interface Loss {
+  kind: 'rows' | 'columns';
   version: string;
   /** Without its schema. */
   table: string;
   /** Qualified where the search_path needs it, and quoted. */
   sqlName: string;
-  columns: LostColumn[];
+  columns: { name: string; default: string }[];
 }
 
-/** Columns that go from a table that stays; their values are kept with the rows' id. */
-export interface LostColumns {
-  kind: 'columns';
-  version: string;
-  table: string;
-  sqlName: string;
-  idType: string;
-  columns: LostColumn[];
-}
-
-export interface LostColumn {
-  name: string;
-  type: string;
-  /** The expression of its default, `null` when it has none. */
-  default: string;
-}
-
-export type Loss = LostTable | LostColumns;
-
-/** What a rollback names to the operator. */
+/** What a rollback shows to the operator. */
 export interface LossLine {
   version: string;
   /** `table calendly_webhook_events`, `column users.last_calendly_sync`, `view calendly_sync_health`. */
@@ -43,83 +25,63 @@ export interface LossLine {
   rows: number | null;
 }
 
-/** Tables and columns that hold data and would go with these versions; what is referred to comes first. */
-export async function readLosses(sql: Sql, versions: readonly string[]): Promise<Loss[]> {
-  const own = Object.keys(OWN_TABLES);
-  const rows = await sql<
-    { table: string; name: string; mark: string | null; columns: (LostColumn & { mark: string | null })[] }[]
-  >`
-    select wanted.name as table, found.oid::regclass::text as name, obj_description(found.oid, 'pg_class') as mark, (
-      select json_agg(json_build_object(
-        'name', attname, 'type', format_type(atttypid, atttypmod), 'mark', col_description(attrelid, attnum),
-        'default', coalesce(pg_get_expr(adbin, adrelid), 'null')
-      ) order by attnum)
+interface Version {
+  version: string;
+  made: Readonly<Record<string, string>>;
+}
+
+/** Tables and columns that hold data and would go with this version; a table comes after those that it refers to. */
+export async function readLosses(sql: Sql, { version, made }: Version): Promise<Loss[]> {
+  const keys = JSON.stringify(Object.keys(made));
+  const rows = await sql<Loss[]>`
+    with keys as (select json_array_elements_text(${keys}::text::json) as key),
+    wanted as (
+      select 'rows' as kind, substr(key, 7) as name, null as columns from keys where key like 'table %'
+      union all
+      select 'columns', split_part(substr(key, 8), '.', 1), json_agg(split_part(key, '.', 2)) from keys
+      where key like 'column %' and 'table ' || split_part(substr(key, 8), '.', 1) not in (select key from keys) group by 2
+    )
+    select kind, ${version} as version, name as table, found.oid::regclass::text as "sqlName", (
+      select json_agg(json_build_object('name', attname, 'default', coalesce(pg_get_expr(adbin, adrelid), 'null')) order by attnum)
       from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
       where attrelid = found.oid and attnum > 0 and not attisdropped and attgenerated = ''
+        and (wanted.columns is null or attname in (select json_array_elements_text(wanted.columns)))
     ) as columns
-    from json_array_elements_text(${JSON.stringify(['users', 'meetings', ...own])}::text::json) with ordinality as wanted (name, position)
-    cross join lateral (
-      select case when wanted.name in ('users', 'meetings') then to_regclass(wanted.name)
-        else to_regclass(format('%I.%I', current_schema(), wanted.name)) end as oid
+    from wanted cross join lateral (
+      select coalesce(to_regclass(format('%I.%I', current_schema(), name)),
+        case when name in ('users', 'meetings') then to_regclass(name) end) as oid
     ) as found
     where found.oid is not null
-    order by position`;
-  return rows.flatMap(({ table, name, mark, columns }): Loss[] => {
-    const version = versionOf(mark, versions);
-    if (version) return [{ kind: 'table', version, table, sqlName: name, columns: columns.map(withoutMark) }];
-    return versions.flatMap((version): Loss[] => {
-      const lost = columns.filter((column) => versionOf(column.mark, [version])).map(withoutMark);
-      const idType = columns.find((column) => column.name === 'id')?.type;
-      return lost.length > 0 && idType
-        ? [{ kind: 'columns', version, table, sqlName: name, idType, columns: lost }]
-        : [];
-    });
-  });
+    order by name = 'users' desc, name = 'meetings' desc, name = 'calendly_accounts' desc, found.oid`;
+  return rows.filter(({ columns }) => columns !== null);
 }
 
 /** The same in lines, with counts. Counting reads the tables, and stops nobody. */
-export async function countLosses(sql: Sql, versions: readonly string[]): Promise<LossLine[]> {
+export async function countLosses(sql: Sql, versions: Version[]): Promise<LossLine[]> {
   const lines: LossLine[] = [];
-  for (const loss of await readLosses(sql, versions)) {
-    const counts =
-      loss.kind === 'table'
-        ? ['count(*)']
-        : loss.columns.map((column) => `count(*) filter (where ${isNotDefault(column)})`);
-    const [row] = await sql.unsafe<{ counts: number[] }[]>(
-      `select json_build_array(${counts.join(', ')}) as counts from ${loss.sqlName}`,
-    );
-    const of =
-      loss.kind === 'table'
-        ? [`table ${loss.table}`]
-        : loss.columns.map(({ name }) => `column ${loss.table}.${name}`);
-    of.forEach((object, index) => {
-      lines.push({ version: loss.version, object, rows: row?.counts[index] ?? 0 });
-    });
+  for (const version of versions) {
+    for (const { kind, table, sqlName, columns } of await readLosses(sql, version)) {
+      const counts =
+        kind === 'rows'
+          ? ['count(*)']
+          : columns.map((column) => `count(*) filter (where ${isNotDefault(column)})`);
+      const [row] = await sql.unsafe<{ counts: number[] }[]>(
+        `select json_build_array(${counts.join(', ')}) as counts from ${sqlName}`,
+      );
+      const objects =
+        kind === 'rows' ? [`table ${table}`] : columns.map(({ name }) => `column ${table}.${name}`);
+      for (const [index, object] of objects.entries())
+        lines.push({ version: version.version, object, rows: row?.counts[index] ?? 0 });
+    }
+    for (const object of Object.keys(version.made)) {
+      if (/^(view|function|trigger) /.test(object))
+        lines.push({ version: version.version, object, rows: null });
+    }
   }
-  const rest = await sql<{ mark: string; object: string }[]>`
-    select obj_description(pg_class.oid, 'pg_class') as mark, format('view %s', relname) as object
-    from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-    where nspname = current_schema() and relname = ${VIEW.name}
-    union all
-    select obj_description(pg_proc.oid, 'pg_proc'), format('function %s()', proname)
-    from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
-    where nspname = current_schema() and obj_description(pg_proc.oid, 'pg_proc') like ${`${MARK}%`}`;
-  for (const { mark, object } of rest) {
-    const version = versionOf(mark, versions);
-    if (version) lines.push({ version, object, rows: null });
-  }
-  return lines.sort((a, b) => Number(b.version) - Number(a.version));
+  return lines;
 }
 
 /** The condition that a column holds something else than what the migration put there. */
-export function isNotDefault(column: LostColumn): string {
+export function isNotDefault(column: { name: string; default: string }): string {
   return `${quoteName(column.name)} is distinct from ${column.default}`;
-}
-
-function withoutMark({ name, type, default: value }: LostColumn): LostColumn {
-  return { name, type, default: value };
-}
-
-function versionOf(mark: string | null, versions: readonly string[]): string | null {
-  return versions.find((version) => mark?.startsWith(`${MARK}${version}`)) ?? null;
 }

@@ -1,200 +1,260 @@
-/** What the database holds of all that migrations care about, in a few queries. Reads only; judges nothing. */
-import type { Sql } from '../../database/connection.js';
-import { API_ROLES, FUNCTION, INDEXES, OWN_TABLES, VIEW } from './expected.js';
-import { type IndexState, readIndexStates } from './index-state.js';
+/**
+ * What the catalogs of Postgres say about the tables of the host and ours: one request. Knows what exists, not what
+ * should. With an empty search_path all names in definitions are qualified, so that a fingerprint is the same for
+ * every role.
+ */
+import { quoteName, quoteText } from '../../database/search-path.js';
+import { EXPECTED } from './expected.js';
 
-/** The beginning of the comment on everything that a migration of ours made. */
+/** The beginning of the comment on everything that a migration created. */
 export const MARK = 'calendly-sync ';
+/** Roles through which a hosted Postgres publishes a schema. */
+export const API_ROLES = ['anon', 'authenticated'] as const;
 
-export interface CatalogColumn {
-  type: string;
-  /** `typname` of the base type: domains are followed. */
-  base: string;
-  required: boolean;
+/**
+ * One object, by a key such as `table calendly_accounts`, `column users.last_calendly_sync`, `trigger t on
+ * meetings`.
+ */
+export interface CatalogObject {
   mark: string | null;
+  /** Fingerprint of a view, function or trigger; type of a column; else empty. */
+  definition: string;
 }
 
 export interface CatalogTable {
-  /** Qualified where the search_path needs it, and quoted. */
+  /** Quoted, and qualified unless it is in the schema of our tables. */
   name: string;
   /** `r` table, `p` partitioned, `v` view, … */
   kind: string;
+  persistence: string;
   owner: string;
-  /** The current user may alter it. */
+  /** The current role may alter it. */
   owned: boolean;
-  /** The current user may refer to it. */
+  /** The current role may reference it. */
   referable: boolean;
-  /** The current user may read it. */
-  readable: boolean;
   mark: string | null;
   rowSecurity: boolean;
   policies: { name: string; closed: boolean }[];
-  /** Which strangers hold any right on it. */
+  /** API roles (and `public`) with any right on it. */
   openTo: string[];
-  columns: Record<string, CatalogColumn>;
-  /** Sets of columns that are unique, names sorted. */
-  unique: string[][];
-  /** Rows, as the statistics estimate them; null when they do not know. */
-  estimate: number | null;
+  /** Column name → type. */
+  columns: Record<string, string>;
+  /** `id` alone is unique, so that foreign keys can refer to it. */
+  uniqueId: boolean;
 }
 
 export interface Catalog {
   version: number;
+  encoding: string;
   user: string;
-  /** Where new tables go; null when no schema of the search_path exists. */
+  /** Where new tables go; null if no schema of the search_path exists. */
   schema: string | null;
-  /** The current user may create tables there. */
+  /** The current role may create tables there. */
   creatable: boolean;
   readOnly: boolean;
-  /** Other schemas in which calendly-sync keeps tables for the same `users`. */
+  /** Other schemas in which calendly-sync has tables for the same `users`. */
   elsewhere: string[];
+  /** `users`, `meetings` and our own tables, as far as they exist. */
   tables: Record<string, CatalogTable>;
-  indexes: Map<string, IndexState>;
-  unvalidated: { table: string; name: string }[];
-  function: {
-    returns: string;
-    mark: string | null;
-    source: string;
-    fixedPath: boolean;
-    openTo: string[];
-  } | null;
-  view: { mark: string | null; definition: string; invoker: boolean; openTo: string[] } | null;
+  /** Objects that a migration creates, as far as they exist. */
+  objects: Record<string, CatalogObject>;
+  /** The view runs with its caller's rights. */
+  invoker: boolean;
+  /** By key of the view or function: which API roles (and `public`) may use it. */
+  openTo: Record<string, string[]>;
 }
 
-/** Reads it all. `schema` is what `--schema` names; it need not exist yet. */
-export async function readCatalog(sql: Sql, schema: string | null): Promise<Catalog> {
-  const wanted = [
-    ...['users', 'meetings'].map((name) => ({ name, own: false })),
-    ...Object.keys(OWN_TABLES).map((name) => ({ name, own: true })),
-  ];
-  const [row] = await sql<{ catalog: Omit<Catalog, 'view' | 'indexes'> }[]>`
-    with
-    home as (select coalesce(${schema}::text, current_schema()::text) as name),
-    strangers as (
-      select rolname::text as name, oid from pg_roles where rolname in (select json_array_elements_text(${JSON.stringify(API_ROLES)}::text::json))
-    ),
-    found as (
-      select wanted.name, coalesce(
-        to_regclass(format('%I.%I', home.name, wanted.name)), case when not wanted.own then to_regclass(wanted.name) end
-      ) as oid
-      from json_to_recordset(${JSON.stringify(wanted)}::text::json) as wanted (name text, own boolean)
-      cross join home
-    ),
-    tables as (
-      select found.name, json_build_object(
-        'name', found.oid::regclass::text,
-        'kind', relkind,
-        'owner', pg_get_userbyid(relowner),
-        'owned', pg_has_role(current_user, relowner, 'USAGE'),
-        'referable', has_table_privilege(found.oid, 'REFERENCES'),
-        'readable', has_table_privilege(found.oid, 'SELECT'),
-        'mark', obj_description(found.oid, 'pg_class'),
-        'rowSecurity', relrowsecurity,
-        'policies', (
-          select coalesce(json_agg(json_build_object(
-            'name', polname,
-            'closed', not polpermissive or coalesce(pg_get_expr(polqual, polrelid), 'false') = 'false'
-              and coalesce(pg_get_expr(polwithcheck, polrelid), 'false') = 'false'
-          )), '[]') from pg_policy where polrelid = found.oid
-        ),
-        'openTo', (
-          select coalesce(json_agg(name), '[]') from (
-            select name from strangers
-            where has_any_column_privilege(strangers.oid, found.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
-              or has_table_privilege(strangers.oid, found.oid, 'DELETE, TRUNCATE, TRIGGER')
-            union all
-            select 'public' where exists (select from aclexplode(relacl) where grantee = 0)
-          ) as open
-        ),
-        'columns', (
-          select coalesce(json_object_agg(attname, json_build_object(
-            'type', format_type(atttypid, atttypmod),
-            'base', (select coalesce(base.typname, own.typname) from pg_type as own left join pg_type as base on base.oid = own.typbasetype and own.typtype = 'd' where own.oid = atttypid),
-            'required', attnotnull and not atthasdef and attidentity = '',
-            'mark', col_description(attrelid, attnum)
-          )), '{}') from pg_attribute where attrelid = found.oid and attnum > 0 and not attisdropped
-        ),
-        'unique', (
-          select coalesce(json_agg((
-            select json_agg(attname order by attname)
-            from unnest(indkey::smallint[]) with ordinality as key (attnum, position)
-            join pg_attribute using (attnum) where attrelid = indrelid and position <= indnkeyatts
-          )), '[]') from pg_index
-          where indrelid = found.oid and indisunique and indisvalid and indimmediate and indpred is null and indexprs is null
-        ),
-        'estimate', nullif(reltuples, -1)
-      ) as value
-      from found join pg_class on pg_class.oid = found.oid
-    )
-    select json_build_object(
-      'version', current_setting('server_version_num')::integer,
-      'user', current_user,
-      'schema', home.name,
-      'creatable', case
-        when to_regnamespace(quote_ident(home.name)) is null then has_database_privilege(current_database(), 'CREATE')
-        else has_schema_privilege(to_regnamespace(quote_ident(home.name)), 'CREATE') end,
-      'readOnly', pg_is_in_recovery(),
-      'elsewhere', (
-        select coalesce(json_agg(nspname), '[]')
-        from pg_constraint
-        join pg_class on pg_class.oid = conrelid and relname = 'calendly_accounts'
-        join pg_namespace on pg_namespace.oid = relnamespace and nspname is distinct from home.name
-        where contype = 'f' and confrelid = to_regclass('users')
-          and obj_description(conrelid, 'pg_class') like ${`${MARK}%`}
-      ),
-      'tables', (select coalesce(json_object_agg(name, value), '{}') from tables),
-      'unvalidated', (
-        select coalesce(json_agg(json_build_object('table', conrelid::regclass::text, 'name', conname)), '[]')
-        from pg_constraint
-        where conrelid in (select oid from found) and not convalidated
-          and obj_description(oid, 'pg_constraint') like ${`${MARK}%`}
-      ),
-      'function', (
-        select json_build_object(
-          'returns', prorettype::regtype::text,
-          'mark', obj_description(pg_proc.oid, 'pg_proc'),
-          'source', md5(prosrc),
-          'fixedPath', coalesce(proconfig::text like '%search_path=%', false),
-          'openTo', (
-            select coalesce(json_agg(name), '[]') from (
-              select name from strangers where has_function_privilege(strangers.oid, pg_proc.oid, 'EXECUTE')
-              union all
-              select 'public' where exists (
-                select from aclexplode(coalesce(proacl, acldefault('f', proowner))) where grantee = 0
-              )
-            ) as open
-          )
-        )
-        from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
-        where nspname = home.name and proname = ${FUNCTION.name} and pronargs = 0
-      )
-    ) as catalog
-    from home`;
-  if (!row) throw new Error('the catalog query gave no row');
-  const indexes = await readIndexStates(
-    sql,
-    Object.entries(INDEXES).map(([name, { table, columns, unique }]) => ({ name, table, columns, unique })),
-  );
-  return { ...row.catalog, indexes, view: await readView(sql, row.catalog.schema) };
+const KEYS = [
+  ...['table users', 'table meetings'],
+  ...Object.values(EXPECTED).flatMap((objects) => Object.keys(objects)),
+];
+const namesOf = (kind: string) =>
+  KEYS.flatMap((key) => (key.startsWith(`${kind} `) ? [key.slice(kind.length + 1).replace(/\(.*/, '')] : []));
+const list = (values: readonly string[]) => `array[${values.map(quoteText).join(', ')}]::text[]`;
+const ROLES = list(API_ROLES);
+
+/**
+ * Statements that resolve `users`, `meetings` and the schema of our tables, then empty the search_path.
+ * @param local false for a script, whose statements may run in a transaction each
+ */
+export function enterCatalog(schema: string | null, local = true): string {
+  const home = schema === null ? 'current_schema()::text' : quoteText(schema);
+  const host = (name: string) =>
+    `set_config('calendly_sync.${name}', coalesce(coalesce(` +
+    `to_regclass(format('%I.${name}', ${home})), to_regclass('${name}'))::oid::text, ''), ${local})`;
+  return `select set_config('calendly_sync.home', coalesce(${home}, ''), ${local}), ${host('users')}, ${host('meetings')},
+    set_config('calendly_sync.path', current_setting('search_path'), ${local});
+select set_config('search_path', '', ${local});\n`;
 }
 
-/** With an empty search_path all names in the definition are qualified, so that its fingerprint is the same for everybody. */
-async function readView(sql: Sql, schema: string | null): Promise<Catalog['view']> {
-  const [before] = await sql<{ path: string }[]>`select current_setting('search_path') as path`;
-  await sql`select set_config('search_path', '', true)`;
-  const [view] = await sql<{ view: Catalog['view'] }[]>`
-    select json_build_object(
-      'mark', obj_description(pg_class.oid, 'pg_class'),
-      'definition', md5(pg_get_viewdef(pg_class.oid)),
-      'invoker', coalesce(reloptions::text like '%security_invoker=true%', false),
-      'openTo', (
-        select coalesce(json_agg(rolname), '[]') from pg_roles
-        where rolname in (select json_array_elements_text(${JSON.stringify(API_ROLES)}::text::json))
-          and has_any_column_privilege(pg_roles.oid, pg_class.oid, 'SELECT, INSERT, UPDATE')
-      )
-    ) as view
-    from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-    where nspname = ${schema} and relname = ${VIEW.name} and relkind = 'v'`;
-  await sql`select set_config('search_path', ${before?.path ?? ''}, true)`;
-  return view?.view ?? null;
+/** The statement that brings the search_path back. */
+export function leaveCatalog(local = true): string {
+  return `select set_config('search_path', current_setting('calendly_sync.path'), ${local});\n`;
+}
+
+const HOSTS = `hosts as (
+    select name, nullif(current_setting('calendly_sync.' || name), '')::oid as oid from unnest(array['users', 'meetings']) as name
+  ),
+  home as (select oid, nspname as name from pg_namespace where nspname = current_setting('calendly_sync.home')),
+  relations as (
+    select pg_class.*, coalesce(hosts.name, relname::text) as alias, hosts.oid is not null as host
+    from pg_class left join hosts on hosts.oid = pg_class.oid
+    where hosts.oid is not null or relnamespace = (select oid from home)
+  )`;
+
+/** Statements that set the rights on `target` (an SQL expression) as they are now; null where they are the default. */
+const rights = (target: string, acl: string) => `(
+    select string_agg(statement, ' ') from (
+      select format('revoke all on %s from %s;', ${target}, role_name) as statement
+      from (select 'public' union all select quote_ident(rolname) from pg_roles where rolname = any (${ROLES})) as roles (role_name)
+      where ${acl} is not null
+      union all
+      select format('grant %s on %s to %s;', privilege_type, ${target},
+        case grantee when 0 then 'public' else grantee::regrole::text end)
+      from aclexplode(${acl})
+    ) as statements)`;
+
+const VIEWS = list(namesOf('view'));
+const TABLES = list(namesOf('table').filter((name) => name !== 'users' && name !== 'meetings'));
+const FUNCTIONS = list(namesOf('function'));
+
+/**
+ * A query for every object in the schema of ours and on the host's tables: key, oid, mark, definition, and, for what
+ * a migration may replace, the statements that create it and set its rights.
+ */
+export const OBJECTS = `
+  with ${HOSTS}
+  select
+    case relkind when 'v' then 'view ' when 'm' then 'materialized view ' when 'i' then 'index ' else 'table ' end || alias as key,
+    relations.oid::text as oid,
+    obj_description(relations.oid, 'pg_class') as mark,
+    case relkind when 'v' then md5(pg_get_viewdef(relations.oid)) else '' end as definition,
+    case when relkind = 'v' and relname = any (${VIEWS}) then
+      format('create view %s%s as %s', relations.oid::regclass,
+        ' with (' || array_to_string(reloptions, ', ') || ')', pg_get_viewdef(relations.oid))
+      || coalesce(format(' comment on view %s is %L;', relations.oid::regclass, obj_description(relations.oid, 'pg_class')), '')
+    end as definer,
+    case when relkind in ('r', 'v') and relname = any (${VIEWS} || ${TABLES}) then concat_ws(' ',
+      case when relkind = 'r' and not relrowsecurity then
+        format('alter table %1$s disable row level security; drop policy if exists calendly_sync_closed on %1$s;',
+          relations.oid::regclass) end,
+      ${rights('relations.oid::regclass', 'relacl')})
+    end as rights
+  from relations
+  where relkind in ('r', 'p', 'v', 'm', 'f')
+    or (relkind = 'i' and not exists (select from pg_constraint where conindid = relations.oid))
+  union all
+  select 'column ' || alias || '.' || attname, attrelid || '.' || attnum, col_description(attrelid, attnum),
+    format_type(atttypid, atttypmod), null, null
+  from relations join pg_attribute on attrelid = relations.oid and attnum > 0 and not attisdropped
+  where host
+  union all
+  select format('function %s(%s)', proname, pg_get_function_identity_arguments(pg_proc.oid)), pg_proc.oid::text,
+    obj_description(pg_proc.oid, 'pg_proc'), md5(concat(prosrc, proconfig)),
+    case when proname = any (${FUNCTIONS}) then pg_get_functiondef(pg_proc.oid) || ';'
+      || coalesce(format(' comment on function %s is %L;', pg_proc.oid::regprocedure, obj_description(pg_proc.oid, 'pg_proc')), '')
+    end,
+    case when proname = any (${FUNCTIONS}) then
+      coalesce(${rights("'function ' || pg_proc.oid::regprocedure", 'proacl')}, '') end
+  from pg_proc
+  where pronamespace = (select oid from home) and prokind in ('f', 'p')
+    and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
+  union all
+  select 'trigger ' || tgname || ' on ' || alias, pg_trigger.oid::text, obj_description(pg_trigger.oid, 'pg_trigger'),
+    md5(pg_get_triggerdef(pg_trigger.oid)), null, null
+  from relations join pg_trigger on tgrelid = relations.oid and not tgisinternal
+  union all
+  select 'constraint ' || conname || ' on ' || alias, pg_constraint.oid::text, null, '', null, null
+  from relations join pg_constraint on conrelid = relations.oid
+  where host`;
+
+const OPEN_TO = (check: string, everybody: string) => `(
+    select coalesce(json_agg(name), '[]') from (
+      select rolname::text as name from pg_roles where rolname = any (${ROLES}) and (${check})
+      union all
+      select 'public' where exists (select from aclexplode(${everybody}) where grantee = 0)
+    ) as open)`;
+
+/** Everything that `Catalog` holds, in one row, column `catalog`. */
+const CATALOG = `
+  with ${HOSTS},
+  tables as (
+    select alias, json_build_object(
+      'name', case relnamespace when (select oid from home) then quote_ident(relname) else oid::regclass::text end,
+      'kind', relkind, 'persistence', relpersistence, 'owner', pg_get_userbyid(relowner),
+      'owned', pg_has_role(current_user, relowner, 'USAGE'),
+      'referable', has_table_privilege(oid, 'REFERENCES'),
+      'mark', obj_description(oid, 'pg_class'),
+      'rowSecurity', relrowsecurity,
+      'policies', (
+        select coalesce(json_agg(json_build_object(
+          'name', polname,
+          'closed', not polpermissive or coalesce(pg_get_expr(polqual, polrelid), 'false') = 'false'
+            and coalesce(pg_get_expr(polwithcheck, polrelid), 'false') = 'false'
+        )), '[]') from pg_policy where polrelid = relations.oid),
+      'openTo', ${OPEN_TO(
+        `has_any_column_privilege(pg_roles.oid, relations.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
+          or has_table_privilege(pg_roles.oid, relations.oid, 'DELETE, TRUNCATE, TRIGGER')`,
+        'relacl',
+      )},
+      'columns', (
+        select coalesce(json_object_agg(attname, format_type(atttypid, atttypmod)), '{}')
+        from pg_attribute where attrelid = relations.oid and attnum > 0 and not attisdropped),
+      'uniqueId', exists (
+        select from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]
+        where indrelid = relations.oid and indisunique and indisvalid and indimmediate and indpred is null
+          and indnkeyatts = 1 and attname = 'id')
+    ) as value
+    from relations where relkind in ('r', 'p', 'v', 'm', 'f') and (host or relname = any (${TABLES}))
+  )
+  select json_build_object(
+    'version', current_setting('server_version_num')::integer,
+    'encoding', current_setting('server_encoding'),
+    'user', current_user,
+    'schema', nullif(current_setting('calendly_sync.home'), ''),
+    'creatable', case
+      when exists (select from home) then has_schema_privilege((select oid from home), 'CREATE')
+      else has_database_privilege(current_database(), 'CREATE') end,
+    'readOnly', pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on',
+    'elsewhere', (
+      select coalesce(json_agg(nspname), '[]')
+      from pg_constraint
+      join pg_class on pg_class.oid = conrelid and relname = 'calendly_accounts'
+      join pg_namespace on pg_namespace.oid = relnamespace and nspname <> current_setting('calendly_sync.home')
+      where contype = 'f' and confrelid = (select oid from hosts where name = 'users')
+        and exists (
+          select from pg_class as history
+          where history.relname = 'calendly_migrations' and history.relnamespace = pg_namespace.oid)),
+    'tables', (select coalesce(json_object_agg(alias, value), '{}') from tables),
+    'objects', (
+      select coalesce(json_object_agg(key, json_build_object('mark', mark, 'definition', definition)), '{}')
+      from (${OBJECTS}) as objects 
+      where key = any (${list(KEYS)}) or key like 'column %' or key ~ '^(function|trigger) calendly_'),
+    'invoker', (
+      select coalesce(bool_and(coalesce(reloptions::text, '') like '%security_invoker=true%'), true)
+      from relations where relkind = 'v' and relname = any (${VIEWS})),
+    'openTo', (
+      select coalesce(json_object_agg(key, open_to), '{}') from (
+        select 'view ' || relname as key,
+          ${OPEN_TO("has_any_column_privilege(pg_roles.oid, relations.oid, 'SELECT, INSERT, UPDATE')", 'relacl')} as open_to
+        from relations where relkind = 'v' and relname = any (${VIEWS})
+        union all
+        select format('function %s(%s)', proname, pg_get_function_identity_arguments(pg_proc.oid)),
+          ${OPEN_TO("has_function_privilege(pg_roles.oid, pg_proc.oid, 'EXECUTE')", "coalesce(proacl, acldefault('f', proowner))")}
+        from pg_proc where pronamespace = (select oid from home) and proname = any (${FUNCTIONS})
+      ) as open)
+  ) as catalog;\n`;
+
+/** The statements that read the catalog; the third result holds it. The search_path is as before after them. */
+export function catalogText(schema: string | null): string {
+  return enterCatalog(schema) + CATALOG + leaveCatalog();
+}
+
+/** The object's name in SQL, for `comment on …`: `column users.id` becomes `column "users"."id"`. */
+export function objectName(key: string): string {
+  const [, kind = '', rest = ''] = /^(\w+(?: view)?) (.*)$/.exec(key) ?? [];
+  if (kind === 'function') return key;
+  const [, name = '', , table = ''] = /^(.*?)( on (.*))?$/.exec(rest) ?? [];
+  const parts = kind === 'column' ? name.split('.') : [name];
+  return `${kind} ${parts.map(quoteName).join('.')}${table && ` on ${quoteName(table)}`}`;
 }

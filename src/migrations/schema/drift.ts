@@ -1,133 +1,137 @@
-/** Where the schema is not what the applied files make of it. Pure: judges what `readCatalog` found. */
+/** Where the schema differs from what the applied files create. Pure: judges what the catalog says. */
 import { type Catalog, type CatalogTable, MARK } from './catalog.js';
-import { FUNCTION, HOST_COLUMNS, INDEXES, OWN_TABLES, VIEW } from './expected.js';
+import { EXPECTED } from './expected.js';
 
 /** One difference between the schema and the files. */
 export interface Drift {
   version: string;
-  /** What it is about: `index calendly_meetings_key`, `table calendly_webhook_events`. */
+  /** What it is about: `view calendly_sync_health`, `table calendly_webhook_events`. */
   object: string;
   /** In the operator's words. */
   problem: string;
 }
 
+/** What the history says of a version: the fingerprints of what it created. */
+export interface Applied {
+  version: string;
+  made: Readonly<Record<string, string>>;
+}
+
 /** Everything that differs, for the versions that are applied. */
-export function driftOf(catalog: Catalog, versions: ReadonlySet<string>): Drift[] {
-  return [
-    ...[...versions].flatMap((version) => missingOf(catalog, version) ?? []),
-    ...Object.entries(OWN_TABLES).flatMap(([name, { version }]) =>
-      versions.has(version) ? tableDrift(version, name, catalog.tables[name]) : [],
-    ),
-    ...(versions.has('001') ? hostDrift(catalog) : []),
-    ...(versions.has(VIEW.version) ? viewDrift(catalog) : []),
-    ...(versions.has(FUNCTION.version) ? functionDrift(catalog) : []),
-  ].sort((a, b) => Number(a.version) - Number(b.version));
+export function driftOf(catalog: Catalog, history: readonly Applied[]): Drift[] {
+  return history.flatMap(({ version, made }) => [
+    ...missingOf(catalog, version),
+    ...Object.keys(EXPECTED[version] ?? {}).flatMap((key) => openDrift(catalog, version, key)),
+    ...(version === '001' ? hostDrift(catalog, made) : []),
+    ...replaced(catalog, version, made),
+  ]);
 }
 
-/** What one version makes and the database lacks; null for a version that makes nothing with a name. */
-export function missingOf(catalog: Catalog, version: string): Drift[] | null {
-  let known = false;
+/** True if all that the version creates exists: somebody ran the file by hand. */
+export function isPresent(catalog: Catalog, version: string): boolean {
+  const marked = `${MARK}${version}`;
+  return (
+    version in EXPECTED && missingOf(catalog, version).length === 0 && isMarked(catalog, version, marked)
+  );
+}
+
+/** A host may have had columns of all these names before; only what bears our mark was run by hand. */
+function isMarked(catalog: Catalog, version: string, marked: string): boolean {
+  return Object.keys(EXPECTED[version] ?? {}).some((key) => catalog.objects[key]?.mark?.startsWith(marked));
+}
+
+/** What one version creates and the database lacks, or has with other columns. */
+function missingOf(catalog: Catalog, version: string): Drift[] {
   const missing: Drift[] = [];
-  const expect = (object: string, there: boolean, problem = 'is missing') => {
-    known = true;
-    if (!there) missing.push({ version, object, problem });
-  };
+  const add = (object: string, problem = 'is missing') => missing.push({ version, object, problem });
   if (version === '001') {
-    for (const name of ['users', 'meetings']) expect(`table ${name}`, name in catalog.tables);
+    for (const name of ['users', 'meetings']) if (!catalog.tables[name]) add(`table ${name}`);
   }
-  for (const [name, own] of Object.entries(OWN_TABLES)) {
-    if (own.version !== version) continue;
+  for (const [key, columns] of Object.entries(EXPECTED[version] ?? {})) {
+    const [, kind, name = ''] = /^(table|columns) (.*)$/.exec(key) ?? [];
+    if (!kind) {
+      if (!catalog.objects[key]) add(key);
+      continue;
+    }
     const table = catalog.tables[name];
-    expect(`table ${name}`, table !== undefined);
-    if (!table) continue;
-    for (const [column, type] of Object.entries(own.columns)) {
-      const there = table.columns[column]?.type;
-      expect(`column ${name}.${column}`, there !== undefined);
-      const wanted = resolve(catalog, type);
-      if (there !== undefined && table.mark?.startsWith(MARK) && wanted !== null) {
-        expect(`column ${name}.${column}`, there === wanted, `is ${there}, the file makes ${wanted}`);
-      }
+    if (!table) {
+      if (kind === 'table') add(key);
+      continue;
+    }
+    for (const [column, type] of columnsOf(columns)) {
+      const found = table.columns[column];
+      const wanted = typeOf(catalog, type);
+      if (found === undefined) add(`column ${name}.${column}`);
+      // The types of a host's columns are its own; whether they fit, the trial insert says.
+      else if (kind === 'table' && wanted !== null && found !== wanted)
+        add(`column ${name}.${column}`, `is ${found}, the file creates ${wanted}`);
     }
   }
-  for (const host of ['users', 'meetings'] as const) {
-    for (const [column, wanted] of Object.entries(HOST_COLUMNS[host])) {
-      if (wanted.version === version)
-        expect(`column ${host}.${column}`, column in (catalog.tables[host]?.columns ?? {}));
-    }
-  }
-  for (const [name, wanted] of Object.entries(INDEXES)) {
-    if (wanted.version !== version) continue;
-    const state = catalog.indexes.get(name);
-    const served = state?.equal !== null && state?.equal !== undefined;
-    expect(`index ${name}`, served || (state?.name ?? null) !== null);
-    if (state?.name && !served) expect(`index ${name}`, state.valid, 'is invalid: its build failed');
-  }
-  if (version === VIEW.version) expect(`view ${VIEW.name}`, catalog.view !== null);
-  if (version === FUNCTION.version) expect(`function ${FUNCTION.name}()`, catalog.function !== null);
-  return known ? missing : null;
+  return missing;
 }
 
-function resolve({ tables }: Catalog, type: string): string | null {
-  if (type === 'users.id') return tables.users?.columns.id?.type ?? null;
-  if (type === 'meetings.id') return tables.meetings?.columns.id?.type ?? null;
-  return type;
+/** Name and type of each column in `id bigint, user_id users.id`. */
+export function columnsOf(columns: string): [string, string][] {
+  return columns
+    .split(', ')
+    .filter(Boolean)
+    .map((column) => {
+      const space = column.indexOf(' ');
+      return [column.slice(0, space), column.slice(space + 1)];
+    });
 }
 
-function tableDrift(version: string, name: string, table: CatalogTable | undefined): Drift[] {
-  if (!table) return [];
-  const drift = (problem: string): Drift => ({ version, object: `table ${name}`, problem });
+/** `users.id` and `meetings.id` stand for the type of that column, whatever it is. */
+function typeOf({ tables }: Catalog, type: string): string | null {
+  const [, host] = /^(users|meetings)\.id$/.exec(type) ?? [];
+  return host ? (tables[host]?.columns.id ?? null) : type;
+}
+
+function openDrift(catalog: Catalog, version: string, key: string): Drift[] {
+  const drift = (problem: string): Drift => ({ version, object: key, problem });
+  const table = catalog.tables[key.slice('table '.length)];
+  if (key.startsWith('table ')) return table ? tableDrift(drift, table) : [];
+  const openTo = catalog.openTo[key] ?? [];
+  if (!catalog.objects[key] || !/^(view|function) /.test(key)) return [];
+  return [
+    ...(key.startsWith('view ') && catalog.version >= 150_000 && !catalog.invoker
+      ? [drift("runs with its owner's rights (security_invoker is off)")]
+      : []),
+    ...(openTo.length > 0
+      ? [drift(`${key.startsWith('view ') ? 'is open to' : 'may be run by'} ${openTo.join(', ')}`)]
+      : []),
+  ];
+}
+
+function tableDrift(drift: (problem: string) => Drift, table: CatalogTable): Drift[] {
   const found: Drift[] = [];
   if (!table.rowSecurity) found.push(drift('row-level security is off'));
   for (const policy of table.policies) {
     if (!policy.closed) found.push(drift(`policy ${policy.name} lets somebody in`));
   }
-  if (!table.policies.some(({ name: policy }) => policy === 'calendly_sync_closed')) {
+  if (!table.policies.some(({ name }) => name === 'calendly_sync_closed'))
     found.push(drift('the policy calendly_sync_closed is missing'));
-  }
   if (table.openTo.length > 0) found.push(drift(`is open to ${table.openTo.join(', ')}`));
   return found;
 }
 
-/** Tables that belong to others are theirs to open; ours must stay closed, and our constraints checked. */
-function hostDrift(catalog: Catalog): Drift[] {
-  const own = (['users', 'meetings'] as const).filter((name) => catalog.tables[name]?.mark?.startsWith(MARK));
-  return [
-    ...own.flatMap((name) => tableDrift('001', name, catalog.tables[name])),
-    ...catalog.unvalidated.map(({ table, name }) => ({
-      version: '007',
-      object: `constraint ${name} on ${table}`,
-      problem: 'has not been validated',
-    })),
-  ];
-}
-
-function viewDrift({ view, version: server }: Catalog): Drift[] {
-  if (!view) return [];
-  const drift = (problem: string): Drift => ({ version: VIEW.version, object: `view ${VIEW.name}`, problem });
-  const found: Drift[] = [];
-  if (recordedIn(view.mark) !== view.definition) found.push(drift('was replaced by another'));
-  if (server >= 150_000 && !view.invoker)
-    found.push(drift("runs with its owner's rights (security_invoker is off)"));
-  if (view.openTo.length > 0) found.push(drift(`is open to ${view.openTo.join(', ')}`));
-  return found;
-}
-
-function functionDrift({ function: found }: Catalog): Drift[] {
-  if (!found) return [];
-  const drift = (problem: string): Drift => ({
-    version: FUNCTION.version,
-    object: `function ${FUNCTION.name}()`,
-    problem,
+/** Tables of a host are its own to open; those that we created must stay closed. */
+function hostDrift(catalog: Catalog, made: Applied['made']): Drift[] {
+  return ['users', 'meetings'].flatMap((name) => {
+    const table = catalog.tables[name];
+    if (!table || !(`table ${name}` in made)) return [];
+    return tableDrift((problem) => ({ version: '001', object: `table ${name}`, problem }), table);
   });
-  const drifts: Drift[] = [];
-  if (recordedIn(found.mark) !== found.source || found.returns !== 'integer')
-    drifts.push(drift('was replaced by another'));
-  if (!found.fixedPath) drifts.push(drift('has no search_path of its own'));
-  if (found.openTo.length > 0) drifts.push(drift(`may be run by ${found.openTo.join(', ')}`));
-  return drifts;
 }
 
-/** The fingerprint that the file left in the comment. */
-function recordedIn(mark: string | null): string | null {
-  return /\(definition ([0-9a-f]{32})\)$/.exec(mark ?? '')?.[1] ?? null;
+function replaced(catalog: Catalog, version: string, made: Applied['made']): Drift[] {
+  return Object.entries(made).flatMap(([key, fingerprint]) => {
+    if (!/^(view|function|trigger) /.test(key)) return [];
+    const found = catalog.objects[key];
+    // The trigger on a host's meetings is created only where it has something to do.
+    if (!found && !(key in (EXPECTED[version] ?? {})))
+      return [{ version, object: key, problem: 'is missing' }];
+    if (!found || found.definition === fingerprint) return [];
+    return [{ version, object: key, problem: 'was replaced by another' }];
+  });
 }

@@ -1,16 +1,14 @@
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { gunzipSync, gzipSync } from 'node:zlib';
 import type postgres from 'postgres';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Database, openServer } from '../../../src/database/connection.js';
-import { readBackup } from '../../../src/migrations/backup/file.js';
+import { backupName, dropBackup, listBackups } from '../../../src/migrations/backup/backup.js';
 import { restore } from '../../../src/migrations/backup/restore.js';
 import { migrate } from '../../../src/migrations/migrate.js';
 import { planRollback, rollback } from '../../../src/migrations/rollback.js';
 import { testDatabase } from '../../support/database.js';
 import { type IdType, makeHost } from '../../support/hosts.js';
-import { temporaryFolder } from '../../support/program.js';
+import { makeRole } from '../../support/roles.js';
+import { schemaOf } from '../../support/schema.js';
 
 const open: Database[] = [];
 afterAll(() => Promise.all(open.map((database) => database.close())));
@@ -21,7 +19,7 @@ async function migrated(idType: IdType | null, schema: string | null = null) {
   const database = openServer(url, { schema });
   open.push(database);
   await migrate(database);
-  return { sql, database, file: join(temporaryFolder(), 'backups', 'one.jsonl.gz') };
+  return { url, sql, database, backup: backupName(new Date()) };
 }
 
 const ODD_TEXTS = [`it's "quoted" \\ and \t tabbed`, 'שלום', '😀\u2028', '', '{"a":1}', 'null'];
@@ -49,10 +47,14 @@ async function fill(database: Database, own: boolean): Promise<void> {
       select id, 'uri-' || external_id, title, external_id = 'm1', '[{"q": 1.0000000000000000000001}]', '-infinity' from meetings
       where meeting_source = 'calendly'`;
     await sql`
-      insert into calendly_accounts (user_id, calendly_uri, access_token_encrypted, lease_expires_at)
-      values (${bob ?? ''}, 'https://api.calendly.com/users/BOB', '\\x00ff0a', '2026-02-01'), (${ada ?? ''}, 'https://api.calendly.com/users/ADA', null, null)`;
+      insert into calendly_accounts (user_id, calendly_uri, last_error_at)
+      values (${bob ?? ''}, 'https://api.calendly.com/users/BOB', '2026-02-01'), (${ada ?? ''}, 'https://api.calendly.com/users/ADA', null)`;
+    await sql`insert into calendly_leases (account_id, due_at) select id, 'infinity' from calendly_accounts`;
+    await sql`insert into calendly_tokens (account_id, kind, access) select id, 'oauth', '\\x00ff0a' from calendly_accounts`;
     await sql`insert into calendly_sync_runs (account_id, user_id, mode, counts) select id, user_id, 'full', '{"new": 3}' from calendly_accounts`;
-    await sql`insert into calendly_event_reads (meeting_id, fingerprint) select id, title from meetings where meeting_source = 'calendly'`;
+    await sql`
+      insert into calendly_events (user_id, external_id, meeting_id, fingerprint, adopted)
+      select user_id, external_id, id, title, external_id = 'm1' from meetings where meeting_source = 'calendly'`;
     await sql`insert into calendly_pending_events (account_id, calendly_uri, kind, event, run_id) select id, 'u', 'changed', 'null', 9007199254740993 from calendly_accounts`;
     await sql`insert into calendly_webhook_rejections (hour, reason, count) values ('2026-01-01', 'bad signature', 9007199254740993)`;
     await sql`
@@ -67,7 +69,7 @@ async function fill(database: Database, own: boolean): Promise<void> {
 async function everything(sql: postgres.Sql): Promise<string[]> {
   const tables = await sql<{ name: string }[]>`
     select pg_class.oid::regclass::text as name from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-    where relkind = 'r' and nspname !~ '^pg_|information_schema' and relname <> 'calendly_migrations' order by 1`;
+    where relkind = 'r' and nspname !~ '^pg_|information_schema' and relname <> 'calendly_migrations' and nspname not like 'calendly_backup%' order by 1`;
   const rows: string[] = [];
   for (const { name } of tables) {
     const found = await sql.unsafe<{ row: string }[]>(
@@ -82,13 +84,13 @@ describe.each([null, 'integer', 'bigint', 'uuid', 'text'] as const)(
   'with host keys %s, rollback and restore',
   (idType) => {
     test('of 022 bring every value back, and again change nothing', async () => {
-      const { sql, database, file } = await migrated(idType);
+      const { sql, database, backup } = await migrated(idType);
       await fill(database, idType === null);
       const before = await everything(sql);
-      expect(await rollback(database, { backupFile: file })).toMatchObject({ backup: file });
+      expect(await rollback(database, { backup })).toMatchObject({ backup });
       expect(await everything(sql)).not.toEqual(before);
       await migrate(database);
-      const restored = await restore(database, file);
+      const restored = await restore(database, backup);
       expect(await everything(sql)).toEqual(before);
       expect(restored.find(({ table }) => table === 'calendly_webhook_events')).toEqual({
         version: '022',
@@ -99,22 +101,22 @@ describe.each([null, 'integer', 'bigint', 'uuid', 'text'] as const)(
         changed: 0,
         orphaned: 0,
       });
-      for (const table of await restore(database, file)) {
+      for (const table of await restore(database, backup)) {
         expect(table).toMatchObject({ restored: 0, equal: table.rows, changed: 0, orphaned: 0 });
       }
       expect(await everything(sql)).toEqual(before);
     });
 
     test('of everything bring every value back, and new rows get new ids', async () => {
-      const { sql, database, file } = await migrated(idType);
+      const { sql, database, backup } = await migrated(idType);
       await fill(database, idType === null);
       const before = await everything(sql);
-      expect((await rollback(database, { to: '0', backupFile: file })).rolled_back).toHaveLength(8);
+      expect((await rollback(database, { to: '0', backup })).rolled_back).toHaveLength(5);
       expect(await sql`select to_regclass('calendly_migrations') as left`).toEqual([{ left: null }]);
-      await migrate(database);
-      await restore(database, file);
+      await migrate(database, { adopt: false });
+      await restore(database, backup);
       expect(await everything(sql)).toEqual(before);
-      await restore(database, file);
+      await restore(database, backup);
       expect(await everything(sql)).toEqual(before);
       if (idType === null) {
         await sql`insert into users (email) values ('new@example.com')`;
@@ -125,25 +127,25 @@ describe.each([null, 'integer', 'bigint', 'uuid', 'text'] as const)(
 );
 
 test('a schema of our own is backed up and restored like any other', async () => {
-  const { sql, database, file } = await migrated('uuid', 'Our "own"');
+  const { sql, database, backup } = await migrated('uuid', 'Our "own"');
   await fill(database, false);
   const before = await everything(sql);
-  await rollback(database, { to: '0', backupFile: file });
-  await migrate(database);
-  await restore(database, file);
+  await rollback(database, { to: '0', backup });
+  await migrate(database, { adopt: false });
+  await restore(database, backup);
   expect(await everything(sql)).toEqual(before);
 });
 
 test('what was written after the rollback stays, and rows whose user is gone are left out', async () => {
-  const { sql, database, file } = await migrated('integer');
+  const { sql, database, backup } = await migrated('integer');
   await fill(database, false);
-  await rollback(database, { backupFile: file });
+  await rollback(database, { backup });
   await migrate(database);
   await sql`update users set last_calendly_sync = '2027-01-01' where email = 'ada@example.com'`;
   await sql`insert into calendly_webhook_events (id, event_id, event_type, payload) values (gen_random_uuid(), 'e7', 'other', '{}')`;
   await sql`delete from meetings where user_id = (select id from users where email = 'bob@example.com')`;
   await sql`delete from users where email = 'bob@example.com'`;
-  const restored = await restore(database, file);
+  const restored = await restore(database, backup);
   expect(restored.find(({ table }) => table === 'users')).toMatchObject({
     rows: 2,
     restored: 0,
@@ -160,99 +162,174 @@ test('what was written after the rollback stays, and rows whose user is gone are
   ]);
 });
 
-test('a webhook event whose user is gone keeps its row, without the user', async () => {
-  const { sql, database, file } = await migrated('integer');
+test('a webhook event whose user is gone keeps its row', async () => {
+  const { sql, database, backup } = await migrated('integer');
   await fill(database, false);
-  await rollback(database, { backupFile: file });
+  await rollback(database, { backup });
   await migrate(database);
   await sql`delete from meetings`;
   await sql`delete from users`;
-  const restored = await restore(database, file);
+  const restored = await restore(database, backup);
   expect(restored.find(({ table }) => table === 'calendly_webhook_events')).toMatchObject({
     restored: 1500,
     equal: 1500,
     orphaned: 0,
   });
-  expect(
-    await sql`select count(*)::integer as n from calendly_webhook_events where user_id is not null`,
-  ).toEqual([{ n: 0 }]);
 });
 
 test('ids that mean somebody else now are refused, and nothing is mixed up', async () => {
-  const { sql, database, file } = await migrated(null);
+  const { sql, database, backup } = await migrated(null);
   await fill(database, true);
-  await rollback(database, { to: '0', backupFile: file });
+  await rollback(database, { to: '0', backup });
   await migrate(database);
   await sql`insert into users (email) values ('stranger@example.com')`;
-  await expect(restore(database, file)).rejects.toMatchObject({
+  await expect(restore(database, backup)).rejects.toMatchObject({
     code: 'failed',
-    message: 'users 1 is another row now than the one in the backup; nothing of users was restored.',
+    message: 'users 1 is another row now than the one in the backup; nothing was restored.',
   });
   expect(await sql`select email from users`).toEqual([{ email: 'stranger@example.com' }]);
 });
 
-describe('the backup file', () => {
-  test('is for its owner only, names where it came from, and is left out when there is nothing to save', async () => {
-    const { sql, database, file } = await migrated('integer');
-    expect((await rollback(database, { backupFile: file })).backup).toBeNull();
-    expect(existsSync(file)).toBe(false);
+describe('a backup', () => {
+  test('is left out when there is nothing to copy, and is listed and dropped by name', async () => {
+    const { sql, database, backup } = await migrated('integer');
+    const before = await schemaOf(sql);
+    expect((await rollback(database, { backup })).backup).toBeNull();
+    expect(await listBackups(database)).toEqual([]);
     await migrate(database);
     await sql`insert into calendly_webhook_events (event_id, event_type, payload) values ('e', 't', '{}')`;
-    await rollback(database, { backupFile: file });
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    const head = JSON.parse(gunzipSync(readFileSync(file)).toString().split('\n')[0] ?? '');
-    expect(head).toMatchObject({ calendly_sync_backup: 1, version: '022', database: database.label });
-  });
-
-  test('that was damaged, cut off or is something else restores nothing', async () => {
-    const { sql, database, file } = await migrated('integer');
-    await fill(database, false);
-    await rollback(database, { backupFile: file });
+    await rollback(database, { backup });
+    expect(await listBackups(database)).toEqual([{ name: backup, versions: ['022'], rows: 1 }]);
+    await expect(dropBackup(database, `${backup}9`)).rejects.toMatchObject({
+      code: 'usage',
+      hint: `There are: ${backup}`,
+    });
+    await dropBackup(database, backup);
     await migrate(database);
-    const good = readFileSync(file);
-    const text = gunzipSync(good).toString();
-    const damaged: Record<string, Buffer> = {
-      'a changed value': gzipSync(text.replace('invitee.created', 'invitee.cancel!')),
-      'a missing line': gzipSync(text.replace(/^\["[^\n]*\n/m, '')),
-      'no gzip': Buffer.from(text),
-      'another gzip': gzipSync('{"hello": 1}\n'),
-      'a cut': good.subarray(0, good.length / 2),
-      nothing: Buffer.alloc(0),
-    };
-    for (const [name, content] of Object.entries(damaged)) {
-      writeFileSync(file, content);
-      await expect(restore(database, file), name).rejects.toMatchObject({
-        code: 'failed',
-        message: expect.stringContaining('damaged'),
-      });
-    }
-    await expect(restore(database, `${file}.not-there`)).rejects.toMatchObject({ code: 'usage' });
-    expect(await sql`select from calendly_webhook_events`).toHaveLength(0);
-    writeFileSync(file, good);
-    expect((await restore(database, file)).length).toBeGreaterThan(0);
+    expect(await schemaOf(sql)).toEqual(before);
   });
 
-  test('whose last section broke off still gives the ones before it: that section dropped nothing', async () => {
-    const { database, file } = await migrated('integer');
+  test('has no table with the name of an original, and nobody else may look into it', async () => {
+    const { url, sql, database, backup } = await migrated('integer');
     await fill(database, false);
-    await rollback(database, { backupFile: file });
-    const whole = statSync(file).size;
-    await rollback(database, { to: '3', backupFile: file });
-    const both = statSync(file).size;
-    expect(both).toBeGreaterThan(whole);
-    truncateSync(file, both - 60);
-    expect((await readBackup(file)).map(({ version }) => version)).toEqual(['022']);
+    const role = await makeRole(url, 'reader');
+    await rollback(database, { backup, to: '0' });
+    const tables = await sql<{ relname: string }[]>`
+      select relname from pg_class where relnamespace = to_regnamespace(${backup}) and relkind = 'r' order by 1`;
+    expect(tables.map(({ relname }) => relname)).toEqual(
+      expect.arrayContaining(['manifest', 't1_users', 't2_meetings', 't3_calendly_webhook_events']),
+    );
+    const other = openServer(role.url);
+    open.push(other);
+    await expect(other.statement(`select * from "${backup}".t1_users`)).rejects.toMatchObject({
+      message: expect.stringContaining('permission denied for schema'),
+    });
+  });
+
+  test('that does not exist restores nothing, and the error names those that do', async () => {
+    const { database, backup } = await migrated('integer');
+    await expect(restore(database, backup)).rejects.toMatchObject({
+      code: 'usage',
+      hint: 'This database has no backups.',
+    });
   });
 
   test('of migrations that are not applied asks for them first', async () => {
-    const { database, file } = await migrated('integer');
+    const { database, backup } = await migrated('integer');
     await fill(database, false);
-    await rollback(database, { backupFile: file });
-    await expect(restore(database, file)).rejects.toMatchObject({
+    await rollback(database, { backup });
+    await expect(restore(database, backup)).rejects.toMatchObject({
       code: 'schema_not_ready',
-      message: 'The backup holds data of migration 022, which is not applied.',
+      message: 'The backup holds data of migration 022, which is not applied; nothing was restored.',
     });
   });
+});
+
+test('a role that row-level security applies to destroys nothing: neither plan nor rollback goes by rows that it cannot see', async () => {
+  const { url, sql } = await testDatabase('empty');
+  await makeHost(sql, 'integer');
+  const role = await makeRole(url, 'forced');
+  await sql.unsafe(`
+    grant usage, create on schema public to "${role.name}";
+    alter table users owner to "${role.name}"; alter table meetings owner to "${role.name}"`);
+  const database = openServer(role.url);
+  open.push(database);
+  await migrate(database);
+  await sql`update users set last_calendly_sync = now()`;
+  await sql.unsafe('alter table users enable row level security; alter table users force row level security');
+  const before = await schemaOf(sql);
+  for (const work of [planRollback, rollback]) {
+    await expect(work(database, { backup: backupName(new Date()) })).rejects.toMatchObject({
+      message: expect.stringContaining(
+        'query would be affected by row-level security policy for table "users"',
+      ),
+      hint: expect.stringContaining('connect as a role with BYPASSRLS'),
+    });
+  }
+  expect(await schemaOf(sql)).toEqual(before);
+  expect(await sql`select from users where last_calendly_sync is null`).toHaveLength(0);
+});
+
+test('a rollback that fails midway says what it has undone and where the backup is', async () => {
+  const { sql, database, backup } = await migrated('integer');
+  await fill(database, false);
+  await sql.unsafe('create view theirs as select email from meeting_invitees');
+  await expect(rollback(database, { to: '0', backup })).rejects.toMatchObject({
+    code: 'migration_failed',
+    message: expect.stringContaining('view theirs depends on table meeting_invitees'),
+    result: {
+      rolled_back: ['022', '004', '003', '002'].map((version) => ({ version, name: expect.any(String) })),
+      backup,
+    },
+  });
+  expect((await listBackups(database))[0]?.versions).toEqual(['002', '003', '004', '022']);
+});
+
+test('after a dump without comments, a rollback still removes everything of ours and nothing else', async () => {
+  const { url, sql } = await testDatabase('empty');
+  await makeHost(sql, 'integer');
+  const before = await schemaOf(sql);
+  const database = openServer(url);
+  open.push(database);
+  await migrate(database);
+  await sql.unsafe(`
+    do $$ declare item record; begin
+      for item in select objoid, objsubid, classoid from pg_description where description like 'calendly-sync%' loop
+        delete from pg_description where objoid = item.objoid and objsubid = item.objsubid and classoid = item.classoid;
+      end loop;
+    end $$;
+    comment on column users.last_calendly_sync is 'somebody wrote this'`);
+  await rollback(database, { to: '0', backup: null });
+  expect(await schemaOf(sql)).toEqual(before);
+});
+
+test('a down file that leaves something of ours fails, and nothing is changed', async () => {
+  const { sql, database } = await migrated('integer');
+  const { readMigrations } = await import('../../../src/migrations/files.js');
+  const migrations = readMigrations().map((migration) =>
+    migration.version === '022'
+      ? { ...migration, down: { path: '/sql/022_x.down.sql', text: 'drop view calendly_sync_health' } }
+      : migration,
+  );
+  const before = await schemaOf(sql);
+  await expect(rollback(database, { backup: null, migrations })).rejects.toMatchObject({
+    code: 'migration_failed',
+    message: expect.stringMatching(
+      /^022_x\.down\.sql left .*table calendly_webhook_events.*nothing was changed\.$/,
+    ),
+  });
+  expect(await schemaOf(sql)).toEqual(before);
+});
+
+test('rows that the sync wrote stay in a host’s meetings, and go with --delete-synced, which leaves adopted ones', async () => {
+  for (const deleteSynced of [false, true]) {
+    const { sql, database } = await migrated('integer');
+    await fill(database, false);
+    expect((await planRollback(database, { to: '0' })).synced).toBe(6);
+    await rollback(database, { to: '0', backup: null, deleteSynced });
+    const [rows] = await sql`select count(*)::integer as n from meetings`;
+    expect(rows).toEqual({ n: 80 + (deleteSynced ? 1 : 6) });
+  }
 });
 
 test('a rollback says before what goes, with counts', async () => {

@@ -1,6 +1,8 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Database, openServer } from '../../../src/database/connection.js';
 import { migrate } from '../../../src/migrations/migrate.js';
+import { rollback } from '../../../src/migrations/rollback.js';
+import { migrationStatus } from '../../../src/migrations/status.js';
 import { testDatabase } from '../../support/database.js';
 import { makeHost } from '../../support/hosts.js';
 import { makeRole } from '../../support/roles.js';
@@ -30,48 +32,179 @@ async function refusal(change: string, schema: string | null = null): Promise<st
   return `${error?.message}\n${error?.hint}`;
 }
 
-describe('what would fail is told before anything is changed', () => {
-  test('a required column of the host that a Calendly row has no value for', async () => {
-    const said = await refusal(
-      'alter table meetings add column "Cost Center" text not null default 1; alter table meetings alter "Cost Center" drop default',
-    );
-    expect(said).toContain('meetings.Cost Center (text) is NOT NULL and has no default');
-    expect(said).toContain('alter table meetings alter column "Cost Center" set default …;');
+const OWN_TABLES = 'keep all tables of calendly-sync apart: calendly-sync migrate --own-tables';
+
+describe('a meetings that does not accept our rows is refused with Postgres’s own error and the way out', () => {
+  test.each([
+    {
+      name: 'a required column that Calendly has no value for',
+      change:
+        'alter table meetings add column "Cost Center" text not null default 1; alter table meetings alter "Cost Center" drop default',
+      says: 'null value in column "Cost Center" of relation "meetings" violates not-null constraint (SQLSTATE 23502)',
+    },
+    {
+      name: 'an id that nothing generates',
+      change: 'alter table meetings alter id drop identity',
+      says: 'null value in column "id" of relation "meetings" violates not-null constraint',
+    },
+    {
+      name: 'a column of our name with another type',
+      change: `create type state as enum ('open'); drop view "My Meetings"; alter table meetings drop column status, add column status state`,
+      says: 'invalid input value for enum state: "active" (SQLSTATE 22P02)',
+    },
+    {
+      name: 'a user_id of another type than the key',
+      change: 'drop view "My Meetings"; alter table meetings drop column user_id, add column user_id uuid',
+      says: 'column "user_id" is of type uuid but expression is of type integer',
+    },
+    {
+      name: 'a check on one of our columns',
+      change: `alter table meetings add check (status in ('scheduled', 'done'))`,
+      says: 'violates check constraint "meetings_status_check"',
+    },
+    {
+      name: 'a column of our name that is too short',
+      change: 'drop view "My Meetings"; alter table meetings alter external_id type varchar(20)',
+      says: 'value too long for type character varying(20)',
+    },
+    {
+      name: 'a required column of our name that Calendly leaves empty',
+      change:
+        'alter table meetings add column join_url text not null default 1; alter table meetings alter join_url drop default',
+      says: 'null value in column "join_url"',
+    },
+    {
+      name: 'a generated column of our name',
+      change: `alter table meetings add column join_url text generated always as ('x') stored`,
+      says: 'cannot insert a non-DEFAULT value into column "join_url"',
+    },
+    {
+      name: 'a constraint that is checked at the end of the transaction',
+      change:
+        'create table rooms (id integer primary key); update meetings set "Room Number" = null; alter table meetings add foreign key ("Room Number") references rooms deferrable initially deferred',
+      says: 'violates foreign key constraint',
+    },
+    {
+      name: 'a trigger that raises',
+      change: `create function no() returns trigger language plpgsql as $$ begin raise exception 'use the API'; end $$;
+        create trigger no before insert on meetings for each row execute function no()`,
+      says: 'use the API (SQLSTATE P0001)',
+    },
+    {
+      name: 'a trigger that discards the row',
+      change: `create function no() returns trigger language plpgsql as $$ begin return null; end $$;
+        create trigger no before insert on meetings for each row execute function no()`,
+      says: 'meetings discards a row from Calendly',
+    },
+  ])('$name', async ({ change, says }) => {
+    const said = await refusal(change);
+    expect(said).toContain(says);
+    expect(said).toContain(OWN_TABLES);
   });
 
-  test('an id that nobody makes', async () => {
-    const said = await refusal('alter table meetings alter id drop identity');
-    expect(said).toContain('meetings.id (integer) is NOT NULL and has no default');
-  });
-
-  test('columns of our names with types that the sync cannot write', async () => {
-    const said = await refusal(`
-      create type state as enum ('open', 'closed');
+  test('what only looks like an obstacle is none: a domain, a check that our rows satisfy, a column with a default', async () => {
+    const { url, sql } = await testDatabase('empty');
+    await makeHost(sql, 'integer');
+    await sql.unsafe(`
+      create domain word as text check (value <> ''); create domain longer as word;
       drop view "My Meetings";
-      alter table meetings drop column status, add column status state, add column is_deleted integer;
-      alter table users add column last_calendly_sync text`);
-    expect(said).toContain('meetings.status is state; calendly-sync needs text there.');
-    expect(said).toContain('meetings.is_deleted is integer; calendly-sync needs boolean there.');
-    expect(said).toContain(
-      'users.last_calendly_sync is text; calendly-sync needs timestamp with time zone there.',
-    );
+      alter table meetings alter status type longer, add check (status <> 'x'), add column team text not null default 'all'`);
+    expect((await migrate(connect(url))).pending).toEqual([]);
   });
 
-  test('a user_id of another type than the key', async () => {
-    const said = await refusal(
-      `drop view "My Meetings"; alter table meetings drop column user_id, add column user_id uuid`,
-    );
-    expect(said).toContain('meetings.user_id is uuid; calendly-sync needs integer like users.id there.');
+  test('the application’s own columns for the same facts are filled by the mirror, and it is named', async () => {
+    const { url, sql } = await testDatabase('empty');
+    await sql.unsafe(`
+      create table users (id integer primary key generated by default as identity, email text);
+      insert into users (email) values ('ada@example.com');
+      create table meetings (
+        id integer primary key generated by default as identity, userid text not null, googleeventid text, title text not null,
+        starttime timestamptz not null, endtime timestamptz, meeting_source text, is_deleted boolean default false, sync_status text,
+        last_calendar_sync timestamptz, calendly_event_uri text, calendly_event_uuid text)`);
+    const before = await schemaOf(sql);
+    const database = connect(url);
+    expect((await migrate(database)).created).toEqual(['trigger calendly_sync_mirror on meetings']);
+    expect(await sql`select from meetings`).toHaveLength(0);
+    await sql.unsafe('drop trigger calendly_sync_mirror on meetings');
+    expect((await migrationStatus(database)).drift).toEqual([
+      { version: '001', object: 'trigger calendly_sync_mirror on meetings', problem: 'is missing' },
+    ]);
+    expect((await migrate(database)).repaired).toMatchObject([{ version: '001' }]);
+    await rollback(database, { to: '0', backup: null });
+    expect(await schemaOf(sql)).toEqual(before);
   });
+});
 
-  test('rows that the unique index could not hold, each named', async () => {
-    const said = await refusal(`
-      insert into meetings (user_id, meeting_source, external_id) values (1, 'calendly', 'twice'), (1, 'calendly', 'twice'), (2, null, 'n'), (2, null, 'n')`);
-    expect(said).toContain(
-      'meetings has rows with the same user_id, meeting_source, external_id: (1, calendly, twice) 2 times.',
-    );
+test('--own-tables keeps everything in a schema of our own, whatever the application’s tables are', async () => {
+  const { url, sql } = await testDatabase('empty');
+  await makeHost(sql, 'integer');
+  await sql.unsafe('alter table meetings alter id drop identity');
+  const before = await schemaOf(sql);
+  const database = connect(url, 'calendly');
+  expect((await migrate(database, { ownTables: true })).created).toEqual(['table users', 'table meetings']);
+  expect((await migrate(database)).applied).toEqual([]);
+  expect((await migrationStatus(database)).drift).toEqual([]);
+  expect((await schemaOf(sql)).filter((line) => !line.includes('calendly'))).toEqual(
+    before.filter((line) => !line.includes('calendly')),
+  );
+  await rollback(database, { to: '0', backup: null });
+  expect(await schemaOf(sql)).toEqual(before);
+});
+
+test('--own-tables after a migration onto the application’s tables is refused', async () => {
+  const { url, sql } = await testDatabase('empty');
+  await makeHost(sql, 'integer');
+  const database = connect(url, 'calendly');
+  await migrate(database);
+  await expect(migrate(database, { ownTables: true })).rejects.toMatchObject({
+    code: 'usage',
+    message: 'The migrations in schema calendly are applied to the tables of the application.',
   });
+});
 
+test('rows of another integration are adopted by migrate, in every form, and counted', async () => {
+  const { url, sql } = await testDatabase('empty');
+  await makeHost(sql, 'integer');
+  await sql.unsafe(`
+    insert into meetings (user_id, meeting_source, external_id)
+    select 1, 'calendly', case n % 2 when 0 then 'calendly_' else 'https://api.calendly.com/scheduled_events/' end || 'ABC' || n
+    from generate_series(1, 30) as n;
+    insert into meetings (user_id, meeting_source, external_id) values (1, 'calendly', 'ABC1'), (1, 'calendly', null)`);
+  const rows = await sql`select * from meetings order by id`;
+  const { adoption } = await migrate(connect(url));
+  expect(adoption).toEqual({ adopted: 30, duplicates: 1, unrecognised: 1 });
+  expect(await sql`select from calendly_events where adopted and external_id like 'ABC%'`).toHaveLength(30);
+  const after = await sql`select * from meetings order by id`;
+  expect(after.map(({ id, external_id }) => [id, external_id])).toEqual(
+    rows.map(({ id, external_id }) => [id, external_id]),
+  );
+});
+
+test('a repair works after a dump without comments: the history knows what is ours', async () => {
+  const { url, sql } = await testDatabase('empty');
+  const database = connect(url);
+  await migrate(database);
+  await sql.unsafe(`
+    delete from pg_description where description like 'calendly-sync%';
+    drop view calendly_sync_health; drop table calendly_webhook_rejections; drop index calendly_leases_due_idx`);
+  const { repaired, drift } = await migrate(database);
+  expect(repaired.map(({ version }) => version)).toEqual(['002', '004', '022']);
+  expect(drift).toEqual([]);
+});
+
+test('what a file cannot repair is reported as such, each time', async () => {
+  const { url, sql } = await testDatabase('empty');
+  const database = connect(url);
+  await migrate(database);
+  await sql.unsafe('create policy "all in" on calendly_webhook_events using (true)');
+  for (let round = 0; round < 2; round++) {
+    const { repaired, applied, drift } = await migrate(database);
+    expect({ repaired, applied }).toEqual({ repaired: [], applied: [] });
+    expect(drift).toMatchObject([{ version: '022', problem: 'policy all in lets somebody in' }]);
+  }
+});
+
+describe('what the catalogs show is refused before anything is changed', () => {
   test('a users that is a view, that has no id, or whose id is not unique', async () => {
     const view =
       'drop view "My Meetings"; drop table meetings; alter table users rename to people; create view users as select * from people';
@@ -85,7 +218,7 @@ describe('what would fail is told before anything is changed', () => {
 
   test("a table of our name that is somebody else's, and the way around it", async () => {
     const said = await refusal('create table meeting_invitees (id integer primary key)');
-    expect(said).toContain('A table meeting_invitees is there already, and calendly-sync did not make it.');
+    expect(said).toContain('A table meeting_invitees exists already, and calendly-sync did not create it.');
     expect(said).toContain('--schema calendly');
     const { url, sql } = await testDatabase('empty');
     await makeHost(sql, 'integer');
@@ -93,19 +226,32 @@ describe('what would fail is told before anything is changed', () => {
     expect((await migrate(connect(url, 'calendly'))).pending).toEqual([]);
   });
 
-  test('a webhook events table of somebody else that cannot be taken over', async () => {
-    const said = await refusal(
-      'create table calendly_webhook_events (id integer primary key, event_id text)',
-    );
-    expect(said).toContain('calendly_webhook_events.id is integer; calendly-sync needs uuid.');
-    expect(said).toContain('calendly_webhook_events.payload is missing; calendly-sync needs jsonb.');
+  test('an unlogged table, and one whose key is partitioned, each with advice that Postgres takes', async () => {
+    const unlogged = `drop view "My Meetings"; drop table meetings; drop table users;
+      create unlogged table users (id integer primary key, email text)`;
+    expect(await refusal(unlogged)).toContain('alter table users set logged;');
+    const said = await refusal(`
+      drop view "My Meetings"; drop table meetings;
+      create table meetings (id bigint, at date, primary key (id, at)) partition by range (at)`);
+    expect(said).toContain('meetings.id is not unique');
+    expect(said).not.toContain('add unique');
+    expect(said).toContain(OWN_TABLES);
+  });
+
+  test('a server that is read-only', async () => {
+    const { url, sql, name } = await testDatabase('empty');
+    await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
+    await expect(migrate(connect(url))).rejects.toMatchObject({
+      code: 'preflight',
+      message: expect.stringContaining('The server is read-only'),
+    });
   });
 
   test('everything at once, in one message', async () => {
     const said = await refusal(`
-      alter table meetings alter id drop identity;
+      drop view "My Meetings"; drop table meetings; create view meetings as select 1 as id;
       create table calendly_accounts (id integer);
-      insert into meetings (id, user_id, meeting_source, external_id) values (1000, 1, 'calendly', 'x'), (1001, 1, 'calendly', 'x')`);
+      create table calendly_events (id integer)`);
     expect(said.match(/^- /gm)).toHaveLength(3);
   });
 });
@@ -129,31 +275,48 @@ describe('a role that is not the owner', () => {
       ),
       hint: expect.stringContaining(`grant "${owner.name}" to "${role.name}";`),
     });
-    expect(error).toMatchObject({ message: expect.stringContaining('and indexes to meetings') });
+    expect(error).toMatchObject({ message: expect.stringContaining('add columns to meetings') });
     expect(await schemaOf(sql)).toEqual(before);
 
     await sql.unsafe(`grant "${owner.name}" to "${role.name}"`);
     expect((await migrate(database)).pending).toEqual([]);
   });
 
-  test('needs the right to refer to tables that need no change', async () => {
+  test('needs the right to refer to a table that needs no change', async () => {
     const { url, sql } = await testDatabase('empty');
     await makeHost(sql, 'integer');
+    await sql.unsafe('drop view "My Meetings"; drop table meetings');
     const role = await makeRole(url, 'app');
     await sql.unsafe(`grant usage, create on schema public to "${role.name}"`);
-    await migrate(connect(url), { to: '1' });
-    const other = connect(role.url);
-    await expect(migrate(other, { to: '4' })).rejects.toMatchObject({
-      message: expect.stringContaining('permission denied for table calendly_migrations (42501)'),
-      hint: expect.stringContaining(
-        `You are ${role.name}; calendly_migrations, meeting_invitees, meetings, users belong to postgres.`,
-      ),
-    });
-    await sql.unsafe(`grant select on calendly_migrations to "${role.name}"`);
-    await expect(migrate(other, { to: '4' })).rejects.toMatchObject({
+    const database = connect(role.url);
+    await expect(migrate(database, { to: '4' })).rejects.toMatchObject({
       message: expect.stringContaining(`${role.name} may not refer to users with foreign keys`),
       hint: expect.stringContaining(`grant references on users to "${role.name}";`),
     });
+    await sql.unsafe(`grant references on users to "${role.name}"`);
+    expect((await migrate(database, { to: '4' })).applied).toHaveLength(4);
+  });
+
+  test('is told whose the tables are, with rights on them and without, and never that nothing is applied', async () => {
+    const { url, sql } = await testDatabase('empty');
+    await migrate(connect(url));
+    const role = await makeRole(url, 'app_rw');
+    const other = connect(role.url);
+    const whose = {
+      hint: expect.stringMatching(
+        new RegExp(
+          `^You are ${role.name}; calendly_.* belong to postgres\\. .*grant "postgres" to "${role.name}";$`,
+        ),
+      ),
+    };
+    await expect(migrationStatus(other)).rejects.toMatchObject(whose);
+    await sql.unsafe(`grant select, insert, update, delete on all tables in schema public to "${role.name}"`);
+    for (const work of [migrationStatus, migrate, (it: Database) => rollback(it, { backup: null })]) {
+      await expect(work(other)).rejects.toMatchObject({
+        ...whose,
+        message: expect.stringContaining('row-level security policy for table "calendly_migrations"'),
+      });
+    }
   });
 
   test('and no superuser either can own it all', async () => {
