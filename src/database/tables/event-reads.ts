@@ -8,6 +8,10 @@ export const READ_MARK = columns({
   fingerprint: 'text',
   /** The invitees were read completely just now. */
   read: 'boolean not null',
+  /** The meeting or its invitees differ from before. */
+  changed: 'boolean not null',
+  /** Readings in a row that contradicted the event. */
+  failures: 'integer not null',
   /** When no-show marks of its invitees were removed, by invitee URI; null keeps what is known. */
   noShowsRemoved: 'jsonb object',
 });
@@ -19,8 +23,8 @@ export interface ReadMark extends RowOf<typeof READ_MARK> {
 
 /** The columns that a `ReadMark` fills, and their values from a row `x`. */
 export const READ_COLUMNS = 'fingerprint, read_at, written_at, no_shows_removed';
-export const READ_VALUES =
-  'x.fingerprint, case when x.read then clock_timestamp() end, clock_timestamp(), x."noShowsRemoved"';
+export const READ_VALUES = `x.fingerprint, case when x.read then clock_timestamp() end,
+  case when x.changed then clock_timestamp() else 'epoch' end, x."noShowsRemoved"`;
 
 /** Records the readings of meetings that the caller has locked. */
 export async function markReads(sql: Sql, marks: (ReadMark & { meetingId: string })[]): Promise<void> {
@@ -33,7 +37,7 @@ export async function markReads(sql: Sql, marks: (ReadMark & { meetingId: string
     on conflict (meeting_id) do update set
       fingerprint = excluded.fingerprint,
       read_at = coalesce(excluded.read_at, r.read_at),
-      written_at = excluded.written_at,
+      written_at = greatest(excluded.written_at, r.written_at),
       no_shows_removed = coalesce(excluded.no_shows_removed, r.no_shows_removed)`;
 }
 

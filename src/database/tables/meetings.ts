@@ -42,10 +42,12 @@ export interface StoredMeeting extends Omit<MeetingRow, 'raw'> {
   raw: MeetingRow['raw'] | null;
   /** Fingerprint of the event when its invitees were last read; null: they must be read. */
   fingerprint: string | null;
-  /** When anything last wrote this meeting, as canonical text (database clock). */
+  /** When its content was last written, as canonical text (database clock). */
   written_at: string | null;
   /** When no-show marks of its invitees were removed, by invitee URI. */
   no_shows_removed: Record<string, string> | null;
+  /** Readings in a row that contradicted the event. */
+  failures?: number;
 }
 
 /** A meeting that is not stored yet. */
@@ -229,7 +231,7 @@ export async function findUnlisted(
     from meetings
     where user_id = ${userId} and meeting_source = 'calendly'
       and start_time >= ${from}::text::timestamptz and start_time < ${to}::text::timestamptz
-      and not (is_deleted and coalesce(deleted_reason, '') in ('gone', 'access_lost'))
+      and not (is_deleted and coalesce(deleted_reason, '') in ('gone', 'access_lost', 'reassigned'))
       and external_id <> all(${listedIds})`;
   return rows.map((row) => row.calendly_uri);
 }
