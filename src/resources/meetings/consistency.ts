@@ -37,13 +37,17 @@ function contradiction(event: Json, invitees: Json[]): string | null {
   const { total, active } = isJson(event.invitees_counter) ? event.invitees_counter : {};
   const distinct = [...new Map(invitees.map((invitee) => [invitee.uri, invitee])).values()];
   const activeOnes = distinct.filter(({ status }) => status === 'active').length;
-  if (typeof total === 'number' && distinct.length !== total)
+  if (isCount(total) && distinct.length !== total)
     return `Calendly returned ${distinct.length} of ${total} invitees`;
   if (event.status === 'canceled' && activeOnes > 0)
     return `the event is canceled, but ${activeOnes} of its invitees are active`;
-  if (typeof active === 'number' && activeOnes !== active)
+  if (isCount(active) && activeOnes !== active)
     return `Calendly returned ${activeOnes} active invitees instead of ${active}`;
   return null;
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 0;
 }
 
 /** A complete listing of a window. */
