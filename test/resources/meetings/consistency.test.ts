@@ -34,7 +34,14 @@ test('invitees agree with their event if both counters and the status say so', (
 });
 
 test('an event without counters cannot be contradicted by their number', () => {
-  for (const counter of [undefined, null, {}, { total: 'many', active: -1 }, { total: null, active: null }, [1]]) {
+  for (const counter of [
+    undefined,
+    null,
+    {},
+    { total: 'many', active: -1 },
+    { total: null, active: null },
+    [1],
+  ]) {
     const odd = { ...event(), invitees_counter: counter };
     expect(checkInvitees(odd, guests('active'), 0)).toEqual({
       reason: null,

@@ -7,17 +7,17 @@ import { expectTruth } from '../../support/truth.js';
 
 test('a meeting that was reassigned to a colleague is marked once, and costs no further requests', async () => {
   const { url, sql } = await testDatabase();
-  const sandbox = await testSandbox({ events: 0, users: 2 });
+  const sandbox = await testSandbox({ events: 0, hosts: 2 });
   const run = syncing(sandbox, url);
   const { event } = sandbox.control.book({ host: 0 });
   sandbox.control.book({ host: 0 });
   await run();
-  sandbox.control.reassign({ event: event.uri, host: 1 });
+  sandbox.control.reassign({ event: event.uri, to: 1 });
   expect((await run()).user).toMatchObject({ status: 'complete', deleted: 1, requests: 2 });
   const [row] = await sql`select is_deleted, deleted_reason from meetings where calendly_uri = ${event.uri}`;
   expect(row).toEqual({ is_deleted: true, deleted_reason: 'reassigned' });
   expect((await run()).user).toMatchObject({ unchanged: 1, requests: 1 });
-  sandbox.control.reassign({ event: event.uri, host: 0 });
+  sandbox.control.reassign({ event: event.uri, to: 0 });
   expect((await run()).user).toMatchObject({ restored: 1, deleted: 0 });
   await expectTruth(sql, sandbox);
 });
