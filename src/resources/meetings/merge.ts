@@ -55,8 +55,8 @@ export function mergeInvitee(known: InviteeState, next: Json, removedAt: string 
 }
 
 /**
- * Merges an invitee that Calendly returned to a request. A mark that is no longer there counts as removed, so that a late
- * delivery does not set it again; one that is there after all was not removed.
+ * Merges an invitee that Calendly returned to a request. A mark that is no longer there counts as removed, so that a
+ * late delivery does not set it again; one that is there after all was not removed.
  */
 export function mergePolledInvitee(known: InviteeState, next: Json, standing: Standing): InviteeState {
   const raw = mergePolled(known.raw, next, standing);

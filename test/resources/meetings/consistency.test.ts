@@ -62,7 +62,7 @@ const answers = histories({ digits: 6 }).chain(({ snapshots }) => {
   });
 });
 
-test('an answer that contradicts its event removes nothing and is read again, and the third in a row is accepted', () => {
+test('an answer that contradicts its event removes nothing and is read again; the third is accepted', () => {
   fc.assert(
     fc.property(answers, ({ stored, listed, answered }) => {
       const before = applyTo(null, listing(stored, databaseTime(-1)), databaseTime(0));

@@ -52,7 +52,7 @@ for (const source of ['listing', 'request', 'webhook'] as const) {
   });
 }
 
-test('a reassigned meeting stays as it is while it has other hosts, and is restored by a listing when it comes back', () => {
+test('a reassigned meeting is restored by a listing that names its user as a host again, by nothing else', () => {
   const before = applyTo(null, seen([{ user: HOST_URI }], 'listing', -1), databaseTime(0));
   const reassigned = applyTo(before, seen([{ user: OTHER }], 'request'), databaseTime(2));
   expect(diffMeeting(reassigned, seen([{ user: OTHER }], 'request', 3))?.row).toBeNull();
