@@ -13,7 +13,7 @@ import { fingerprint as fingerprintOf } from './fingerprint.js';
 import { mergeEvent, mergeInvitee, mergePolled, mergePolledInvitee } from './merge.js';
 import { ownership } from './owners.js';
 import { inviteeRow, meetingRow, sameRow } from './rows.js';
-import { standingOf } from './standing.js';
+import { type Standing, standingOf } from './standing.js';
 
 /** What Calendly reported about one meeting, in answer to a request or in a webhook delivery. */
 export interface Observation {
@@ -82,7 +82,7 @@ export function diffMeeting(stored: Stored | null, observation: Observation): Me
   // A delivery that changes nothing must not make a poll in progress read the meeting again.
   const isSilent = observation.requestedAt === null && known !== null && !changes;
   const mark = {
-    fingerprint: nextFingerprint(observation, known, agreement, rest),
+    fingerprint: nextFingerprint(observation, known, agreement, rest.refused),
     read: agreement?.believed ?? false,
     changed: known === null || changes,
     failures: agreement?.disagreements ?? known?.failures ?? 0,
@@ -146,9 +146,8 @@ interface InviteesDiff {
   removed: string[];
   /** All removals of no-show marks to remember; null if there are no others than before. */
   noShowsRemoved: Record<string, string> | null;
-  /** Whether the invitees agree with the event; null if not all of them were read. */
+  /** Whether the answer is believed; null if not all invitees were read. */
   agreement: Agreement | null;
-  contested: boolean;
   /** A stored invitee is newer than the answer. */
   refused: boolean;
 }
@@ -157,7 +156,6 @@ function diffInvitees(stored: Stored | null, observation: Observation): Invitees
   const { event, invitees, requestedAt, noShowRemovedAt = null } = observation;
   const known = stored?.meeting ?? null;
   const standing = requestedAt && standingOf(known?.written_at ?? null, requestedAt.invitees);
-  const contested = standing === 'contested';
   const knownInvitees = stored?.invitees ?? new Map<string, StoredInvitee>();
   const removals = new Map(Object.entries(known?.no_shows_removed ?? {}));
   const rows = new Map<string, InviteeRow>();
@@ -184,20 +182,28 @@ function diffInvitees(stored: Stored | null, observation: Observation): Invitees
     return !(before && sameRow(row, before));
   });
   const agreement =
-    standing === null || invitees === null
-      ? null
-      : checkInvitees(event ?? known?.raw ?? null, invitees, known?.failures ?? 0);
+    standing && invitees && agreementOf(standing, event ?? known?.raw ?? null, invitees, known);
   const answered = new Set(invitees?.map(({ uri }) => String(uri)));
-  const mayRemove = agreement?.believed === true && !contested;
   return {
     invitees: changed.map(([, row]) => row),
     added: changed.filter(([uri]) => !knownInvitees.has(uri)).length,
-    removed: mayRemove ? [...knownInvitees.keys()].filter((uri) => !answered.has(uri)) : [],
+    removed: agreement?.believed ? [...knownInvitees.keys()].filter((uri) => !answered.has(uri)) : [],
     noShowsRemoved: removalsChanged ? Object.fromEntries(removals) : null,
     agreement,
-    contested,
     refused,
   };
+}
+
+/** A contested answer is neither believed nor counted: what was written after the request may be what it lacks. */
+function agreementOf(
+  standing: Standing,
+  event: Json | null,
+  invitees: Json[],
+  known: StoredMeeting | null,
+): Agreement {
+  const disagreements = known?.failures ?? 0;
+  if (standing === 'contested') return { reason: null, believed: false, disagreements };
+  return checkInvitees(event, invitees, disagreements);
 }
 
 /** The fingerprint to remember. Null: the next run reads the invitees again. */
@@ -205,11 +211,11 @@ function nextFingerprint(
   { event }: Observation,
   known: StoredMeeting | null,
   agreement: Agreement | null,
-  { contested, refused }: Pick<InviteesDiff, 'contested' | 'refused'>,
+  refused: boolean,
 ): string | null {
   const lastFingerprint = known?.fingerprint ?? null;
   if (agreement === null) return lastFingerprint;
-  if (contested || refused || !agreement.believed) return null;
+  if (refused || !agreement.believed) return null;
   if (event === null) return lastFingerprint;
   const parsed = parseEvent(event);
   return parsed && fingerprintOf(parsed.value);

@@ -113,6 +113,20 @@ test('wrong answers in between lose no invitee, and the next right one ends in t
   );
 });
 
+test('an answer that is older than the last write of the meeting is neither believed nor counted', () => {
+  const before = applyTo(
+    null,
+    listing({ event: event(1, 1), invitees: guests('active') }, databaseTime(-1)),
+    databaseTime(0),
+  );
+  const diff = diffMeeting(before, listing({ event: event(1, 1), invitees: [] }, databaseTime(-1)));
+  expect(diff).toMatchObject({
+    removed: [],
+    warning: null,
+    mark: { fingerprint: null, read: false, failures: 0 },
+  });
+});
+
 test('an empty answer on a first reading is stored as it is, and read again', () => {
   const diff = diffMeeting(null, listing({ event: event(1, 1), invitees: [] }, databaseTime(0)));
   expect(diff).toMatchObject({ outcome: 'new', mark: { fingerprint: null, read: false, failures: 1 } });
