@@ -25,8 +25,8 @@ begin
     fingerprint text, -- of the event whose invitees were last read; null: they must be read
     read_at timestamptz, -- when its invitees were last read completely
     recheck_at timestamptz, -- when to read them again, because nothing else reports a no-show
-    written_at timestamptz not null default clock_timestamp(), -- when anything last wrote it (database clock)
-    failures integer not null default 0, -- runs in a row that could not read it as a whole
+    written_at timestamptz not null default clock_timestamp(), -- when its content last changed (database clock)
+    failures integer not null default 0, -- readings in a row that contradicted the event
     no_shows_removed jsonb, -- when marks were removed, by invitee: one that is delivered late must not come back
     primary key (user_id, external_id)
   $$, user_id_type, meeting_id_type, to_regclass('meetings')), '003: the events of Calendly and what is known of them');

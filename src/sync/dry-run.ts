@@ -29,7 +29,12 @@ export async function dryRun(options: ListingOptions): Promise<void> {
     const known = (await readOnly((sql) => findMeetings(sql, userId, [id]))).get(id);
     if (!known) continue;
     if ('found' in answer) {
-      const { outcome } = diffEvent(known, answer.found.raw, seenAt);
+      const { outcome } = diffEvent(known, {
+        event: answer.found.raw,
+        source: 'request',
+        requestedAt: { event: seenAt, invitees: seenAt },
+        hostUri: options.calendlyUri,
+      });
       if (outcome !== 'unknown') counts[outcome]++;
       counts.invitees.events_read++;
     } else {

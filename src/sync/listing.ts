@@ -11,9 +11,11 @@ import { persistentTransaction } from '../database/retry.js';
 import { databaseTime, findUnchanged, findUnlisted } from '../database/tables/calendly-events.js';
 import { findMeetings } from '../database/tables/meetings.js';
 import type { Pending } from '../database/tables/pending-events.js';
-import { diffEvent, type MeetingOutcome } from '../resources/meetings/diff.js';
+import type { MeetingOutcome } from '../resources/meetings/changes.js';
+import { diffEvent } from '../resources/meetings/diff.js';
 import { digest, fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
 import { compareTimes } from '../resources/meetings/merge.js';
+import { ownership } from '../resources/meetings/owners.js';
 import { externalId } from '../resources/meetings/rows.js';
 import { type Counts, type OnSyncEvent, progressEvent } from './report.js';
 
@@ -62,7 +64,7 @@ export async function* listChanges(
 ): AsyncGenerator<Findings> {
   const { database, client, calendlyUri, email, window, signal, counts, onEvent } = options;
   const seenAt = await persistentTransaction(database, databaseTime);
-  const listing = createListing(options.userId, window, seenAt);
+  const listing = createListing(options, seenAt);
   for await (const page of client.listEvents(calendlyUri, window)) {
     const examine = async (sql: Sql) => {
       const examined = await listing.examine(sql, page);
@@ -86,7 +88,7 @@ export async function* listChanges(
  * Compares the pages of one listing with the database. `seenAt` is the database time before the first page
  * was requested.
  */
-function createListing(userId: string | null, window: Window, seenAt: string) {
+function createListing({ userId, calendlyUri, window }: ListingOptions, seenAt: string) {
   const recent = new Set<string>();
   // The listing has been compared up to `closed`; rows that start exactly then may be on two pages.
   let closed = toText(window.from);
@@ -138,11 +140,17 @@ function createListing(userId: string | null, window: Window, seenAt: string) {
         continue;
       }
       const known = stored.get(externalId(uri)) ?? null;
-      const { outcome } = diffEvent(known, raw, requestedAt);
+      const { outcome } = diffEvent(known, {
+        event: raw,
+        source: 'listing',
+        requestedAt: { event: requestedAt, invitees: requestedAt },
+        hostUri: calendlyUri,
+      });
       const pending = { uri, event: raw, seenAt: requestedAt, outcome };
-      if (known?.fingerprint !== fingerprint(value)) {
+      const isHosted = ownership(raw, calendlyUri) !== 'reassigned';
+      if (isHosted && known?.fingerprint !== fingerprint(value)) {
         changed.push({ ...pending, kind: 'changed', readsInvitees: hasInvitees(value) });
-      } else if (outcome !== 'unchanged') {
+      } else if (outcome !== 'unchanged' && outcome !== 'unknown') {
         changed.push({ ...pending, kind: 'edited', readsInvitees: false });
       } else {
         unchanged.push(uri);

@@ -11,6 +11,8 @@ import { databaseTime } from '../database/tables/calendly-events.js';
 import { markDeleted } from '../database/tables/meetings.js';
 import { CalendlySyncError } from '../errors.js';
 import { applyObservations } from '../resources/meetings/apply.js';
+import type { Observation } from '../resources/meetings/diff.js';
+import { ownership } from '../resources/meetings/owners.js';
 import { externalId } from '../resources/meetings/rows.js';
 import {
   countApplied,
@@ -56,25 +58,30 @@ export async function readOneMeeting(options: SyncOptions & { event: string }): 
   const answer = await client.event(uri);
   if ('found' in answer) {
     const { value, raw: event } = answer.found;
-    const hosts = (value.event_memberships ?? []).map(({ user }) => user);
-    if (hosts.length > 0 && !hosts.includes(calendlyUri)) {
-      throw new CalendlySyncError('usage', `${email ?? calendlyUri} does not host ${uri}.`, {
-        hint: 'A meeting is only stored under the user whose token it was read with.',
-      });
-    }
-    const invitees = (await client.invitees(value.uri)).invitees.map(({ raw }) => raw);
+    const isHosted = ownership(event, calendlyUri) !== 'reassigned';
+    const invitees = isHosted ? (await client.invitees(value.uri)).invitees.map(({ raw }) => raw) : null;
     counts.fetched[value.status === 'canceled' ? 'canceled' : 'active'] = 1;
-    counts.invitees.events_read = 1;
-    const observation = {
+    if (isHosted) counts.invitees.events_read = 1;
+    const observation: Observation = {
       uri: value.uri,
       event,
       invitees,
+      source: 'request',
       requestedAt: { event: seenAt, invitees: seenAt },
+      hostUri: calendlyUri,
     };
     // The application may have inserted the meeting itself.
     if (!dryRun) await adoptMeetings(database, { signal: options.signal, userId });
     const write = (sql: Sql) => applyObservations(sql, userId, [observation]);
-    for (const applied of await inTransaction(database, dryRun, write)) countApplied(counts, applied);
+    for (const applied of await inTransaction(database, dryRun, write)) {
+      if (!isHosted && applied.meetingId === null) {
+        throw new CalendlySyncError('usage', `${email ?? calendlyUri} does not host ${uri}.`, {
+          hint: 'A meeting is only stored under the user whose token it was read with.',
+        });
+      }
+      countApplied(counts, applied);
+      if (applied.warning) onEvent({ type: 'warning', email, text: `${uri}: ${applied.warning}` });
+    }
   } else {
     const reason = 'gone' in answer ? 'gone' : 'access_lost';
     const write = (sql: Sql) => markDeleted(sql, userId, externalId(uri), reason);

@@ -11,8 +11,11 @@ import type { Account } from '../database/tables/accounts.js';
 import { findStart } from '../database/tables/calendly-events.js';
 import { nextPending, type Pending } from '../database/tables/pending-events.js';
 import { CalendlySyncError } from '../errors.js';
+import type { Observation } from '../resources/meetings/diff.js';
 import { hasInvitees } from '../resources/meetings/fingerprint.js';
+import { ownership } from '../resources/meetings/owners.js';
 import { externalId } from '../resources/meetings/rows.js';
+import { later } from '../resources/meetings/standing.js';
 import { createBatchWriter, type Result, writeBatch } from './batch-writer.js';
 import { type Counts, countApplied, invalidValue } from './report.js';
 
@@ -30,6 +33,9 @@ export interface ProcessOptions {
   onProcessed(): void;
 }
 
+/** An observation before its invitees are read. */
+type EventRead = Omit<Observation, 'invitees'>;
+
 const CHUNK = 200;
 const WORKERS = 32;
 /** After so many events in a row without a response from Calendly, the others would fail too. */
@@ -45,7 +51,10 @@ export async function processPending(options: ProcessOptions): Promise<string[]>
   const failed: string[] = [];
   const writer = createBatchWriter<Result>(async (batch) => {
     for await (const written of writeBatch(database, account, batch)) {
-      for (const applied of written.applied) countApplied(counts, applied);
+      for (const applied of written.applied) {
+        countApplied(counts, applied);
+        if (applied.warning) options.warn(`${applied.uri}: ${applied.warning}`);
+      }
       for (const outcome of written.missing) counts[outcome]++;
       for (const { uri, message } of written.failed) {
         failed.push(uri);
@@ -87,7 +96,8 @@ async function* pendingEvents({ database, account, signal }: ProcessOptions) {
       (sql) => nextPending(sql, account.id, cursor, CHUNK),
       signal,
     );
-    for (const pending of rows) yield { pending, now };
+    const chunkAt = performance.now();
+    for (const pending of rows) yield { pending, now: later(now, performance.now() - chunkAt) };
     after = rows.at(-1)?.uri ?? null;
   }
 }
@@ -104,8 +114,16 @@ function isEventSpecific(error: unknown): error is CalendlySyncError {
 async function processOne(options: ProcessOptions, pending: Pending, now: string): Promise<Result> {
   const { uri, kind, event, seenAt } = pending;
   if (kind === 'unlisted') return confirmDeleted(options, uri, now);
-  if (kind === 'edited' && event) return observed(uri, event, null, { event: seenAt, invitees: now });
-  return readInvitees(options, uri, event, { event: seenAt, invitees: now });
+  const hostUri = options.account.calendlyUri;
+  const listed: EventRead = {
+    uri,
+    event,
+    source: 'listing',
+    requestedAt: { event: seenAt, invitees: now },
+    hostUri,
+  };
+  if (kind === 'edited' && event) return observed(listed, null);
+  return readInvitees(options, listed);
 }
 
 /** Requests a stored meeting that was not listed: only Calendly's own 404 or 403 for it deletes it. */
@@ -113,17 +131,23 @@ async function confirmDeleted(options: ProcessOptions, uri: string, now: string)
   const answer = await options.client.event(uri);
   if ('gone' in answer) return { kind: 'missing', uri, reason: 'gone' };
   if ('accessLost' in answer) return { kind: 'missing', uri, reason: 'access_lost' };
-  return readInvitees(options, uri, answer.found.raw, { event: now, invitees: now });
+  const hostUri = options.account.calendlyUri;
+  const { raw: event } = answer.found;
+  const read: EventRead = {
+    uri,
+    event,
+    source: 'request',
+    requestedAt: { event: now, invitees: now },
+    hostUri,
+  };
+  if (ownership(event, hostUri) === 'reassigned') return observed(read, null);
+  return readInvitees(options, read);
 }
 
-async function readInvitees(
-  options: ProcessOptions,
-  uri: string,
-  event: Json | null,
-  requestedAt: { event: string; invitees: string },
-): Promise<Result> {
+async function readInvitees(options: ProcessOptions, read: EventRead): Promise<Result> {
+  const { uri, event } = read;
   const value = event && (parseEvent(event)?.value ?? null);
-  if (value && !hasInvitees(value)) return observed(uri, event, [], requestedAt);
+  if (value && !hasInvitees(value)) return observed(read, []);
   try {
     const { invitees, unreadable } = await options.client.invitees(uri);
     options.counts.invitees.events_read++;
@@ -137,7 +161,7 @@ async function readInvitees(
       );
     }
     const raws = invitees.map(({ raw }) => raw);
-    return observed(uri, event, raws, requestedAt);
+    return observed(read, raws);
   } catch (error) {
     if (!(error instanceof CalendlySyncError) || error.code !== 'calendly_not_found') throw error;
     return confirmDeletedSinceListed(options, uri, value?.start_time ?? null, error);
@@ -169,11 +193,6 @@ async function confirmDeletedSinceListed(
   return { kind: 'missing', uri, reason: 'gone' };
 }
 
-function observed(
-  uri: string,
-  event: Json | null,
-  invitees: Json[] | null,
-  requestedAt: { event: string; invitees: string },
-): Result {
-  return { kind: 'observed', uri, observation: { uri, event, invitees, requestedAt } };
+function observed(read: EventRead, invitees: Json[] | null): Result {
+  return { kind: 'observed', uri: read.uri, observation: { ...read, invitees } };
 }

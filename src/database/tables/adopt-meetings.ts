@@ -153,8 +153,8 @@ async function adoptBatch(
       where c.key is not null
       order by u.id, c.key, c.is_deleted, c.id
     ), adopted as (
-      insert into calendly_events (user_id, external_id, meeting_id, adopted)
-      select user_id, key, id, true from matched order by user_id, key collate "C"
+      insert into calendly_events (user_id, external_id, meeting_id, adopted, written_at)
+      select user_id, key, id, true, 'epoch' from matched order by user_id, key collate "C"
       on conflict do nothing
       returning meeting_id
     )

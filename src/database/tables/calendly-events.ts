@@ -16,6 +16,10 @@ export const MARK = columns({
   fingerprint: 'text',
   /** The invitees were read completely just now. */
   read: 'boolean not null',
+  /** The meeting or its invitees differ from before. */
+  changed: 'boolean not null',
+  /** Readings in a row that contradicted the event. */
+  failures: 'integer not null',
   /** The meeting takes place and has invitees: a no-show may be marked after its end. */
   awaitsNoShows: 'boolean not null',
   /** When no-show marks of its invitees were removed, by invitee URI. */
@@ -29,10 +33,10 @@ export interface Mark extends RowOf<typeof MARK> {
 
 /** The columns that a `Mark` fills, and their values from a row `x`. */
 export const MARK_COLUMNS =
-  'start_time, end_time, digest, fingerprint, read_at, recheck_at, written_at, no_shows_removed';
+  'start_time, end_time, digest, fingerprint, read_at, recheck_at, failures, no_shows_removed';
 export const MARK_VALUES = `x.start_time, x.end_time, x.digest, x.fingerprint,
   case when x.read then clock_timestamp() end,
-  ${recheckAt('case when x.read then clock_timestamp() end', 'x.end_time')}, clock_timestamp(), x.no_shows_removed`;
+  ${recheckAt('case when x.read then clock_timestamp() end', 'x.end_time')}, x.failures, x.no_shows_removed`;
 
 /**
  * A no-show is marked after the meeting, and nothing else reports it: invitees are read again a day after the end,
@@ -52,7 +56,8 @@ export async function markEvents(sql: Sql, marks: (Mark & { meetingId: string })
       start_time = coalesce(x.start_time, e.start_time), end_time = coalesce(x.end_time, e.end_time),
       digest = coalesce(x.digest, e.digest), fingerprint = x.fingerprint, read_at = ${sql.unsafe(readAt)},
       recheck_at = ${sql.unsafe(recheckAt(readAt, 'coalesce(x.end_time, e.end_time)'))},
-      written_at = clock_timestamp(), no_shows_removed = coalesce(x.no_shows_removed, e.no_shows_removed)
+      written_at = case when x.changed then clock_timestamp() else e.written_at end, failures = x.failures,
+      no_shows_removed = coalesce(x.no_shows_removed, e.no_shows_removed)
     from ${rowsAsX(sql, OF_MEETING, marks)}
     where e.meeting_id::text = x."meetingId" and e.meeting_id = any(${marks.map(({ meetingId }) => meetingId)})`;
 }
@@ -147,7 +152,7 @@ export async function findUnlisted(
     from calendly_events e join meetings m on m.id = e.meeting_id
     where e.user_id = ${userId} and e.digest is not null
       and e.start_time >= ${from}::text::timestamptz and e.start_time < ${to}::text::timestamptz
-      and (m.is_deleted is not true or coalesce(m.deleted_reason, '') not in ('gone', 'access_lost'))
+      and (m.is_deleted is not true or coalesce(m.deleted_reason, '') not in ('gone', 'access_lost', 'reassigned'))
       and e.external_id <> all(${listedIds})`;
   return rows.map((row) => row.calendly_uri);
 }

@@ -44,10 +44,12 @@ export interface StoredMeeting extends Omit<MeetingRow, 'raw'> {
   raw: MeetingRow['raw'] | null;
   /** Fingerprint of the event when its invitees were last read; null: they must be read. */
   fingerprint: string | null;
-  /** When anything last wrote this meeting, as canonical text (database clock). */
+  /** When its content was last written, as canonical text (database clock). */
   written_at: string | null;
   /** When no-show marks of its invitees were removed, by invitee URI. */
   no_shows_removed: Record<string, string> | null;
+  /** Readings in a row that contradicted the event. */
+  failures: number;
 }
 
 /** A meeting that is not stored yet. */
@@ -88,7 +90,7 @@ export async function findMeetings(
   externalIds: string[],
 ): Promise<Map<string, StoredMeeting>> {
   const rows = await sql<StoredMeeting[]>`
-    select m.id::text as id, ${sql.unsafe(MEETING.select('m'))}, e.fingerprint, e.no_shows_removed,
+    select m.id::text as id, ${sql.unsafe(MEETING.select('m'))}, e.fingerprint, e.no_shows_removed, e.failures,
       e.external_id, -- the event's, in place of what the row holds
       ${sql.unsafe(utcText('e.written_at'))} as written_at
     from unnest(${externalIds}::text[]) as wanted (id)

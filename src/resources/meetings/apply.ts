@@ -19,7 +19,8 @@ import {
   updateMeetings,
 } from '../../database/tables/meetings.js';
 import { CalendlySyncError } from '../../errors.js';
-import { diffMeeting, type MeetingDiff, type MeetingOutcome, type Observation, type Stored } from './diff.js';
+import type { MeetingFacts, MeetingOutcome } from './changes.js';
+import { diffMeeting, type MeetingDiff, type Observation, type Stored } from './diff.js';
 import { externalId } from './rows.js';
 
 /** What applying one observation did. */
@@ -30,6 +31,11 @@ export interface Applied {
   /** `meetings.id`; null if only invitees were observed and the meeting is not stored. */
   meetingId: string | null;
   outcome: MeetingOutcome;
+  /** The facts before (null: it was not stored) and after (null: it is not stored). */
+  before: MeetingFacts | null;
+  after: MeetingFacts | null;
+  /** Why an answer was accepted although it contradicts itself. */
+  warning: string | null;
   invitees: { new: number; updated: number; removed: number };
 }
 
@@ -118,7 +124,7 @@ async function write(
       inserts.push({ uri, diff, row: diff.row, invitees: diff.invitees, mark: diff.mark });
     }
   }
-  const viaWebhook = observations.some(({ requestedAt }) => requestedAt === null);
+  const viaWebhook = observations.some(({ source }) => source === 'webhook');
   // The statements do not depend on each other's results, so they are pipelined.
   const [inserted] = await Promise.all([
     insertMeetings(sql, userId, inserts, viaWebhook),
@@ -151,14 +157,15 @@ async function write(
 }
 
 function toApplied(uri: string, userId: string, meetingId: string, diff: MeetingDiff): Applied {
-  const { outcome, invitees, added, removed } = diff;
+  const { outcome, before, after, warning, invitees, added, removed } = diff;
   const counts = { new: added, updated: invitees.length - added, removed: removed.length };
-  return { uri, userId, meetingId, outcome, invitees: counts };
+  return { uri, userId, meetingId, outcome, before, after, warning, invitees: counts };
 }
 
 function nothingApplied(uri: string, userId: string): Applied {
   const invitees = { new: 0, updated: 0, removed: 0 };
-  return { uri, userId, meetingId: null, outcome: 'unknown', invitees };
+  const nothing = { meetingId: null, outcome: 'unknown', before: null, after: null, warning: null } as const;
+  return { uri, userId, ...nothing, invitees };
 }
 
 function rowDiscarded(observations: Observation[]): CalendlySyncError {

@@ -7,9 +7,13 @@ import type { Json } from '../../database/table.js';
 import type { Mark } from '../../database/tables/calendly-events.js';
 import type { InviteeRow, StoredInvitee } from '../../database/tables/invitees.js';
 import type { MeetingRow, StoredMeeting } from '../../database/tables/meetings.js';
+import { factsOf, type MeetingFacts, type MeetingOutcome } from './changes.js';
+import { type Agreement, checkInvitees } from './consistency.js';
 import { digest as digestOf, fingerprint as fingerprintOf } from './fingerprint.js';
-import { compareTimes, mergeEvent, mergeInvitee, mergePolled } from './merge.js';
+import { mergeEvent, mergeInvitee, mergePolled, mergePolledInvitee } from './merge.js';
+import { ownership } from './owners.js';
 import { inviteeRow, meetingRow, sameRow } from './rows.js';
+import { type Standing, standingOf } from './standing.js';
 
 /** What Calendly reported about one meeting, in answer to a request or in a webhook delivery. */
 export interface Observation {
@@ -22,25 +26,22 @@ export interface Observation {
    */
   invitees: Json[] | null;
   /**
+   * Where the event comes from: a listing of the account's meetings, a request for this one, or a delivery. Only a
+   * listing restores a meeting that was deleted.
+   */
+  source: 'listing' | 'request' | 'webhook';
+  /**
    * Database time before the event and before its invitees were requested, as canonical text. Null for a
    * webhook delivery: it may arrive late, so its content decides what it still changes.
    */
   requestedAt: { event: string; invitees: string } | null;
+  /** Calendly URI of the user under whom the meeting is stored; without it the event's hosts are not checked. */
+  hostUri?: string;
   /** When a no-show mark of the invitee was removed; only a delivery reports that. */
   noShowRemovedAt?: string | null;
   /** The diff against an empty database, if the caller computed it while it waited for the database. */
   ifNotStored?: MeetingDiff | null;
 }
-
-/** What happened to a meeting's row. `unknown`: the observation did not include the event. */
-export type MeetingOutcome =
-  | 'new'
-  | 'recorded_canceled'
-  | 'updated'
-  | 'deleted'
-  | 'restored'
-  | 'unchanged'
-  | 'unknown';
 
 /** What is stored of one meeting, read while its row is locked. */
 export interface Stored {
@@ -53,6 +54,11 @@ export interface MeetingDiff {
   /** The meeting's row to write; null leaves the row as it is. */
   row: MeetingRow | null;
   outcome: MeetingOutcome;
+  /** The facts before (null: it was not stored) and after. */
+  before: MeetingFacts | null;
+  after: MeetingFacts;
+  /** Why the answer was accepted although it contradicts itself; to be shown as a warning. */
+  warning: string | null;
   /** Invitee rows to write; `added` of them are new. */
   invitees: InviteeRow[];
   added: number;
@@ -62,129 +68,179 @@ export interface MeetingDiff {
   mark: Mark | null;
 }
 
-/** Compares an observation with what is stored; null if there is neither an event nor a stored meeting. */
+/**
+ * Compares an observation with what is stored; null if there is neither an event nor a stored meeting, or if a new
+ * event is another user's.
+ */
 export function diffMeeting(stored: Stored | null, observation: Observation): MeetingDiff | null {
-  const { event, requestedAt } = observation;
   const known = stored?.meeting ?? null;
-  if (known === null && event === null) return null;
-  const { row, outcome } = diffEvent(known, event, requestedAt?.event ?? null);
-  const contested = isContested(known, requestedAt?.invitees ?? null);
-  const { rows, added, removed, noShowsRemoved } = diffInvitees(stored, observation, contested);
-  const isNoOp = row === null && rows.length === 0 && noShowsRemoved === null;
-  const fingerprint = nextFingerprint(observation, known, contested);
-  // A delivery that changes nothing must not make a poll in progress read the meeting again.
-  const isSilent = requestedAt === null && known !== null && isNoOp;
+  const { row, outcome } = diffEvent(known, observation);
   const current = row ?? known;
-  const mark = isSilent
-    ? null
-    : {
-        start_time: current?.start_time ?? null,
-        end_time: current?.end_time ?? null,
-        digest: nextDigest(observation, known),
-        fingerprint,
-        read: isComplete(observation),
-        awaitsNoShows: current !== null && !current.is_deleted && current.invitees_total !== 0,
-        no_shows_removed: noShowsRemoved,
-      };
-  return { row, outcome, invitees: rows, added, removed, mark };
+  if (current === null) return null;
+  const { invitees, agreement, noShowsRemoved, ...rest } = diffInvitees(stored, observation);
+  const changes = row !== null || invitees.length > 0 || rest.removed.length > 0 || noShowsRemoved !== null;
+  // A delivery that changes nothing must not make a poll in progress read the meeting again.
+  const isSilent = observation.requestedAt === null && known !== null && !changes;
+  const mark = {
+    start_time: current.start_time,
+    end_time: current.end_time,
+    digest: nextDigest(known, row, observation),
+    fingerprint: nextFingerprint(observation, known, agreement, rest.refused),
+    read: agreement?.believed ?? false,
+    changed: known === null || changes,
+    awaitsNoShows: !current.is_deleted && current.invitees_total !== 0,
+    failures: agreement?.disagreements ?? known?.failures ?? 0,
+    no_shows_removed: noShowsRemoved,
+  };
+  return {
+    row,
+    outcome,
+    before: known && factsOf(known),
+    after: factsOf(current),
+    warning: agreement?.believed ? agreement.reason : null,
+    invitees,
+    added: rest.added,
+    removed: rest.removed,
+    mark: isSilent ? null : mark,
+  };
 }
 
-/**
- * Compares an observed event with the stored one.
- * @param requestedAt database time before the event was requested; null for a webhook delivery
- */
+type EventObservation = Pick<Observation, 'event' | 'source' | 'requestedAt' | 'hostUri'>;
+
+/** Compares the event of an observation with the stored one. A new event of another user yields no row. */
 export function diffEvent(
   known: StoredMeeting | null,
-  event: Json | null,
-  requestedAt: string | null,
+  { event, source, requestedAt, hostUri }: EventObservation,
 ): Pick<MeetingDiff, 'row' | 'outcome'> {
   if (event === null) return { row: null, outcome: 'unknown' };
+  const isReassigned = hostUri !== undefined && ownership(event, hostUri) === 'reassigned';
   if (known === null) {
+    if (isReassigned) return { row: null, outcome: 'unknown' };
     const row = meetingRow(event);
     return { row, outcome: row.is_deleted ? 'recorded_canceled' : 'new' };
   }
+  const standing = requestedAt && standingOf(known.written_at, requestedAt.event);
+  const mayRestore = source === 'listing' && standing === 'settled';
   const merged =
-    requestedAt === null
-      ? mergeEvent(known.raw, event)
-      : mergePolled(known.raw, event, isContested(known, requestedAt));
+    standing === null ? mergeEvent(known.raw, event) : mergePolled(known.raw, event, standing, mayRestore);
   if (merged === null) return { row: null, outcome: 'unchanged' };
   const row = meetingRow(merged);
   // An event without a name leaves the title that the application, or its NOT NULL, asked for.
   if (row.title === null && known.raw?.name == null) row.title = known.title;
-  // Calendly reported the meeting as gone or not accessible: only a listing that contains it restores it.
-  const { is_deleted, deleted_at, deleted_reason } = known;
-  if (requestedAt === null && (deleted_reason === 'gone' || deleted_reason === 'access_lost'))
-    Object.assign(row, { is_deleted, deleted_at, deleted_reason });
+  const { deleted_at, deleted_reason } = known;
+  const wasDeleted = known.is_deleted === true;
+  if (isReassigned)
+    Object.assign(row, {
+      is_deleted: true,
+      deleted_at: wasDeleted ? deleted_at : (requestedAt?.event ?? row.calendly_updated_at),
+      deleted_reason: 'reassigned',
+    });
+  // Calendly reported the meeting as not this user's any more: only a listing that contains it restores it.
+  else if (source !== 'listing' && wasDeleted && LOST.includes(deleted_reason ?? ''))
+    Object.assign(row, { is_deleted: true, deleted_at, deleted_reason });
   if (sameRow(row, known)) return { row: null, outcome: 'unchanged' };
-  if (row.is_deleted === is_deleted) return { row, outcome: 'updated' };
+  if (row.is_deleted === wasDeleted) return { row, outcome: 'updated' };
   return { row, outcome: row.is_deleted ? 'deleted' : 'restored' };
 }
 
-function diffInvitees(
-  stored: Stored | null,
-  observation: Observation,
-  contested: boolean,
-): { rows: InviteeRow[]; added: number; removed: string[]; noShowsRemoved: Record<string, string> | null } {
-  const { requestedAt, noShowRemovedAt = null } = observation;
+/** Reasons that do not follow from the event itself. */
+const LOST = ['gone', 'access_lost', 'reassigned'];
+
+interface InviteesDiff {
+  invitees: InviteeRow[];
+  added: number;
+  removed: string[];
+  /** All removals of no-show marks to remember; null if there are no others than before. */
+  noShowsRemoved: Record<string, string> | null;
+  /** Whether the answer is believed; null if not all invitees were read. */
+  agreement: Agreement | null;
+  /** A stored invitee is newer than the answer. */
+  refused: boolean;
+}
+
+function diffInvitees(stored: Stored | null, observation: Observation): InviteesDiff {
+  const { event, invitees, requestedAt, noShowRemovedAt = null } = observation;
+  const known = stored?.meeting ?? null;
+  const standing = requestedAt && standingOf(known?.written_at ?? null, requestedAt.invitees);
   const knownInvitees = stored?.invitees ?? new Map<string, StoredInvitee>();
-  const knownRemovals = stored?.meeting.no_shows_removed ?? {};
-  const rows: InviteeRow[] = [];
-  let added = 0;
-  const newRemovals: Record<string, string> = {};
-  const seen = new Set<string>();
-  for (const raw of observation.invitees ?? []) {
+  const removals = new Map(Object.entries(known?.no_shows_removed ?? {}));
+  const rows = new Map<string, InviteeRow>();
+  let [refused, removalsChanged] = [false, false];
+  for (const raw of invitees ?? []) {
     const uri = String(raw.uri);
-    seen.add(uri);
-    const known = knownInvitees.get(uri);
-    if (!known) added++;
-    const before = { raw: known?.raw ?? null, noShowRemovedAt: knownRemovals[uri] ?? null };
-    const after = requestedAt
-      ? { ...before, raw: mergePolled(before.raw, raw, contested) }
-      : mergeInvitee(before, raw, noShowRemovedAt);
-    const row = after.raw && inviteeRow(after.raw);
-    if (row && !(known && sameRow(row, known))) rows.push(row);
-    if (after.noShowRemovedAt !== null && after.noShowRemovedAt !== before.noShowRemovedAt)
-      newRemovals[uri] = after.noShowRemovedAt;
+    const before = {
+      raw: rows.get(uri)?.raw ?? knownInvitees.get(uri)?.raw ?? null,
+      noShowRemovedAt: removals.get(uri) ?? null,
+    };
+    const after =
+      standing === null
+        ? mergeInvitee(before, raw, noShowRemovedAt)
+        : mergePolledInvitee(before, raw, standing);
+    if (after.raw === null) refused = true;
+    else rows.set(uri, inviteeRow(after.raw));
+    if (after.noShowRemovedAt === before.noShowRemovedAt) continue;
+    removalsChanged = true;
+    if (after.noShowRemovedAt === null) removals.delete(uri);
+    else removals.set(uri, after.noShowRemovedAt);
   }
-  const canRemove = isComplete(observation) && !contested;
-  const removed = canRemove ? [...knownInvitees.keys()].filter((uri) => !seen.has(uri)) : [];
-  const noShowsRemoved = Object.keys(newRemovals).length > 0 ? { ...knownRemovals, ...newRemovals } : null;
-  return { rows, added, removed, noShowsRemoved };
-}
-
-/** True if the observation includes every invitee of the event, so that stored ones that it lacks no longer exist. */
-function isComplete({ invitees, requestedAt }: Observation): boolean {
-  return requestedAt !== null && invitees !== null;
-}
-
-/** True if the meeting was written after the request was sent: the response may be older than what is stored. */
-function isContested(known: StoredMeeting | null, requestedAt: string | null): boolean {
-  return requestedAt !== null && known?.written_at != null && known.written_at > requestedAt;
+  const changed = [...rows].filter(([uri, row]) => {
+    const before = knownInvitees.get(uri);
+    return !(before && sameRow(row, before));
+  });
+  const agreement =
+    standing && invitees && agreementOf(standing, event ?? known?.raw ?? null, invitees, known);
+  const answered = new Set(invitees?.map(({ uri }) => String(uri)));
+  return {
+    invitees: changed.map(([, row]) => row),
+    added: changed.filter(([uri]) => !knownInvitees.has(uri)).length,
+    removed: agreement?.believed ? [...knownInvitees.keys()].filter((uri) => !answered.has(uri)) : [],
+    noShowsRemoved: removalsChanged ? Object.fromEntries(removals) : null,
+    agreement,
+    refused,
+  };
 }
 
 /**
- * The digest to remember: that of a listed row that is stored as it is now. `''` if the meeting was written
- * otherwise, so that it equals no listed row; null if the observation says nothing of the event.
+ * The digest to remember: that of the observed event, if a listing that repeats it would change nothing. `''` otherwise:
+ * it equals that of no event. Null if the observation says nothing of the event.
  */
-function nextDigest({ event, requestedAt }: Observation, known: StoredMeeting | null): string | null {
+function nextDigest(
+  known: StoredMeeting | null,
+  row: MeetingRow | null,
+  { event, requestedAt, hostUri }: Observation,
+): string | null {
   if (event === null) return null;
-  const stands =
-    requestedAt === null ||
-    isContested(known, requestedAt.event) ||
-    compareTimes(event.updated_at, known?.raw?.updated_at) < 0;
-  return stands ? '' : digestOf(event);
+  if (requestedAt === null) return '';
+  if (known === null) return digestOf(event);
+  // Never written by this tool: the listing's answer is settled.
+  const next = { ...known, ...row, written_at: null };
+  const repeated = { event, source: 'listing', requestedAt, ...(hostUri && { hostUri }) } as const;
+  return diffEvent(next, repeated).row === null ? digestOf(event) : '';
 }
 
-/** The fingerprint to remember. Null if the meeting was written in between, so that the next run reads it again. */
-function nextFingerprint(
-  observation: Observation,
+/** A contested answer is neither believed nor counted: what was written after the request may be what it lacks. */
+function agreementOf(
+  standing: Standing,
+  event: Json | null,
+  invitees: Json[],
   known: StoredMeeting | null,
-  contested: boolean,
+): Agreement {
+  const disagreements = known?.failures ?? 0;
+  if (standing === 'contested') return { reason: null, believed: false, disagreements };
+  return checkInvitees(event, invitees, disagreements);
+}
+
+/** The fingerprint to remember. Null: the next run reads the invitees again. */
+function nextFingerprint(
+  { event }: Observation,
+  known: StoredMeeting | null,
+  agreement: Agreement | null,
+  refused: boolean,
 ): string | null {
   const lastFingerprint = known?.fingerprint ?? null;
-  if (!isComplete(observation)) return lastFingerprint;
-  if (contested) return null;
-  if (observation.event === null) return lastFingerprint;
-  const parsed = parseEvent(observation.event);
+  if (agreement === null) return lastFingerprint;
+  if (refused || !agreement.believed) return null;
+  if (event === null) return lastFingerprint;
+  const parsed = parseEvent(event);
   return parsed && fingerprintOf(parsed.value);
 }

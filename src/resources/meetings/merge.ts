@@ -1,20 +1,30 @@
 /**
  * Merges an observed event or invitee into the stored one, as raw JSON. A polled state replaces the stored
- * one unless it is older. Webhook deliveries may arrive late, twice and out of order, so recency is decided
- * by content, not by arrival time: that merge is commutative and idempotent. Pure.
+ * one unless that is newer; what Calendly repeats ten minutes later wins in any case. Webhook deliveries may arrive
+ * late, twice and out of order, so recency is decided by content, not by arrival time: that merge is commutative,
+ * associative and idempotent. Pure.
  */
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
 import { isJson, type Json } from '../../database/table.js';
+import type { Standing } from './standing.js';
 
 /**
  * Merges a state that Calendly returned to a request; null if the stored state stands.
- * @param contested the stored state was written after the request was sent: of two states of the same age it
- *   is the later one
+ * @param standing how the request stands to the last write of the stored state
+ * @param mayRestore a state that is not canceled may replace a canceled one
  */
-export function mergePolled(known: Json | null, next: Json, contested: boolean): Json | null {
+export function mergePolled(
+  known: Json | null,
+  next: Json,
+  standing: Standing,
+  mayRestore = standing === 'settled',
+): Json | null {
   if (known === null) return next;
+  if (isCanceled(known) && 'status' in next && !isCanceled(next) && !mayRestore) return null;
   const order = compareTimes(next.updated_at, known.updated_at);
-  return order < 0 || (contested && order === 0) ? null : mergeNewer(known, next);
+  const isOlder = standing !== 'settled' && order < 0;
+  // An edit may leave `updated_at` as it is: of two states of the same age, the later answer has the newer content.
+  return isOlder || (standing === 'contested' && order === 0) ? null : mergeNewer(known, next);
 }
 
 /** Merges an event from a webhook delivery. */
@@ -33,7 +43,7 @@ export interface InviteeState {
  * change `updated_at`: the newest mark is in effect unless it was removed after it was set.
  */
 export function mergeInvitee(known: InviteeState, next: Json, removedAt: string | null): InviteeState {
-  const noShowRemovedAt = latest(known.noShowRemovedAt, removedAt);
+  const noShowRemovedAt = latest(known.noShowRemovedAt, endOfSecond(removedAt));
   const merged =
     known.raw === null ? { ...next } : mergeInOrder(known.raw, next, compareInvitees(next, known.raw));
   const [newestMark = null] = [known.raw, next]
@@ -44,19 +54,35 @@ export function mergeInvitee(known: InviteeState, next: Json, removedAt: string 
   return { raw: merged, noShowRemovedAt };
 }
 
-/** Above 0: `next` is the later state of the event; below 0: the earlier one; 0: the content does not tell. */
+/**
+ * Merges an invitee that Calendly returned to a request. A mark that is no longer there counts as removed, so that a
+ * late delivery does not set it again; one that is there after all was not removed.
+ */
+export function mergePolledInvitee(known: InviteeState, next: Json, standing: Standing): InviteeState {
+  const raw = mergePolled(known.raw, next, standing);
+  if (raw === null) return { raw, noShowRemovedAt: known.noShowRemovedAt };
+  const [before, after] = [markTime(known.raw), markTime(raw)];
+  if (after !== null && isMarkRemoved(after, known.noShowRemovedAt)) return { raw, noShowRemovedAt: null };
+  const isRemoved = !isJson(raw.no_show) && before !== null;
+  return { raw, noShowRemovedAt: isRemoved ? latest(known.noShowRemovedAt, before) : known.noShowRemovedAt };
+}
+
+/**
+ * Above 0: `next` is the later state of the event; below 0: the earlier one; 0: the content does not tell. A
+ * cancellation is final: a state without it is never the later one.
+ */
 export function compareEvents(next: Json, known: Json): number {
   return (
+    Number(isCanceled(next)) - Number(isCanceled(known)) ||
     compareTimes(next.updated_at, known.updated_at) ||
     // Joining and leaving a group event may not change `updated_at`. `total` only grows; at the same total
     // `active` only falls.
     compareCounts(counter(next, 'total'), counter(known, 'total')) ||
-    -compareCounts(counter(next, 'active'), counter(known, 'active')) ||
-    Number(isCanceled(next)) - Number(isCanceled(known))
+    compareCounts(counter(known, 'active'), counter(next, 'active'))
   );
 }
 
-/** The same for an invitee. A cancellation is final: a state without it is never the later one. */
+/** The same for an invitee. */
 function compareInvitees(next: Json, known: Json): number {
   return (
     Number(isCanceled(next)) - Number(isCanceled(known)) || compareTimes(next.updated_at, known.updated_at)
@@ -66,12 +92,25 @@ function compareInvitees(next: Json, known: Json): number {
 /** True if a state has a no-show mark that nothing later removed. */
 function isNoShowInEffect(raw: Json, newest: Json, removedAt: string | null): boolean {
   if (!isJson(raw.no_show)) return false;
-  const markedAt = timeOf(raw.no_show.created_at);
+  const markedAt = markTime(raw);
   if (markedAt === null) return true;
-  if (removedAt !== null && markedAt <= removedAt) return false;
+  if (isMarkRemoved(markedAt, removedAt)) return false;
   // The newest state was changed after the mark was set, and no longer has it.
   const changedAt = timeOf(newest.updated_at);
   return newest.no_show !== null || changedAt === null || markedAt >= changedAt;
+}
+
+function isMarkRemoved(markedAt: string, removedAt: string | null): boolean {
+  return removedAt !== null && markedAt <= removedAt;
+}
+
+/** A removal has the time of its delivery, which Calendly writes in whole seconds: it covers all of that second. */
+function endOfSecond(time: string | null): string | null {
+  return time?.replace(/\.000000Z$/, '.999999Z') ?? null;
+}
+
+function markTime(raw: Json | null): string | null {
+  return isJson(raw?.no_show) ? timeOf(raw.no_show.created_at) : null;
 }
 
 /**
@@ -87,12 +126,13 @@ export function mergeNewer(known: Json, next: Json): Json {
 
 function mergeInOrder(known: Json, next: Json, order: number): Json {
   if (order > 0) return mergeNewer(known, next);
-  // An earlier state adds the keys that the later one lacks; one of the same age also replaces blank values.
-  const merged: Json = { ...known };
-  for (const [key, value] of Object.entries(next)) {
-    const open = !(key in known) || (order === 0 && isBlank(known[key]) && !isBlank(value));
-    if (open && key !== 'cancellation' && key !== 'no_show') merged[key] = value;
-  }
+  // An earlier state adds the keys that the later one lacks; one of the same age also adds what the other does not
+  // have yet. A key of Calendly's may be called `__proto__`: never assign by it.
+  const added = Object.entries(next).filter(([key, value]) => {
+    if (key === 'cancellation' || key === 'no_show') return false;
+    return !Object.hasOwn(known, key) || (order === 0 && isRicher(value, known[key]));
+  });
+  const merged: Json = { ...known, ...Object.fromEntries(added) };
   if (!('no_show' in known) && 'no_show' in next) merged.no_show = next.no_show;
   if (isCanceled(known) && isCanceled(next) && known.cancellation == null && next.cancellation != null)
     merged.cancellation = next.cancellation;
@@ -135,6 +175,20 @@ function latest(a: string | null, b: string | null): string | null {
 
 function isCanceled({ status }: Json): boolean {
   return status === 'canceled';
+}
+
+/** True if a value is what the other one becomes in time, although nothing says when. */
+function isRicher(value: unknown, than: unknown): boolean {
+  const progress = linkProgress(than);
+  return (isBlank(than) && !isBlank(value)) || (progress >= 0 && linkProgress(value) > progress);
+}
+
+// A conference link may be added without moving `updated_at`.
+const LINK_STATES = ['initiated', 'processing', 'failed', 'pushed'];
+
+/** How far the conference link of a location has got; -1 for any other value. */
+function linkProgress(value: unknown): number {
+  return isJson(value) && typeof value.status === 'string' ? LINK_STATES.indexOf(value.status) : -1;
 }
 
 function isBlank(value: unknown): boolean {

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
 import { isJson, type Json } from '../../database/table.js';
 import type { Observation } from '../../resources/meetings/diff.js';
+import { hostsOf } from '../../resources/meetings/owners.js';
 
 /** The event types that change a meeting. Any other is stored and acknowledged. */
 export const INVITEE_EVENTS = [
@@ -82,14 +83,16 @@ export function parseDelivery(json: unknown, text: string): Delivery | null {
   if (inviteeUri === null) return { ...delivery, problem: 'the delivery names no invitee' };
   if (meetingUri === null) return { ...delivery, problem: 'the delivery names no meeting' };
   const noShowRemovedAt = eventType === 'invitee_no_show.deleted' ? occurredAt : null;
-  const observation = { uri: meetingUri, event, invitees: [invitee], requestedAt: null, noShowRemovedAt };
+  const source = 'webhook' as const;
+  const observation = {
+    uri: meetingUri,
+    event,
+    invitees: [invitee],
+    source,
+    requestedAt: null,
+    noShowRemovedAt,
+  };
   return { ...delivery, change: { eventType, hosts: hostsOf(event), observation } };
-}
-
-function hostsOf(event: Json | null): string[] {
-  const memberships = event?.event_memberships;
-  if (!Array.isArray(memberships)) return [];
-  return memberships.flatMap((one) => (isJson(one) && textOf(one.user)) || []);
 }
 
 /** The time of the change; the delivery's own time only if there is no other. Removing a mark updates no other. */

@@ -41,13 +41,13 @@ test('merging a newer state removes a cancellation only if the event is no longe
 test('a polled state replaces an older one, or one of the same age that was not written meanwhile', () => {
   const [older, known, newer] = [1, 2, 3].map((day) => event({ updated_at: `2026-01-0${day}T00:00:00Z` }));
   const states = { older: older ?? {}, same: { ...known, name: 'x' }, newer: newer ?? {} };
-  for (const contested of [true, false]) {
-    expect(mergePolled(known ?? {}, states.older, contested)).toBeNull();
-    expect(mergePolled(known ?? {}, states.newer, contested)).toEqual(newer);
-    expect(mergePolled(null, states.older, contested)).toBe(older);
+  for (const standing of ['contested', 'recent'] as const) {
+    expect(mergePolled(known ?? {}, states.older, standing)).toBeNull();
+    expect(mergePolled(known ?? {}, states.newer, standing)).toEqual(newer);
+    expect(mergePolled(null, states.older, standing)).toBe(older);
   }
-  expect(mergePolled(known ?? {}, states.same, false)).toEqual(states.same);
-  expect(mergePolled(known ?? {}, states.same, true)).toBeNull();
+  expect(mergePolled(known ?? {}, states.same, 'recent')).toEqual(states.same);
+  expect(mergePolled(known ?? {}, states.same, 'contested')).toBeNull();
 });
 
 test('odd data never makes a row fail: what cannot be used becomes null, and raw is kept', () => {

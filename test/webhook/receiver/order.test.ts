@@ -51,15 +51,12 @@ describe('two states of an event', () => {
     expect(mergeEvent(later, full)).toEqual(both);
   });
 
-  test('a cancellation is removed together with its status', () => {
-    const canceled = {
-      updated_at: '2026-01-01T00:00:00Z',
-      status: 'canceled',
-      cancellation: { reason: 'x' },
-    };
+  test('a canceled event stays canceled, whatever a delivery says and whenever it arrives', () => {
+    const cancellation = { reason: 'x' };
+    const canceled = { updated_at: '2026-01-01T00:00:00Z', status: 'canceled', cancellation };
     const later = { updated_at: '2026-01-02T00:00:00Z', status: 'active' };
-    expect(mergeEvent(canceled, later)).toEqual(later);
-    expect(mergeEvent(later, canceled)).toEqual(later);
+    expect(mergeEvent(canceled, later)).toEqual(canceled);
+    expect(mergeEvent(later, canceled)).toEqual(canceled);
   });
 });
 
