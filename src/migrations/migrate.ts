@@ -5,8 +5,8 @@
 import { basename } from 'node:path';
 import type { Database } from '../database/connection.js';
 import { quoteName } from '../database/search-path.js';
+import type { Adoption } from '../database/tables/adopt-meetings.js';
 import { CalendlySyncError } from '../errors.js';
-import type { AdoptionResult } from './adopt.js';
 import { type Migration, readMigrations } from './files.js';
 import {
   beforeText,
@@ -58,7 +58,7 @@ export interface MigrateResult {
   already: MigrationId[];
   pending: MigrationId[];
   /** What became of the rows of another integration; null if none were looked for. */
-  adoption: AdoptionResult | null;
+  adoption: Adoption | null;
   /** What running a file again did not repair: it has to be changed by hand. */
   drift: Drift[];
 }
@@ -126,8 +126,8 @@ async function applyAll(database: Database, options: MigrateOptions): Promise<Mi
     state.catalog.tables.meetings &&
     result.applied.some(({ version }) => version === '003')
   ) {
-    const { adoptAll } = await import('./adopt.js');
-    result.adoption = await adoptAll(database, options);
+    const { adoptMeetings } = await import('../database/tables/adopt-meetings.js');
+    result.adoption = await adoptMeetings(database, { signal: options.signal });
   }
   if (state.drifted.size === 0) return result;
   const { history, catalog } = await readState(database, options);

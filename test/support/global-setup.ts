@@ -6,7 +6,6 @@ import { execFileSync } from 'node:child_process';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
 import { startPostgres } from './postgres-server.js';
-import { migrateUrl } from './temporary-migrate.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -26,7 +25,10 @@ export default async function setup(project: TestProject) {
   await admin.unsafe(`create database ${template}`);
   const templateUrl = new URL(server.url);
   templateUrl.pathname = `/${template}`;
-  await migrateUrl(templateUrl.href);
+  execFileSync(process.execPath, ['dist/bin/calendly-sync.js', 'migrate', '--quiet'], {
+    env: { ...process.env, DATABASE_URL: templateUrl.href },
+    stdio: 'inherit',
+  });
   project.provide('serverUrl', server.url);
   project.provide('template', template);
   return async () => {

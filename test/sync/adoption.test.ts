@@ -3,11 +3,11 @@ import type postgres from 'postgres';
 import { describe, expect, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
 import { adoptMeetings } from '../../src/database/tables/adopt-meetings.js';
+import { migrate } from '../../src/migrations/migrate.js';
 import type { EventResource } from '../../src/sandbox/resources.js';
 import { testDatabase } from '../support/database.js';
 import { testSandbox } from '../support/sandbox.js';
 import { syncing } from '../support/sync.js';
-import { migrate } from '../support/temporary-migrate.js';
 import { receiving } from '../support/webhooks.js';
 
 /** An application: its `meetings`, and how it stores a meeting. */
@@ -102,9 +102,9 @@ describe.each(Object.entries(APPLICATIONS))('%s', (name, form) => {
       .filter((column) => !/^(title|.*time|is_deleted)$/.test(column));
     const kept = async () => [...(await sql`select ${sql(known)} from meetings order by id`)];
     const before = await kept();
-    await migrate(database);
-    expect(await adoptMeetings(database)).toEqual({ adopted: before.length, unrecognised: 0 });
-    expect(await adoptMeetings(database)).toEqual({ adopted: 0, unrecognised: 0 });
+    const { adoption } = await migrate(database);
+    expect(adoption).toEqual({ adopted: before.length, duplicates: 0, unrecognised: 0 });
+    expect(await adoptMeetings(database)).toEqual({ adopted: 0, duplicates: 0, unrecognised: 0 });
     await database.close();
     const first = await sync();
     expect(first.user).toMatchObject({ status: 'complete', new: 0, recorded_canceled: 0, restored: 0 });
@@ -156,14 +156,14 @@ test('a row of another integration that no listing has contained is never delete
   const { sql, database, listed, insert, sync } = await application(form, 5);
   const event = listed()[0] as EventResource;
   await insert({ ...event, uri: 'https://api.calendly.com/scheduled_events/OF_ANOTHER_ACCOUNT' });
-  await migrate(database);
-  expect(await adoptMeetings(database)).toEqual({ adopted: 1, unrecognised: 0 });
+  const { adoption } = await migrate(database);
+  expect(adoption).toEqual({ adopted: 1, duplicates: 0, unrecognised: 0 });
   await database.close();
   expect((await sync()).user).toMatchObject({ status: 'complete', deleted: 0 });
   expect(await sql`select from meetings where is_deleted and deleted_reason <> 'canceled'`).toHaveLength(0);
 });
 
-test('rows without an id or a user are counted as not recognised', async () => {
+test('rows without an id or a user, and second rows of one meeting, are counted', async () => {
   const form = APPLICATIONS['external_id is calendly_<id>'] as Application;
   const { sql, database, insert, listed } = await application(form, 2);
   await sql`insert into meetings (user_id, meeting_source) values (1, 'calendly')`;
@@ -172,8 +172,8 @@ test('rows without an id or a user are counted as not recognised', async () => {
   const event = listed()[0] as EventResource;
   await insert(event);
   await insert(event);
-  await migrate(database);
-  expect(await adoptMeetings(database)).toEqual({ adopted: 1, unrecognised: 3 });
+  const { adoption } = await migrate(database);
+  expect(adoption).toEqual({ adopted: 1, duplicates: 1, unrecognised: 2 });
   await database.close();
 });
 

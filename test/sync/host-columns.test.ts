@@ -3,11 +3,11 @@
  */
 import { describe, expect, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
+import { migrate } from '../../src/migrations/migrate.js';
 import { testDatabase } from '../support/database.js';
 import { hostRows, ID_TYPES, makeHost } from '../support/hosts.js';
 import { testSandbox } from '../support/sandbox.js';
 import { syncing } from '../support/sync.js';
-import { migrate } from '../support/temporary-migrate.js';
 
 async function host(prepare: (sql: Awaited<ReturnType<typeof testDatabase>>['sql']) => Promise<unknown>) {
   const { url, sql } = await testDatabase('empty');

@@ -2,19 +2,13 @@
 import { CalendlySyncError } from '../../errors.js';
 import type { MigrateResult } from '../../migrations/migrate.js';
 import { PartialFailure } from '../../migrations/partial-failure.js';
-import {
-  type CommandContext,
-  type CommandResult,
-  type DefineCommand,
-  runCommand,
-  type SharedOptions,
-  withSharedOptions,
-} from '../command.js';
+import type { CommandContext, CommandResult, DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
+import { exitCodeOf } from '../exit-codes.js';
 import { withFlagsInHints } from './hints.js';
 import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';
 
-interface MigrateFlags extends LockFlags, SharedOptions {
+interface MigrateFlags extends LockFlags {
   to?: string | undefined;
   status?: true | undefined;
   dryRun?: true | undefined;
@@ -23,23 +17,21 @@ interface MigrateFlags extends LockFlags, SharedOptions {
   restore?: string | undefined;
 }
 
-export const migrate: DefineCommand = {
-  name: 'migrate',
-  define(program, session) {
-    withLockOptions(withSharedOptions(program.command('migrate')))
-      .description('apply the migrations that the database lacks, one transaction each; repair what drifted')
-      .option('--to <version>', 'stop after this version')
-      .option('--status', 'show what is applied, pending and drifted; exit code 4 unless all is applied')
-      .option('--dry-run', 'print the SQL that would run, and run none')
-      .option('--sql', 'print all migrations as one script for a SQL editor; needs no database')
-      .option(
-        '--own-tables',
-        "keep users and meetings apart from the application's, in schema calendly or --schema",
-      )
-      .option('--restore <backup>', 'restore the backup of a rollback')
-      .addHelpText(
-        'after',
-        `
+export const migrate: DefineCommand = (program, session) => {
+  withLockOptions(program.command('migrate'))
+    .description('apply the migrations that the database lacks, one transaction each; repair what drifted')
+    .option('--to <version>', 'stop after this version')
+    .option('--status', 'show what is applied, pending and drifted; exit code 4 unless all is applied')
+    .option('--dry-run', 'print the SQL that would run, and run none')
+    .option('--sql', 'print all migrations as one script for a SQL editor; needs no database')
+    .option(
+      '--own-tables',
+      "keep users and meetings apart from the application's, in schema calendly or --schema",
+    )
+    .option('--restore <backup>', 'restore the backup of a rollback')
+    .addHelpText(
+      'after',
+      `
 Examples:
   $ calendly-sync migrate
   $ calendly-sync migrate --status
@@ -47,13 +39,8 @@ Examples:
   $ calendly-sync migrate --sql > paste-me.sql
   $ calendly-sync migrate --restore calendly_backup_20260131_080000_000
   $ calendly-sync migrate --own-tables --max-wait 10m`,
-      )
-      .action((options) =>
-        runCommand(session, 'migrate', options, (context) =>
-          withFlagsInHints(options, () => run(context, options)),
-        ),
-      );
-  },
+    )
+    .action(withFlagsInHints(session, run));
 };
 
 async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandResult> {
@@ -99,7 +86,10 @@ async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandR
       if (result instanceof PartialFailure) {
         showResult(context, result.result);
         context.output.error(result.toReport());
-        return { document: { ...result.result, error: result.toReport() }, exitCode: result.exitCode };
+        return {
+          document: { ...result.result, error: result.toReport() },
+          exitCode: exitCodeOf(result.code),
+        };
       }
       const warnings = await showWarnings(context, database, result);
       const restored =

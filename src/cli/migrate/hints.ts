@@ -1,10 +1,17 @@
 /** Commands in hints carry the flags that this run was given, so that they can be pasted as they are. */
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { CalendlySyncError } from '../../errors.js';
-import { PartialFailure } from '../../migrations/partial-failure.js';
-import type { SharedOptions } from '../command.js';
+import { commandAction, type Handler, type Session } from '../command.js';
+
+/** The flags that say which database is meant. */
+export interface DatabaseFlags {
+  schema?: string | undefined;
+  envFile?: string | undefined;
+  databaseUrl?: string | undefined;
+}
 
 /** Flags that say which database is meant. A URL may hold a password, so that the variable stands for it. */
-function databaseFlags({ schema, envFile, databaseUrl }: SharedOptions): string {
+function databaseFlags({ schema, envFile, databaseUrl }: DatabaseFlags): string {
   return [
     schema === undefined ? '' : ` --schema ${quoted(schema)}`,
     envFile === undefined ? '' : ` --env-file ${quoted(envFile)}`,
@@ -17,7 +24,7 @@ function quoted(value: string): string {
 }
 
 /** The text, with the flags behind each of our commands in it. */
-export function withFlags(text: string, options: SharedOptions): string {
+export function withFlags(text: string, options: DatabaseFlags): string {
   const flags = databaseFlags(options);
   return text.replace(
     /calendly-sync (?:migrate|rollback)(?: --?[\w-]+(?: [\w./:-]*\w)?)*/g,
@@ -25,16 +32,19 @@ export function withFlags(text: string, options: SharedOptions): string {
   );
 }
 
-/** Runs `work`; an error's hint gets the flags. */
-export async function withFlagsInHints<T>(options: SharedOptions, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof CalendlySyncError) || error.hint === null) throw error;
-    const next = new CalendlySyncError(error.code, error.message, {
-      hint: withFlags(error.hint, options),
-      cause: error.cause,
-    });
-    throw error instanceof PartialFailure ? new PartialFailure(next, error.result) : next;
-  }
+/** The action of a command, whose errors' hints get the flags. */
+export function withFlagsInHints<Flags extends object>(
+  session: Session,
+  handler: Handler<Flags & DatabaseFlags>,
+) {
+  return (given: Flags, command: CommandUnknownOpts): Promise<void> => {
+    const flags: Flags & DatabaseFlags = { ...command.optsWithGlobals(), ...given };
+    const handle: Handler<object> = (context) =>
+      handler(context, flags).catch((error: unknown) => {
+        if (!(error instanceof CalendlySyncError) || error.hint === null) throw error;
+        const hint = withFlags(error.hint, flags);
+        throw new CalendlySyncError(error.code, error.message, { hint, cause: error.cause });
+      });
+    return commandAction(session, async () => handle)(flags, command);
+  };
 }

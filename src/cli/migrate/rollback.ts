@@ -3,19 +3,13 @@ import type { Database } from '../../database/connection.js';
 import { CalendlySyncError } from '../../errors.js';
 import { PartialFailure } from '../../migrations/partial-failure.js';
 import type { RollbackPlan, RollbackResult } from '../../migrations/rollback.js';
-import {
-  type CommandContext,
-  type CommandResult,
-  type DefineCommand,
-  runCommand,
-  type SharedOptions,
-  withSharedOptions,
-} from '../command.js';
+import type { CommandContext, CommandResult, DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
-import { withFlags, withFlagsInHints } from './hints.js';
+import { exitCodeOf } from '../exit-codes.js';
+import { type DatabaseFlags, withFlags, withFlagsInHints } from './hints.js';
 import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';
 
-interface RollbackFlags extends LockFlags, SharedOptions {
+interface RollbackFlags extends LockFlags {
   to?: string | undefined;
   dryRun?: true | undefined;
   yes?: true | undefined;
@@ -25,40 +19,33 @@ interface RollbackFlags extends LockFlags, SharedOptions {
   dropBackup?: string | undefined;
 }
 
-export const rollback: DefineCommand = {
-  name: 'rollback',
-  define(program, session) {
-    withLockOptions(withSharedOptions(program.command('rollback')))
-      .description('undo the newest migration; what it drops is copied to a backup schema first')
-      .option('--to <version>', 'undo all above this version; 0 undoes everything')
-      .option('--dry-run', 'show what would go and the SQL that would run, and run none')
-      .option('--yes', 'do not ask; needed where there is no terminal')
-      .option('--no-backup', 'make no backup: what is dropped is lost')
-      .option(
-        '--delete-synced',
-        "with --to 0: delete the rows that the sync wrote into the application's meetings",
-      )
-      .option('--list-backups', 'list the backups in this database, and do nothing else')
-      .option('--drop-backup <backup>', 'drop this backup for good, and do nothing else')
-      .addHelpText(
-        'after',
-        `
+export const rollback: DefineCommand = (program, session) => {
+  withLockOptions(program.command('rollback'))
+    .description('undo the newest migration; what it drops is copied to a backup schema first')
+    .option('--to <version>', 'undo all above this version; 0 undoes everything')
+    .option('--dry-run', 'show what would go and the SQL that would run, and run none')
+    .option('--yes', 'do not ask; needed where there is no terminal')
+    .option('--no-backup', 'make no backup: what is dropped is lost')
+    .option(
+      '--delete-synced',
+      "with --to 0: delete the rows that the sync wrote into the application's meetings",
+    )
+    .option('--list-backups', 'list the backups in this database, and do nothing else')
+    .option('--drop-backup <backup>', 'drop this backup for good, and do nothing else')
+    .addHelpText(
+      'after',
+      `
 Examples:
   $ calendly-sync rollback
   $ calendly-sync rollback --to 0 --dry-run
   $ calendly-sync rollback --to 0 --delete-synced
   $ calendly-sync rollback --yes --json
   $ calendly-sync rollback --list-backups`,
-      )
-      .action((options) =>
-        runCommand(session, 'rollback', options, (context) =>
-          withFlagsInHints(options, () => run(context, options)),
-        ),
-      );
-  },
+    )
+    .action(withFlagsInHints(session, run));
 };
 
-async function run(context: CommandContext, flags: RollbackFlags): Promise<CommandResult> {
+async function run(context: CommandContext, flags: RollbackFlags & DatabaseFlags): Promise<CommandResult> {
   const { output } = context;
   const locks = lockOptions(context, flags);
   if (flags.deleteSynced && Number(flags.to ?? Number.NaN) !== 0)
@@ -101,7 +88,7 @@ async function run(context: CommandContext, flags: RollbackFlags): Promise<Comma
       showResult(context, done, flags);
       if (!partial) return { document: done };
       output.error(partial.toReport());
-      return { document: { ...done, error: partial.toReport() }, exitCode: partial.exitCode };
+      return { document: { ...done, error: partial.toReport() }, exitCode: exitCodeOf(partial.code) };
     },
     { create: false },
   );
@@ -128,7 +115,7 @@ async function backups(
 function showResult(
   { output }: CommandContext,
   { rolled_back, backup }: RollbackResult,
-  flags: RollbackFlags,
+  flags: DatabaseFlags,
 ) {
   for (const { version, name } of rolled_back) output.result(`✅ ${version} ${name}: rolled back`, 'good');
   if (backup === null) return;
@@ -187,9 +174,9 @@ async function confirm(
     );
   }
   const table = losses.find(({ object }) => object.startsWith('table '))?.object.slice('table '.length);
-  const { ask } = await import('../terminal/prompt.js');
+  const { prompt } = await import('../terminal/prompt.js');
   const what = `${steps.length} ${steps.length === 1 ? 'migration' : 'migrations'} of ${label}${schema === null ? '' : `, schema ${schema}`}`;
-  const answer = await ask(
+  const answer = await prompt(
     terminal,
     `This rolls back ${what}. Type ${table ? `the table's name, ${table},` : 'yes'} to go on: `,
     signal,

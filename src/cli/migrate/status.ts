@@ -1,8 +1,8 @@
 /** `migrate --status`: what is applied, what is pending, and what has changed since. */
 import type { Database } from '../../database/connection.js';
-import { EXIT } from '../../errors.js';
 import { migrationStatus } from '../../migrations/status.js';
 import type { CommandContext, CommandResult } from '../command.js';
+import { EXIT } from '../exit-codes.js';
 
 /** Shows the status; exit code 4 if something is pending, edited or drifted. */
 export async function showStatus({ output }: CommandContext, database: Database): Promise<CommandResult> {

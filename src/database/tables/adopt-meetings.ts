@@ -18,9 +18,9 @@ export interface AdoptOptions {
 export interface Adoption {
   /** Rows entered by this call. */
   adopted: number;
-  /**
-   * Rows of Calendly meetings without a usable id or user, or a second row of a meeting that another row stands for.
-   */
+  /** Rows of a meeting that another row stands for. */
+  duplicates: number;
+  /** Rows of Calendly meetings that name no event, or no user that exists. */
   unrecognised: number;
 }
 
@@ -34,7 +34,7 @@ export async function adoptMeetings(
   database: Database,
   { signal, userId }: AdoptOptions = {},
 ): Promise<Adoption> {
-  const total: Adoption = { adopted: 0, unrecognised: 0 };
+  const total: Adoption = { adopted: 0, duplicates: 0, unrecognised: 0 };
   const host = await database.transaction(readColumns, { readOnly: true });
   const rows = candidates(host);
   if (rows === null || (userId !== undefined && host.isOurs)) return total;
@@ -48,7 +48,8 @@ export async function adoptMeetings(
     let adopted = batch.adopted;
     for (const id of batch.others) if (await replaceOurs(database, rows, id)) adopted++;
     total.adopted += adopted;
-    total.unrecognised += batch.seen - adopted;
+    total.duplicates += batch.recognised - adopted;
+    total.unrecognised += batch.seen - batch.recognised;
     if (batch.seen < BATCH) break;
     after = batch.last;
   }
@@ -120,6 +121,8 @@ function candidates({ types, userIdType }: HostColumns): Candidates | null {
 
 interface Batch {
   seen: number;
+  /** Rows that name an event and a user. */
+  recognised: number;
   adopted: number;
   /** Rows whose event has another row already. */
   others: string[];
@@ -147,21 +150,23 @@ async function adoptBatch(
         and not exists (select from calendly_events e where e.meeting_id = m.id)
       order by m.id
       limit ${BATCH}
-    ), matched as (
-      select distinct on (u.id, c.key) u.id as user_id, c.key, c.id
+    ), recognised as materialized (
+      select u.id as user_id, c.key, c.id, c.is_deleted
       from candidates c join users u on u.id::text = c.owner
       where c.key is not null
-      order by u.id, c.key, c.is_deleted, c.id
+    ), matched as (
+      select distinct on (user_id, key) user_id, key, id from recognised order by user_id, key, is_deleted, id
     ), adopted as (
       insert into calendly_events (user_id, external_id, meeting_id, adopted, written_at)
       select user_id, key, id, true, 'epoch' from matched order by user_id, key collate "C"
       on conflict do nothing
       returning meeting_id
     )
-    select (select count(*)::integer from candidates) as seen, (select count(*)::integer from adopted) as adopted,
+    select (select count(*)::integer from candidates) as seen,
+      (select count(*)::integer from recognised) as recognised, (select count(*)::integer from adopted) as adopted,
       array(select id::text from matched where id not in (select meeting_id from adopted)) as others,
       (select (array_agg(id order by id desc))[1]::text from candidates) as last`;
-  return batch ?? { seen: 0, adopted: 0, others: [], last: null };
+  return batch ?? { seen: 0, recognised: 0, adopted: 0, others: [], last: null };
 }
 
 /**

@@ -4,8 +4,8 @@
  */
 import type { Database, Sql } from '../../database/connection.js';
 import { quoteName, quoteText } from '../../database/search-path.js';
+import { adoptMeetings } from '../../database/tables/adopt-meetings.js';
 import { CalendlySyncError } from '../../errors.js';
-import { adoptAll } from '../adopt.js';
 import { type HistoryRow, historyText } from '../history.js';
 import { type LockOptions, runUnderLock } from '../lock.js';
 import { explainingPermissions } from '../permission-hint.js';
@@ -66,7 +66,8 @@ export function restore(
     await runUnderLock(database, options, [step], done);
     const restored = done.flat();
     // What is known of rows of another integration is back; the others are adopted now, as `migrate` would have.
-    if (restored.some(({ version }) => Number(version) <= 3)) await adoptAll(database, options);
+    if (restored.some(({ version }) => Number(version) <= 3))
+      await adoptMeetings(database, { signal: options.signal });
     return restored;
   });
 }
