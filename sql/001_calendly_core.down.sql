@@ -18,9 +18,7 @@ begin
     where description like 'calendly-sync 001%' and (attrelid = to_regclass('meetings')
       or quote_ident(current_schema())::regnamespace in (pronamespace, relnamespace))
     order by array_position(array['meeting_invitees', 'meetings', 'users'], relname::text) nulls first
-  loop
-    execute item;
-  end loop;
+  loop execute item; end loop;
 end
 $calendly$;
 

@@ -38,9 +38,10 @@ begin
         hint = 'Rename it, or keep all of calendly-sync in a schema of its own: calendly-sync migrate --own-tables';
     end if;
     for item in
-      select format(statement, target)
-      from (values ('alter table %s enable row level security'),
-        ('create policy calendly_sync_closed on %s using (false) with check (false)')) as closing (statement)
+      select format('alter table %s enable row level security', target)
+      where not (select relrowsecurity from pg_class where oid = target)
+      union all
+      select format('create policy calendly_sync_closed on %s using (false) with check (false)', target)
       where not exists (select from pg_policy where polrelid = target and polname = 'calendly_sync_closed')
       union all
       select format('revoke all on %s from %s', target, grantees)
@@ -48,9 +49,7 @@ begin
       select format('revoke all on sequence %s from %s', objid::regclass, grantees)
       from pg_depend join pg_class on oid = objid and relkind = 'S'
       where refobjid = target and classid = 'pg_class'::regclass and deptype in ('a', 'i')
-    loop
-      execute item;
-    end loop;
+    loop execute item; end loop;
   end
   $function$;
   comment on function calendly_sync_table is 'calendly-sync 001: creates a table that is closed to others';

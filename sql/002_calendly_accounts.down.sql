@@ -3,11 +3,9 @@
 do $calendly$
 begin
   perform set_config('lock_timeout', '1s', true) where current_setting('lock_timeout') = '0';
-  execute coalesce((
-    select 'drop table ' || string_agg(oid::regclass::text, ', ') from pg_class
+  execute coalesce((select 'drop table ' || string_agg(oid::regclass::text, ', ') from pg_class
     where relnamespace = quote_ident(current_schema())::regnamespace and relkind = 'r'
-      and obj_description(oid, 'pg_class') like 'calendly-sync 002%'
-  ), 'select');
+      and obj_description(oid, 'pg_class') like 'calendly-sync 002%'), 'select');
 end
 $calendly$;
 

@@ -24,7 +24,7 @@ begin
           ('function', cleaning, obj_description(to_regprocedure(cleaning), 'pg_proc'), null),
           ('table', events, obj_description(to_regclass(events), 'pg_class'), put_aside)
       ) as objects (kind, name, mark, aside)
-      where coalesce(aside, mark) like 'calendly-sync 022%'
+      where coalesce(aside, mark) like 'calendly-sync%'
     ), grants as (
       select kind, name, position, concat_ws(' ', privilege_type, 'on', nullif(kind, 'view'), name) as granted,
         case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end as role
@@ -61,9 +61,7 @@ begin
     select 9, position, kind, format('grant %s to %s', granted, role) from grants
     )
     select statement from statements order by step, kind desc, position
-  loop
-    execute item;
-  end loop;
+  loop execute item; end loop;
 end
 $calendly$;
 

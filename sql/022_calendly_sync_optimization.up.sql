@@ -49,7 +49,7 @@ begin
   -- The webhook events. A table that an older 022 left is open to others: it is put aside and closed, and its rows are
   -- copied. Nobody verified their signatures, so they are never applied.
   if not exists (select from pg_attribute where attrelid = to_regclass(events) and attname = 'signature_verified') then
-    select format('comment on table %s is %L', older, concat('calendly-sync 022: calendly_webhook_events, put aside ',
+    select format('comment on table %s is %L', older, concat('calendly-sync: put aside by 022 ',
       jsonb_build_object('comment', obj_description(oid, 'pg_class'), 'acl', relacl::text, 'secured', relrowsecurity)))
     into item from pg_class where oid = to_regclass(events);
     execute format('alter table if exists %s rename to calendly_webhook_events_before_022', events);
@@ -72,6 +72,18 @@ begin
       execute format('insert into %s (%s) select %s from %s on conflict do nothing', events, item,
         replace(item, 'created_at', 'coalesce(created_at, now())'), older);
     end if;
+    -- A role that wrote to the older table goes on: its rows are not verified, and it sees no others.
+    for item in
+      with grants as (
+        select privilege_type, grantee::regrole::text as role from pg_class cross join lateral aclexplode(relacl)
+        where oid = to_regclass(older) and grantee not in (0, relowner)
+          and grantee::regrole::text not in ('anon', 'authenticated')
+      )
+      select format('grant %s on %s to %s', privilege_type, events, role) from grants
+      union all
+      select format('create policy calendly_sync_application on %s to %s using (not signature_verified)
+        with check (not signature_verified)', events, string_agg(distinct role, ', ')) from grants having count(*) > 0
+    loop execute item; end loop;
   end if;
   create index if not exists calendly_webhook_events_created_idx on calendly_webhook_events (created_at);
   create index if not exists calendly_webhook_events_user_idx on calendly_webhook_events (user_id, created_at);
@@ -83,11 +95,9 @@ begin
       ('create policy calendly_sync_closed on %s using (false) with check (false)'),
       ('revoke all on %s from %s')) as closing (statement)
     where oid in (to_regclass(events), to_regclass(older))
-      and case when statement like 'revoke%' then relacl is not null
+      and case substring(statement from '^\w+') when 'revoke' then relacl is not null when 'alter' then not relrowsecurity
         else not exists (select from pg_policy where polrelid = pg_class.oid and polname = 'calendly_sync_closed') end
-  loop
-    execute item;
-  end loop;
+  loop execute item; end loop;
 
   -- SELECT clean_old_webhook_events(): deletes what is older than 30 days and returns how many rows that were. It keeps
   -- a delivery that waits to be applied. A role that row-level security hides rows from gets an error instead of a 0.

@@ -25,6 +25,8 @@ export interface HistoryRow {
   applied_at: Date;
   /** Objects that it created, with a fingerprint of their definition. */
   made: Record<string, string>;
+  /** Its comments, which the files go by. */
+  marks: Record<string, string>;
   /** By object: the statements that create what stood there before, and those that set its rights. */
   before: Record<string, { create: string | null; rights: string | null }>;
 }
@@ -43,7 +45,7 @@ export function historyTable(schema: string | null): string {
 
 /** The query for all rows, in order. */
 export function historyText(schema: string | null): string {
-  return `select version, name, checksum, applied_at, made, before from ${historyTable(schema)} order by version::numeric;\n`;
+  return `select version, name, checksum, applied_at, made, marks, before from ${historyTable(schema)} order by version::numeric;\n`;
 }
 
 /** History and catalog as they are now, in one round trip; `history` is null if the table does not exist. */
@@ -91,6 +93,7 @@ end $calendly$;\n`;
   ms integer not null,
   applied_by text not null default current_user,
   made jsonb not null,
+  marks jsonb not null,
   before jsonb not null
 );
 comment on table ${table} is 'calendly-sync: the applied migrations';
@@ -144,15 +147,19 @@ export function recordText(
     select coalesce(json_object_agg(key, definition), '{}') from made
     where key <> 'table calendly_migrations' and coalesce(substring(key from '^column (.*)[.]'), substring(key from '^constraint .* on (.*)$'), '') not in (
       select substr(key, 7) from made where key like 'table %'))::text, ${local}),
+  set_config('calendly_sync.marks', (
+    select coalesce(json_object_agg(key, mark), '{}') from new
+    where mark ~ '^calendly-sync(: put aside by)? ${version}')::text, ${local}),
   set_config('calendly_sync.replaced', (
     select coalesce(json_object_agg(key, json_build_object(
       'create', coalesce(definer, format('alter table %I rename to %I;', substr(renamed, 7), substr(key, 7))),
       'rights', rights)), '{}')
     from replaced)::text, ${local});
-${leaveCatalog(local)}insert into ${historyTable(schema)} as row (version, name, checksum, ms, made, before)
+${leaveCatalog(local)}insert into ${historyTable(schema)} as row (version, name, checksum, ms, made, marks, before)
 values (${values}, extract(epoch from clock_timestamp() - current_setting('calendly_sync.started')::timestamptz) * 1000,
-  current_setting('calendly_sync.made')::jsonb, current_setting('calendly_sync.replaced')::jsonb)
-on conflict (version) do update set made = row.made || excluded.made, 
+  current_setting('calendly_sync.made')::jsonb, current_setting('calendly_sync.marks')::jsonb,
+  current_setting('calendly_sync.replaced')::jsonb)
+on conflict (version) do update set made = row.made || excluded.made, marks = row.marks || excluded.marks,
   before = (excluded.before - array(select jsonb_object_keys(row.made))) || row.before
 returning ms, (
   select coalesce(json_agg(key), '[]') from jsonb_object_keys(made) as key
@@ -160,13 +167,12 @@ returning ms, (
 }
 
 /**
- * Comments on what the history calls ours: the files go by them, and a dump or somebody else may have removed them.
+ * Restores the comments that a dump or somebody else has removed or changed: the files go by them.
  */
-export function marksText({ objects }: Catalog, { version, made }: HistoryRow): string {
-  return Object.keys(made)
-    .filter((key) => /^(table|view|column|function|trigger) /.test(key))
-    .filter((key) => key in objects && !objects[key]?.mark?.startsWith(MARK + version))
-    .map((key) => `comment on ${objectName(key)} is ${quoteText(MARK + version)};`)
+export function marksText({ objects }: Catalog, { marks }: HistoryRow): string {
+  return Object.entries(marks)
+    .filter(([key, mark]) => key in objects && objects[key]?.mark !== mark)
+    .map(([key, mark]) => `comment on ${objectName(key)} is ${quoteText(mark)};`)
     .concat('select 1')
     .join('\n');
 }

@@ -58,7 +58,7 @@ export interface Step<T> {
 export const RETRY_LATER: unique symbol = Symbol('retry later');
 
 export const DEFAULT_LOCK_TIMEOUT_MS = 1_000;
-export const DEFAULT_MAX_WAIT_MS = 60_000;
+const DEFAULT_MAX_WAIT_MS = 60_000;
 /** For statements of ordinary files, which change catalogs and not rows. */
 const STATEMENT_TIMEOUT_MS = 60_000;
 /** How long a canceled statement may take to end, and a server that stopped answering to be given up. */

@@ -288,7 +288,7 @@ describe('--schema', () => {
     const { settings } = await host();
     const { code, stderr } = await calendlySync(['migrate', '--schema', 'pg_mine'], settings);
     expect(code).toBe(2);
-    expect(stderr).toContain('--schema: "pg_mine" cannot be a schema\'s name');
+    expect(stderr).toContain('--schema: "pg_mine" is not a valid schema name');
   });
 });
 

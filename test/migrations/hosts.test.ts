@@ -5,7 +5,7 @@ import { migrate } from '../../src/migrations/migrate.js';
 import { rollback } from '../../src/migrations/rollback.js';
 import { migrationStatus } from '../../src/migrations/status.js';
 import { testDatabase } from '../support/database.js';
-import { hostRows, ID_TYPES, makeHost } from '../support/hosts.js';
+import { createOrigin, hostRows, ID_TYPES, makeHost } from '../support/hosts.js';
 import { schemaOf } from '../support/schema.js';
 
 const open: Database[] = [];
@@ -137,6 +137,30 @@ test('what the older 022 left is replaced, closed and copied, and is exactly as 
   expect(await schemaOf(sql)).toEqual(schema);
   expect(await sql`select event_id from calendly_webhook_events`).toEqual([{ event_id: 'e1' }]);
 });
+
+test.each(['removed', 'replaced'])(
+  'comments that somebody has %s are restored before a rollback',
+  async (how) => {
+    const { sql, database } = await host();
+    await createOrigin(sql, { strict: true, older022: true });
+    const schema = await schemaOf(sql);
+    await migrate(database);
+    const comment = how === 'removed' ? 'null' : "'ours now'";
+    await sql.unsafe(`do $$ declare item text; begin
+    for item in
+      select case when objsubid > 0 then format('column %s.%I', objoid::regclass, attname)
+        when classoid = 'pg_proc'::regclass then format('function %s', objoid::regprocedure)
+        else format('%s %s', case relkind when 'v' then 'view' else 'table' end, objoid::regclass) end
+      from pg_description left join pg_attribute on attrelid = objoid and attnum = objsubid and objsubid > 0
+        left join pg_class on pg_class.oid = objoid and classoid = 'pg_class'::regclass
+      where description like 'calendly-sync%'
+    loop execute format('comment on %s is ${comment.replaceAll("'", "''")}', item); end loop;
+  end $$`);
+    expect((await migrationStatus(database)).drift).toEqual([]);
+    await rollback(database, { to: '0', backup: null });
+    expect(await schemaOf(sql)).toEqual(schema);
+  },
+);
 
 test('a search_path that is not public takes everything into its first schema', async () => {
   const { url, sql } = await testDatabase('empty');

@@ -1,6 +1,8 @@
+import postgres from 'postgres';
 import { describe, expect, test } from 'vitest';
 import { testDatabase } from '../support/database.js';
 import { createApiRoles, createOrigin } from '../support/hosts.js';
+import { makeRole } from '../support/roles.js';
 import { schemaOf } from '../support/schema.js';
 import { runAll, runFile, WAYS } from './files.js';
 
@@ -107,6 +109,31 @@ test('clean_old_webhook_events() deletes what is older than 30 days, and keeps v
   expect(await sql`select clean_old_webhook_events() as deleted`).toEqual([{ deleted: 2 }]);
   const left = await sql<{ event_id: string }[]>`select event_id from calendly_webhook_events order by 1`;
   expect(left.map(({ event_id }) => event_id)).toEqual(['old, waits', 'recent']);
+});
+
+test('a role that wrote webhook events before 022 goes on writing them, and can verify none', async () => {
+  const { url, sql } = await testDatabase('empty');
+  await createOrigin(sql, { strict: true, older022: true });
+  const { name, url: roleUrl } = await makeRole(url, 'app');
+  await sql.unsafe(`grant select, insert, update on calendly_webhook_events to "${name}"`);
+  await runFile(sql, '022', 'up');
+  await runFile(sql, '022', 'up');
+  const app = postgres(roleUrl, { max: 1, onnotice: () => {} });
+  const insert = (id: string, verified: boolean) => app`
+    insert into calendly_webhook_events (event_id, event_type, payload, user_id, signature_verified)
+    values (${id}, 'invitee.created', '{}', 1, ${verified})`;
+  try {
+    await app`insert into calendly_webhook_events (event_id, event_type, payload) values ('its own', 'x', '{}')`;
+    expect(await app`select from calendly_webhook_events`).toHaveLength(6);
+    await expect(insert('forged', true)).rejects.toMatchObject({ code: '42501' });
+    await expect(app`update calendly_webhook_events set signature_verified = true`).rejects.toMatchObject({
+      code: '42501',
+    });
+  } finally {
+    await app.end();
+  }
+  await runFile(sql, '022', 'down');
+  expect(await sql`select from calendly_webhook_events where event_id = 'its own'`).toHaveLength(1);
 });
 
 test.each(['users', 'meetings'])('without the table %s, 022 names it and the next step', async (table) => {

@@ -151,7 +151,7 @@ const OLDER_022 = `
   insert into calendly_webhook_events (event_id, event_type, payload, user_id)
   select 'older ' || n, 'invitee.created', '{}', 1 from generate_series(1, 5) as n;`;
 
-export const API_ROLES = ['anon', 'authenticated', 'service_role'] as const;
+const API_ROLES = ['anon', 'authenticated', 'service_role'] as const;
 
 /** The roles and default grants of a hosted Postgres that publishes the schema public through an API. */
 export async function createApiRoles(sql: postgres.Sql): Promise<void> {

@@ -229,7 +229,7 @@ const CATALOG = `
     'objects', (
       select coalesce(json_object_agg(key, json_build_object('mark', mark, 'definition', definition)), '{}')
       from (${OBJECTS}) as objects 
-      where key = any (${list(KEYS)}) or key like 'column %' or key ~ '^(function|trigger) calendly_'),
+      where key = any (${list(KEYS)}) or key like 'column %' or key ~ '^(table|function|trigger) calendly_'),
     'invoker', (
       select coalesce(bool_and(coalesce(reloptions::text, '') like '%security_invoker=true%'), true)
       from relations where relkind = 'v' and relname = any (${VIEWS})),
