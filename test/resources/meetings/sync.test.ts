@@ -4,6 +4,7 @@ import { testDatabase } from '../../support/database.js';
 import { testSandbox } from '../../support/sandbox.js';
 import { syncing } from '../../support/sync.js';
 import { expectTruth } from '../../support/truth.js';
+import { delivery, receiving } from '../../support/webhooks.js';
 
 test('a meeting that was reassigned to a colleague is marked once, and costs no further requests', async () => {
   const { url, sql } = await testDatabase();
@@ -45,10 +46,12 @@ test('a row that is ahead of Calendly is corrected ten minutes after it was writ
   const { url, sql } = await testDatabase();
   const sandbox = await testSandbox({ events: 0 });
   const run = syncing(sandbox, url);
-  sandbox.control.book({ host: 0 });
+  const { event, invitees } = sandbox.control.book({ host: 0 });
   await run();
-  await sql`update meetings set title = 'Forged', calendly_updated_at = '2099-01-01T00:00:00Z',
-    raw = raw || '{"name": "Forged", "updated_at": "2099-01-01T00:00:00.000000Z"}'`;
+  const forged = { ...event, name: 'Forged', updated_at: '2099-01-01T00:00:00.000000Z' };
+  const { post } = receiving(url);
+  expect((await post(delivery('invitee.created', { ...invitees[0] }, forged))).status).toBe(200);
+  expect(await sql`select title from meetings`).toEqual([{ title: 'Forged' }]);
   expect((await run()).user).toMatchObject({ updated: 0, unchanged: 1 });
   await sql`update calendly_event_reads set written_at = now() - interval '11 minutes'`;
   expect((await run()).user).toMatchObject({ updated: 1 });
