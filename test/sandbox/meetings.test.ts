@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createControl } from '../../src/sandbox/control.js';
-import { createRequestLog } from '../../src/sandbox/request-log.js';
+import { createRequestLog } from '../../src/sandbox/requests.js';
 import type { MeetingView } from '../../src/sandbox/resources.js';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
 import { createState } from '../../src/sandbox/state.js';

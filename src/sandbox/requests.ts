@@ -1,0 +1,68 @@
+/** What the API received: the log of requests, and how many of them each user has left. Knows no HTTP. */
+import { MINUTE, type Micros, SECOND } from './time.js';
+
+export interface RequestEntry {
+  /** Counts from 1 since the last reset. */
+  number: number;
+  /** When it arrived, by the real clock. */
+  at: string;
+  method: string;
+  path: string;
+  /** Without its `?`. */
+  query: string;
+  /** Who asked; null without a valid token. */
+  user: string | null;
+  user_agent: string | null;
+  /** null while it is unanswered, and for good when a fault left it so. */
+  status: number | null;
+  fault: string | null;
+}
+
+/** Keeps the newest `keep` entries, oldest first, so that a sandbox can run for days. */
+export function createRequestLog(keep = 100_000) {
+  let entries: RequestEntry[] = [];
+  let total = 0;
+  return {
+    begin(facts: Pick<RequestEntry, 'method' | 'path' | 'query' | 'user_agent'>): RequestEntry {
+      total++;
+      const at = new Date().toISOString();
+      const entry = { number: total, at, ...facts, user: null, status: null, fault: null };
+      entries.push(entry);
+      // Trimmed rarely: shifting the array on every request would cost more than the request.
+      if (entries.length > keep * 1.1) entries = entries.slice(-keep);
+      return entry;
+    },
+    entries: (): RequestEntry[] => structuredClone(entries),
+    /** How many there were since the last reset, including those that `entries` no longer holds. */
+    total: () => total,
+    reset() {
+      entries = [];
+      total = 0;
+    },
+  };
+}
+
+export type RateLimit = ReturnType<typeof createRateLimit>;
+
+/** Windows of a minute, shared by all tokens of a user. @param limit requests per minute and user */
+export function createRateLimit(limit: number, now: () => Micros) {
+  const windows = new Map<string, { began: Micros; used: number }>();
+  const rateLimit = {
+    /** Applies from the next request on. */
+    limit,
+    /** Counts one request of a user. A request over the limit is refused and not counted. */
+    take(user: string) {
+      const at = now();
+      let window = windows.get(user);
+      if (!window || at - window.began >= MINUTE) window = { began: at, used: 0 };
+      windows.set(user, window);
+      const allowed = window.used < rateLimit.limit;
+      if (allowed) window.used++;
+      const remaining = Math.max(0, rateLimit.limit - window.used);
+      // Until the window ends; not a point in time.
+      const resetSeconds = Math.ceil((window.began + MINUTE - at) / SECOND);
+      return { allowed, limit: rateLimit.limit, remaining, resetSeconds };
+    },
+  };
+  return rateLimit;
+}
