@@ -144,8 +144,6 @@ export interface Rule extends Fault {
   hits: number;
 }
 
-export type Faults = ReturnType<typeof createFaults>;
-
 /** @param seed of the probability that `rate` is about */
 export function createFaults(seed: number) {
   let rules: (Rule & { passed: number })[] = [];

@@ -17,7 +17,6 @@ export interface MeetingsView {
   /** By start. */
   ordered(): readonly Meeting[];
 }
-export type Meetings = ReturnType<typeof createMeetings>;
 
 export function createMeetings(generated: readonly MeetingView[]) {
   const byId = new Map<string, Meeting>();

@@ -69,8 +69,6 @@ const GIVE_UP_MS = 86_400_000;
 const READ_TIMEOUT_MS = 15_000;
 const MAX_KEPT = 10_000;
 
-export type Webhooks = ReturnType<typeof createWebhooks>;
-
 export function createWebhooks(seed: number, clock: Clock) {
   /**
    * Below 1, `retry_scale` makes retries follow each other and end that much faster than in reality.
