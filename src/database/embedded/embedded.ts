@@ -133,7 +133,7 @@ async function open(
     ...clientDefaults,
   };
   // This Postgres has one session, for which transactions wait.
-  const pool = createPool(1, (onclose) => postgres({ ...options, onclose }));
+  const pool = createPool((_, onclose) => postgres({ ...options, onclose }), { max: 1 });
   const database = createDatabase(pool, { kind: 'embedded', label: folder, schema });
   return {
     ...database,

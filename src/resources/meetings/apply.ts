@@ -4,7 +4,7 @@
  * nothing; the response to a request does not undo what was written after the request was sent. Knows no HTTP.
  */
 import type { Sql } from '../../database/connection.js';
-import { preferIndexes } from '../../database/prepared-statements.js';
+import { preferIndexes } from '../../database/transaction.js';
 import { markReads } from '../../database/tables/event-reads.js';
 import {
   deleteInvitees,

@@ -3,7 +3,7 @@
  * ledger already holds are skipped. Knows no HTTP.
  */
 import type { Sql } from '../../database/connection.js';
-import { preferIndexes } from '../../database/prepared-statements.js';
+import { preferIndexes } from '../../database/transaction.js';
 import { findUsersByUris } from '../../database/tables/accounts.js';
 import { findOwners, lockMeetingsOfHosts } from '../../database/tables/meetings.js';
 import {
