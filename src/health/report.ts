@@ -3,7 +3,7 @@
  * database and, unless offline, asks Calendly about webhook subscriptions. Does not print.
  */
 import { type ClientOptions, createCalendlyClient } from '../calendly/client.js';
-import type { Config } from '../config.js';
+import type { Config, ProxySetting } from '../config.js';
 import type { Database } from '../database/connection.js';
 import { requireSchema } from '../database/schema.js';
 import {
@@ -28,7 +28,8 @@ import { type UserHealth, userHealth } from './status.js';
 
 export interface HealthOptions {
   database: Database;
-  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl' | 'webhookSigningKeys'>;
+  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl' | 'webhookSigningKeys'> &
+    Partial<Pick<Config, ProxySetting>>;
   /** `users.id` or e-mail of the users to report; empty: every connected one. */
   users?: readonly string[];
   /** Max age of a user's last complete sync, in ms. */
@@ -105,7 +106,14 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
 function clientFor({ config, offline, signal, onAttempt }: HealthOptions) {
   const { calendlyToken: token, calendlyApiUrl: baseUrl } = config;
   if (offline || token === null) return null;
-  return createCalendlyClient({ baseUrl, token, signal, onAttempt, timeoutMs: CALENDLY_TIMEOUT_MS });
+  return createCalendlyClient({
+    baseUrl,
+    token,
+    proxies: config,
+    signal,
+    onAttempt,
+    timeoutMs: CALENDLY_TIMEOUT_MS,
+  });
 }
 
 function holderRuns(leaseOwner: string | null): boolean | null {
