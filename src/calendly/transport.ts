@@ -48,26 +48,38 @@ export function createTransport(origin: URL, proxies: ProxySettings = {}): HttpT
   return ({ method, url, headers, body, signal }) =>
     new Promise((resolve, reject) => {
       const sent = forward ? { ...headers, host: url.host, ...proxyAuthorization(forward) } : headers;
-      const options = { agent, method, headers: { 'accept-encoding': 'gzip', ...sent }, signal };
+      const options = { agent, method, headers: { 'accept-encoding': 'gzip', ...sent } };
       const request = module.request(forward ?? url, forward ? { ...options, path: url.href } : options);
+      const abort = () => {
+        // Destroyed without a connection, a request waits for one before it fails.
+        reject(signal.reason);
+        request.destroy();
+      };
+      signal.addEventListener('abort', abort, { once: true });
       request.on('error', reject);
-      // Without a connection, an aborted request would wait for one before it fails.
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       request.on('response', (response) => readResponse(response).then(resolve, reject));
       request.end(body);
     });
 }
 
+/** With events instead of an async iterator, whose cost is a tenth of a request. */
+function readBody(response: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    response.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes > MAX_BODY_BYTES) response.destroy(new Error(`a body of more than ${MAX_BODY_BYTES} bytes`));
+    });
+    response.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    response.on('error', reject);
+  });
+}
+
 async function readResponse(response: IncomingMessage): Promise<HttpResponse> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw new Error(`a body of more than ${MAX_BODY_BYTES} bytes`);
-    chunks.push(chunk);
-  }
   const { statusCode: status = 0, headers } = response;
-  const raw = Buffer.concat(chunks);
+  const raw = await readBody(response);
   const isCompressed = headers['content-encoding'] === 'gzip' && raw.length > 0;
   const body = isCompressed ? await decompress(raw, { maxOutputLength: MAX_BODY_BYTES }) : raw;
   return { status, headers, text: new TextDecoder().decode(body) };
