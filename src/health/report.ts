@@ -117,13 +117,8 @@ function clientFor({ config, offline, signal, onAttempt }: HealthOptions) {
 }
 
 function holderRuns(leaseOwner: string | null): boolean | null {
-  if (leaseOwner === null) return null;
-  try {
-    const holder = parseIdentity(JSON.parse(leaseOwner));
-    return holder && isRunning(holder);
-  } catch {
-    return null;
-  }
+  const holder = leaseOwner === null ? null : parseIdentity(leaseOwner);
+  return holder && isRunning(holder);
 }
 
 function requireNamed(named: readonly string[], states: UserState[]): void {
