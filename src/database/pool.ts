@@ -44,12 +44,12 @@ export function createPool(
   { max, prepare = false }: PoolOptions,
 ): Pool {
   const connections = new Set<Connection>();
-  const idle: Connection[] = [];
-  const waiting: (() => void)[] = [];
+  /** Of the connections that may be open, those that are not in use; undefined: to be opened first. */
+  const idle: (Connection | undefined)[] = Array.from({ length: max }, () => undefined);
+  const waiting: ((next: Connection | undefined) => void)[] = [];
   const running = new Set<Promise<unknown>>();
   const closing = new Set<Promise<void>>();
   let preparing = prepare;
-  let free = max;
   let ended = false;
 
   async function connect(): Promise<Connection> {
@@ -75,7 +75,6 @@ export function createPool(
   /** Ends a client. One whose connection is lost would wait for answers that never come, unless the timeout is 0. */
   function discard(connection: Connection, timeout = END_TIMEOUT_S): void {
     if (!connections.delete(connection)) return;
-    if (idle.includes(connection)) idle.splice(idle.indexOf(connection), 1);
     const closed = connection.client.end({ timeout }).finally(() => closing.delete(closed));
     closing.add(closed);
   }
@@ -83,28 +82,28 @@ export function createPool(
   /** Opens new connections from now on; those in use end with their work. */
   function renew(): void {
     for (const connection of connections) connection.stale = true;
-    for (const connection of [...idle]) discard(connection);
+    for (const connection of idle) if (connection) discard(connection);
   }
 
   async function runOnce<T>(work: (client: postgres.Sql) => Promise<T>): Promise<T> {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
+    let connection =
+      idle.length > 0
+        ? idle.pop()
+        : await new Promise<Connection | undefined>((resolve) => waiting.push(resolve));
     try {
-      const connection = idle.pop() ?? (await connect());
+      const used = connection && connections.has(connection) ? connection : await connect();
+      connection = used;
       const result = new Promise<T>((resolve, reject) => {
-        connection.fail = reject;
-        work(connection.client).then(resolve, reject);
+        used.fail = reject;
+        work(used.client).then(resolve, reject);
       });
       running.add(result);
-      return await result.finally(() => {
-        running.delete(result);
-        if (connection.stale) discard(connection);
-        else if (connections.has(connection)) idle.push(connection);
-      });
+      return await result.finally(() => running.delete(result));
     } finally {
+      if (connection?.stale) discard(connection);
       const next = waiting.shift();
-      if (next) next();
-      else free++;
+      if (next) next(connection);
+      else idle.push(connection);
     }
   }
 

@@ -20,9 +20,9 @@ import { isRunning, parseIdentity } from '../process-identity.js';
 import { inspectWebhooks } from '../webhook/subscriptions/inspect.js';
 import type { ListedSubscription } from '../webhook/subscriptions/subscribe.js';
 import type { Check } from './check.js';
-import { accountsCheck } from './checks/accounts.js';
-import { migrationsCheck } from './checks/migrations.js';
-import { webhooksCheck } from './checks/webhooks.js';
+import { checkAccounts } from './checks/accounts.js';
+import { checkMigrations } from './checks/migrations.js';
+import { checkWebhooks } from './checks/webhooks.js';
 import type { Problem } from './problem.js';
 import { type UserHealth, userHealth } from './status.js';
 
@@ -56,8 +56,8 @@ export interface HealthReport {
   migrations: Pick<MigrationStatus, 'applied' | 'pending'>;
 }
 
-/** The quick checks, in the order in which their problems are shown. */
-const CHECKS: readonly Check[] = [migrationsCheck, webhooksCheck, accountsCheck];
+/** In the order in which their problems are shown. */
+const CHECKS: readonly Check[] = [checkMigrations, checkWebhooks, checkAccounts];
 /** A report does not wait long for a Calendly that does not answer. */
 const CALENDLY_TIMEOUT_MS = 5_000;
 
@@ -85,11 +85,8 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
   const { calendlyToken: token, webhookSigningKeys: signingKeys } = config;
   const client = clientFor(options);
   const webhooks = hasSyncState ? await inspectWebhooks({ database, client, token, signingKeys }) : null;
-  const users = states.map((state) =>
-    userHealth(state, { now, maxAgeMs, holderRuns: holderRuns(state.lease_owner) }),
-  );
-  const problems: Problem[] = [];
-  for (const check of CHECKS) problems.push(...(await check.run({ database, users, migrations, webhooks })));
+  const users = states.map((state) => userHealth(state, { now, maxAgeMs, holderRuns: holderRuns(state) }));
+  const problems = CHECKS.flatMap((check) => check({ users, migrations, webhooks }));
   const { applied, pending } = migrations;
   return {
     healthy: problems.length === 0 && users.every((user) => user.problems.length === 0),
@@ -116,14 +113,14 @@ function clientFor({ config, offline, signal, onAttempt }: HealthOptions) {
   });
 }
 
-function holderRuns(leaseOwner: string | null): boolean | null {
-  const holder = leaseOwner === null ? null : parseIdentity(leaseOwner);
+function holderRuns({ lease_owner: owner }: UserState): boolean | null {
+  const holder = owner === null ? null : parseIdentity(owner);
   return holder && isRunning(holder);
 }
 
 function requireNamed(named: readonly string[], states: UserState[]): void {
   const known = new Set(
-    states.flatMap(({ user_id: id, email }) => [id.toLowerCase(), (email ?? id).toLowerCase()]),
+    states.flatMap(({ user_id, email }) => [user_id.toLowerCase(), email?.toLowerCase()]),
   );
   const missing = named.filter((name) => !known.has(name.toLowerCase()));
   if (missing.length === 0) return;
