@@ -6,29 +6,13 @@ import type { SandboxState } from './state.js';
 import { formatInstant, parseDuration } from './time.js';
 
 const readClock = ({ clock }: SandboxState) => ({ now: formatInstant(clock.now()) });
-const readLog = ({ log }: SandboxState) => ({ total: log.total(), requests: log.entries() });
 
 export const accountOperations = {
   fail: operation('POST fail', 'makes some of the next requests go wrong', faultFields, ({ faults }, fault) =>
     faults.add(fault),
   ),
-  faults: operation(
-    'GET faults',
-    'the faults that may still occur',
-    {},
-    ({ faults }) => faults.active(),
-    'faults',
-  ),
-  clearFaults: operation(
-    'DELETE faults',
-    'ends all faults',
-    {},
-    ({ faults }) => {
-      faults.clear();
-      return faults.active();
-    },
-    'faults',
-  ),
+  faults: operation('GET faults', 'the faults that may still occur', {}, ({ faults }) => faults.active()),
+  clearFaults: operation('DELETE faults', 'ends all faults', {}, ({ faults }) => faults.clear()),
   grant: operation(
     'POST grant',
     'creates a personal token, an OAuth pair and a code that /oauth/token takes once',
@@ -56,10 +40,7 @@ export const accountOperations = {
     'POST rate-limit',
     'changes the requests per minute and user',
     { limit: z.int().positive() },
-    ({ rateLimit }, { limit }) => {
-      rateLimit.limit = limit;
-      return { limit };
-    },
+    ({ rateLimit }, { limit }) => ({ limit: rateLimit.setLimit(limit) }),
   ),
   advance: operation(
     'POST advance',
@@ -87,18 +68,11 @@ export const accountOperations = {
   setWebhooks: operation(
     'POST webhooks',
     'how webhooks are sent: retries 1000 times sooner (0.001), digits of the envelope (0)',
-    {
-      retry_scale: z.number().positive().optional(),
-      created_at_digits: z.int().min(0).max(6).optional(),
-    },
+    { retry_scale: z.number().positive().optional(), created_at_digits: z.int().min(0).max(6).optional() },
     ({ webhooks }, command) => ({ ...Object.assign(webhooks.settings, command) }),
   ),
-  deliveries: operation(
-    'GET deliveries',
-    'the webhooks sent so far, with each attempt',
-    {},
-    ({ webhooks }) => webhooks.deliveries(),
-    'deliveries',
+  deliveries: operation('GET deliveries', 'the webhooks sent so far, with each attempt', {}, ({ webhooks }) =>
+    webhooks.deliveries(),
   ),
   redeliver: operation(
     'POST redeliver',
@@ -119,9 +93,6 @@ export const accountOperations = {
       return { ...webhooks.disable(subscription) };
     },
   ),
-  requests: operation('GET requests', 'the log of requests', {}, readLog),
-  resetLog: operation('DELETE requests', 'empties the log of requests', {}, (state) => {
-    state.log.reset();
-    return readLog(state);
-  }),
+  requests: operation('GET requests', 'the log of requests', {}, ({ log }) => log.read()),
+  resetLog: operation('DELETE requests', 'empties the log of requests', {}, ({ log }) => log.reset()),
 };

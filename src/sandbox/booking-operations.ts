@@ -189,19 +189,11 @@ export const bookingOperations = {
         return viewOf(meeting);
       });
     },
-    'meetings',
   ),
-  state: operation(
-    'GET state',
-    'all visible meetings with their invitees',
-    {},
-    ({ meetings }) =>
-      meetings
-        .ordered()
-        .filter(({ visibility }) => visibility === 'visible')
-        .map(viewOf),
-    'meetings',
-  ),
+  state: operation('GET state', 'all visible meetings with their invitees', {}, ({ meetings }) => {
+    const visible = meetings.ordered().filter(({ visibility }) => visibility === 'visible');
+    return visible.map(viewOf);
+  }),
 };
 
 function setVisibility(route: string, summary: string, visibility: Meeting['visibility']) {

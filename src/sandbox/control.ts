@@ -21,6 +21,9 @@ type Bound<Run extends (...args: never[]) => unknown> =
 /** Every operation as a function. Each throws InvalidCommand for a command that cannot be executed. */
 export type Control = { [Name in keyof typeof OPERATIONS]: Bound<(typeof OPERATIONS)[Name]['run']> };
 
+/** The key under which a list is answered; most lists are of meetings. */
+const LIST_KEYS: Record<string, string> = { faults: 'faults', deliveries: 'deliveries' };
+
 type Run = (state: SandboxState, command: unknown) => object;
 
 /** Binds the operations to a state. */
@@ -40,11 +43,11 @@ export function controlRoutes(state: SandboxState): Hono<{ Bindings: HttpBinding
     if (/^(127\.|::1$|::ffff:127\.)/.test(address)) return next();
     return c.json({ error: { message: 'The control API answers only callers on the same machine.' } }, 403);
   });
-  for (const { route, run, key } of Object.values(OPERATIONS)) {
+  for (const { route, run } of Object.values(OPERATIONS)) {
     const [method = '', path = ''] = route.split(' ');
     routes.on(method, `/${path}`, async (c) => {
       const result = (run as Run)(state, method === 'POST' ? parseBody(await c.req.text()) : {});
-      return c.json(key === undefined ? result : { [key]: result });
+      return c.json(Array.isArray(result) ? { [LIST_KEYS[path] ?? 'meetings']: result } : result);
     });
   }
   routes.all('*', (c) => {

@@ -163,8 +163,9 @@ export function createFaults(seed: number) {
     },
     /** Rules that may still hit. */
     active: (): Rule[] => rules.map(({ passed: _passed, ...rule }) => rule),
-    clear() {
+    clear(): Rule[] {
       rules = [];
+      return rules;
     },
     /** The fault that hits this request; undefined for none. */
     next(method: string, url: URL): Fault | undefined {

@@ -29,11 +29,10 @@ export function createMeetings(generated: readonly MeetingView[]) {
   const order = (meetings: Meeting[]) =>
     meetings.sort((a, b) => a.start - b.start || a.sequence - b.sequence);
   const find = (id: string) => byId.get(id);
-  const add = (view: MeetingView) => {
-    const id = idOf(view.event.uri);
-    const start = instantOf(view.event.start_time);
-    const meeting: Meeting = { ...view, start, sequence: all.length, visibility: 'visible' };
-    byId.set(id, meeting);
+  const add = ({ event, invitees }: MeetingView): Meeting => {
+    const start = instantOf(event.start_time);
+    const meeting: Meeting = { event, invitees, start, sequence: all.length, visibility: 'visible' };
+    byId.set(idOf(event.uri), meeting);
     all.push(meeting);
     isOrdered = false;
     return meeting;
@@ -47,7 +46,7 @@ export function createMeetings(generated: readonly MeetingView[]) {
       isOrdered = true;
       return all;
     },
-    add(meeting: MeetingView): Meeting {
+    add(meeting: MeetingView) {
       current.set(idOf(meeting.event.uri), null);
       return add(meeting);
     },

@@ -12,14 +12,13 @@ export class InvalidCommand extends Error {
 /**
  * Something that can be done to a sandbox: in a test, with curl, and described in `sandbox --help`.
  * @param route method and path of the control API @param summary what it does, in one line
- * @param fields of its command @param key under which the control API answers an array
+ * @param fields of its command
  */
 export function operation<Fields extends z.ZodRawShape, Result>(
   route: string,
   summary: string,
   fields: Fields,
   execute: (state: SandboxState, command: z.output<z.ZodObject<Fields>>) => Result,
-  key?: string,
 ) {
   const schema = z.strictObject(fields);
   /** @throws InvalidCommand */
@@ -31,7 +30,7 @@ export function operation<Fields extends z.ZodRawShape, Result>(
     );
     throw new InvalidCommand(problems.join('; '));
   };
-  return { route, summary, fields: Object.keys(fields), run, key };
+  return { route, summary, fields: Object.keys(fields), run };
 }
 
 /** A host: its number, e-mail, slug or URI. */

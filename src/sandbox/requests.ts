@@ -22,6 +22,7 @@ export interface RequestEntry {
 export function createRequestLog(keep = 100_000) {
   let entries: RequestEntry[] = [];
   let total = 0;
+  const read = () => ({ total, requests: structuredClone(entries) });
   return {
     begin(facts: Pick<RequestEntry, 'method' | 'path' | 'query' | 'user_agent'>): RequestEntry {
       total++;
@@ -32,12 +33,12 @@ export function createRequestLog(keep = 100_000) {
       if (entries.length > keep * 1.1) entries = entries.slice(-keep);
       return entry;
     },
-    entries: (): RequestEntry[] => structuredClone(entries),
-    /** How many there were since the last reset, including those that `entries` no longer holds. */
-    total: () => total,
+    /** The total since the last reset counts those that are no longer kept. */
+    read,
     reset() {
       entries = [];
       total = 0;
+      return read();
     },
   };
 }
@@ -47,22 +48,25 @@ export type RateLimit = ReturnType<typeof createRateLimit>;
 /** Windows of a minute, shared by all tokens of a user. @param limit requests per minute and user */
 export function createRateLimit(limit: number, now: () => Micros) {
   const windows = new Map<string, { began: Micros; used: number }>();
-  const rateLimit = {
-    /** Applies from the next request on. */
-    limit,
+  let perMinute = limit;
+  return {
+    /** From the next request on. */
+    setLimit(next: number): number {
+      perMinute = next;
+      return perMinute;
+    },
     /** Counts one request of a user. A request over the limit is refused and not counted. */
     take(user: string) {
       const at = now();
       let window = windows.get(user);
       if (!window || at - window.began >= MINUTE) window = { began: at, used: 0 };
       windows.set(user, window);
-      const allowed = window.used < rateLimit.limit;
+      const allowed = window.used < perMinute;
       if (allowed) window.used++;
-      const remaining = Math.max(0, rateLimit.limit - window.used);
+      const remaining = Math.max(0, perMinute - window.used);
       // Until the window ends; not a point in time.
       const resetSeconds = Math.ceil((window.began + MINUTE - at) / SECOND);
-      return { allowed, limit: rateLimit.limit, remaining, resetSeconds };
+      return { allowed, limit: perMinute, remaining, resetSeconds };
     },
   };
-  return rateLimit;
 }

@@ -23,7 +23,7 @@ interface Membership {
 
 type Open = { cancellation?: Cancellation; [field: string]: unknown };
 export type EventResource = ReturnType<typeof createEvent> & Open;
-export type InviteeResource = ReturnType<typeof createInvitee> & Open;
+export type InviteeResource = Invitee & Open;
 
 /** A meeting as the API shows it: the event, and the invitees in the order in which they booked. */
 export interface MeetingView {
@@ -87,45 +87,47 @@ export function isHostedBy({ event_memberships }: EventResource, uri: string): b
 const TEXT = null as string | null;
 const UTM = { utm_campaign: TEXT, utm_source: TEXT, utm_medium: TEXT, utm_content: TEXT, utm_term: TEXT };
 const NO_TRACKING: Record<string, string | null> = { ...UTM, salesforce_uuid: null };
-const EMPTY_INVITEE = {
-  email: '',
-  name: TEXT,
-  first_name: TEXT,
-  last_name: TEXT,
-  status: 'active' as Status,
-  timezone: TEXT,
-  questions_and_answers: [] as { question: string; answer: string; position: number }[],
-  tracking: NO_TRACKING,
-  text_reminder_number: TEXT,
-  rescheduled: false,
-  old_invitee: TEXT,
-  new_invitee: TEXT,
-  routing_form_submission: TEXT,
-  payment: null as { amount: number | string; [field: string]: unknown } | null,
-  no_show: null as { uri: string; created_at: string } | null,
-  reconfirmation: null as { created_at: string; confirmed_at: string | null } | null,
-  scheduling_method: TEXT,
-  invitee_scheduled_by: TEXT,
-};
+
+function emptyInvitee(id: string, event: string, created_at: string) {
+  return {
+    uri: inviteeUri(event, id),
+    email: '',
+    name: TEXT,
+    first_name: TEXT,
+    last_name: TEXT,
+    status: 'active' as Status,
+    timezone: TEXT,
+    event,
+    created_at,
+    updated_at: created_at,
+    questions_and_answers: [] as { question: string; answer: string; position: number }[],
+    tracking: NO_TRACKING,
+    text_reminder_number: TEXT,
+    rescheduled: false,
+    old_invitee: TEXT,
+    new_invitee: TEXT,
+    cancel_url: `https://calendly.com/cancellations/${id}`,
+    reschedule_url: `https://calendly.com/reschedulings/${id}`,
+    routing_form_submission: TEXT,
+    payment: null as { amount: number | string; [field: string]: unknown } | null,
+    no_show: null as { uri: string; created_at: string } | null,
+    reconfirmation: null as { created_at: string; confirmed_at: string | null } | null,
+    scheduling_method: TEXT,
+    invitee_scheduled_by: TEXT,
+  };
+}
+
+type Invitee = ReturnType<typeof emptyInvitee>;
 
 /** An invitee without history. @param event URI of the event @param fields replace the defaults */
 export function createInvitee(
   id: string,
   event: string,
   created_at: string,
-  fields: Partial<typeof EMPTY_INVITEE>,
-) {
-  return {
-    ...EMPTY_INVITEE,
-    uri: inviteeUri(event, id),
-    event,
-    created_at,
-    updated_at: created_at,
-    cancel_url: `https://calendly.com/cancellations/${id}`,
-    reschedule_url: `https://calendly.com/reschedulings/${id}`,
-    ...fields,
-    tracking: { ...NO_TRACKING, ...fields.tracking },
-  };
+  fields: Partial<Invitee>,
+): Invitee {
+  const tracking = { ...NO_TRACKING, ...fields.tracking };
+  return Object.assign(emptyInvitee(id, event, created_at), fields, { tracking });
 }
 
 /** The URI of an invitee of an event. */
@@ -148,7 +150,7 @@ export function rescheduledEvent(before: EventResource, id: string, start: Micro
 /** The invitee that a canceled one becomes in another event; links the two. */
 export function rescheduleInvitee(before: InviteeResource, event: EventResource, id: string) {
   const { cancellation: _none, status: _canceled, ...kept } = structuredClone(before);
-  const fresh = createInvitee(id, event.uri, event.created_at, {});
+  const fresh = emptyInvitee(id, event.uri, event.created_at);
   const { uri, cancel_url, reschedule_url, created_at, updated_at, status } = fresh;
   const own = { uri, event: event.uri, cancel_url, reschedule_url, created_at, updated_at, status };
   Object.assign(before, { rescheduled: true, new_invitee: uri });

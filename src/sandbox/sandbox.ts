@@ -41,7 +41,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
     client: OAUTH_CLIENT,
     control: createControl(state),
     /** Requests of the API since the last reset, oldest first. */
-    requests: log.entries,
+    requests: () => log.read().requests,
     resetLog: log.reset,
     /** Calls the listener before each answer and waits for its promise. @returns a function that removes the listener */
     onRequest(listener: RequestListener): () => void {
