@@ -4,21 +4,18 @@
  */
 import { z } from 'zod';
 import * as bookings from './bookings.js';
-import { announce, cancelInvitees, meetingNamed, touchResource } from './bookings.js';
 import type { Meeting } from './meetings.js';
 import * as base from './operation.js';
 import { InvalidCommand, operation, timeNamed, viewOf } from './operation.js';
 import { idOf, uriOf } from './organization.js';
-import {
-  type InviteeResource,
-  membershipOf,
-  recount,
-  rescheduledEvent,
-  rescheduleInvitee,
-} from './resources.js';
+import type { InviteeResource } from './resources.js';
+import * as resources from './resources.js';
+import type { SandboxState } from './state.js';
 import { DAY, formatInstant } from './time.js';
 
-const { event, invitee } = base;
+const { event } = base.subject;
+const invitee = base.invitee.optional();
+const { activeOf, announce, cancelInvitees, meetingNamed } = bookings;
 const by = z.enum(['host', 'invitee']).default('invitee');
 const reason = z.string().nullable().default(null);
 /** Whether the event's `updated_at` moves; Calendly does not document when it does. */
@@ -32,116 +29,101 @@ export const bookingOperations = {
     announce(state, 'invitee.created', meeting, meeting.invitees);
     return viewOf(meeting);
   }),
-  cancel: operation(
+  cancel: change(
     'POST cancel',
     'cancels a meeting with all its invitees',
-    { event, by, reason },
-    (state, command) => {
-      const meeting = meetingNamed(state, command.event);
-      if (meeting.event.status === 'canceled') {
+    { by, reason },
+    (meeting, command, state) => {
+      if (meeting.event.status === 'canceled')
         throw new InvalidCommand(`${command.event} is canceled already`);
-      }
-      const leaving = bookings.activeOf(meeting);
+      const leaving = activeOf(meeting);
       cancelInvitees(state, meeting, leaving, { ...command, touch: true });
       announce(state, 'invitee.canceled', meeting, leaving);
-      return viewOf(meeting);
     },
   ),
   reschedule: operation(
     'POST reschedule',
     'moves a meeting, or one invitee of a group, to a new meeting',
-    { event, invitee: invitee.optional(), start: base.time.default('+48h'), by, reason },
+    { event, invitee, start: base.time.default('+48h'), by, reason },
     (state, command) => {
       const start = timeNamed(state, command.start);
       const old = meetingNamed(state, command.event);
       const leaving = bookings.inviteesNamed(old, command.invitee);
+      const moved = resources.rescheduledEvent(old.event, bookings.newId(state), start, state.clock.stamp());
+      const invitees = leaving.map((one) => resources.rescheduleInvitee(one, moved, bookings.newId(state)));
       cancelInvitees(state, old, leaving, { ...command, touch: false });
-      const next = rescheduledEvent(old.event, bookings.newId(state), start, state.clock.stamp());
-      const invitees = leaving.map((one) => rescheduleInvitee(one, next, bookings.newId(state)));
-      const meeting = state.meetings.add({ event: next, invitees });
-      recount(meeting);
       announce(state, 'invitee.canceled', old, leaving);
+      const meeting = state.meetings.add({ event: moved, invitees });
+      resources.recount(meeting);
       announce(state, 'invitee.created', meeting, invitees);
       return { old: viewOf(old), new: viewOf(meeting) };
     },
   ),
-  join: operation(
+  join: change(
     'POST join',
     'adds an invitee to a group event',
-    { event, invitee: bookings.guest.default({}), touch },
-    (state, command) => {
-      const meeting = meetingNamed(state, command.event);
-      const stamp = state.clock.stamp();
-      meeting.invitees.push(bookings.newInvitee(state, command.invitee, meeting.event.uri, stamp));
-      recount(meeting);
-      if (command.touch) touchResource(state, meeting.event);
-      announce(state, 'invitee.created', meeting, meeting.invitees.slice(-1));
-      return viewOf(meeting);
+    { invitee: bookings.guest.default({}), touch },
+    (meeting, command, state) => {
+      const invitee = bookings.newInvitee(state, command.invitee, meeting.event.uri, state.clock.stamp());
+      meeting.invitees.push(invitee);
+      resources.recount(meeting);
+      if (command.touch) bookings.touchResource(state, meeting.event);
+      announce(state, 'invitee.created', meeting, [invitee]);
     },
   ),
-  leave: operation(
+  leave: change(
     'POST leave',
     'cancels one invitee of a group event; the last active one by default',
-    { event, invitee: invitee.optional(), reason, touch },
-    (state, command) => {
-      const meeting = meetingNamed(state, command.event);
+    { invitee, reason, touch },
+    (meeting, command, state) => {
       const leaving = bookings.inviteesNamed(meeting, command.invitee).slice(-1);
       cancelInvitees(state, meeting, leaving, { ...command, by: 'invitee' });
       announce(state, 'invitee.canceled', meeting, leaving);
-      return viewOf(meeting);
     },
   ),
-  noShow: operation(
+  noShow: change(
     'POST no-show',
     'marks an invitee, or all active ones, as no-show; "marked": false removes the mark',
-    { event, invitee: invitee.optional(), marked: z.boolean().default(true) },
-    (state, { event: name, invitee: who, marked }) => {
-      const meeting = meetingNamed(state, name);
-      const invitees = who === undefined ? bookings.activeOf(meeting) : bookings.inviteesNamed(meeting, who);
+    { invitee, marked: z.boolean().default(true) },
+    (meeting, { invitee: who, marked }, state) => {
+      const invitees = who === undefined ? activeOf(meeting) : bookings.inviteesNamed(meeting, who);
       for (const one of invitees) {
         const uri = uriOf('invitee_no_shows', bookings.newId(state));
         // It moves no `updated_at`, as recorded from Calendly.
         one.no_show = marked ? { uri, created_at: state.clock.stamp() } : null;
       }
       announce(state, marked ? 'invitee_no_show.created' : 'invitee_no_show.deleted', meeting, invitees);
-      return viewOf(meeting);
     },
   ),
-  reassign: operation(
+  reassign: change(
     'POST reassign',
     'gives a meeting to another host; no webhook reports it',
-    { event, to: base.host, from: base.host.optional() },
-    (state, { event: name, to, from }) => {
-      const meeting = meetingNamed(state, name);
+    { to: base.host, from: base.host.optional() },
+    (meeting, { event: name, to, from }, state) => {
       const host = base.hostNamed(state, to);
       const former = from === undefined ? undefined : base.hostNamed(state, from).user.uri;
       const hosts = meeting.event.event_memberships;
       const membership = hosts.find(({ user }) => former === undefined || user === former);
       if (!membership) throw new InvalidCommand(`${from} does not host ${name}`);
-      Object.assign(membership, membershipOf(host));
-      touchResource(state, meeting.event);
-      return viewOf(meeting);
+      Object.assign(membership, resources.membershipOf(host));
+      bookings.touchResource(state, meeting.event);
     },
   ),
-  edit: operation(
+  edit: change(
     'POST edit',
     'sets and removes any fields of an event or an invitee; "touch": false keeps updated_at',
     {
-      event,
-      /** Changes this invitee instead of the event. */
-      invitee: invitee.optional(),
+      invitee,
       set: z.record(z.string(), z.unknown()).default({}),
       unset: z.array(z.string()).default([]),
       touch: z.boolean().default(true),
     },
-    (state, command) => {
-      const meeting = meetingNamed(state, command.event);
+    (meeting, command, state) => {
       const { invitee: name } = command;
       const resource = name === undefined ? meeting.event : bookings.inviteeNamed(meeting, name);
-      if (command.touch) touchResource(state, resource);
+      if (command.touch) bookings.touchResource(state, resource);
       Object.assign(resource, structuredClone(command.set));
       for (const field of command.unset) delete resource[field];
-      return viewOf(meeting);
     },
   ),
   erase: operation(
@@ -157,20 +139,27 @@ export const bookingOperations = {
           for (const one of meeting.invitees.filter(isErased)) anonymize(one);
         } else {
           meeting.invitees = meeting.invitees.filter((one) => !isErased(one));
-          recount(meeting);
+          resources.recount(meeting);
           if (meeting.invitees.length === 0) meeting.visibility = 'deleted';
         }
       }
       return { erased: concerned.length };
     },
   ),
-  delete: setVisibility('POST delete', 'deletes a meeting: it answers 404 and is not listed', 'deleted'),
-  loseAccess: setVisibility(
+  delete: change('POST delete', 'deletes a meeting: it answers 404 and is not listed', {}, (meeting) => {
+    meeting.visibility = 'deleted';
+  }),
+  loseAccess: change(
     'POST lose-access',
     'hides a meeting: it answers 403 and is not listed',
-    'access_lost',
+    {},
+    (meeting) => {
+      meeting.visibility = 'access_lost';
+    },
   ),
-  restore: setVisibility('POST restore', 'undoes delete and lose-access', 'visible'),
+  restore: change('POST restore', 'undoes delete and lose-access', {}, (meeting) => {
+    meeting.visibility = 'visible';
+  }),
   importMeetings: operation(
     'POST import-meetings',
     'creates meetings with given ids, as an older integration stored them; no webhook reports them',
@@ -196,10 +185,22 @@ export const bookingOperations = {
   }),
 };
 
-function setVisibility(route: string, summary: string, visibility: Meeting['visibility']) {
-  return operation(route, summary, { event }, (state, command) =>
-    viewOf(Object.assign(meetingNamed(state, command.event), { visibility })),
-  );
+/** An operation that changes one meeting and answers how it is afterwards. */
+function change<Fields extends z.ZodRawShape>(
+  route: string,
+  summary: string,
+  fields: Fields,
+  alter: (
+    meeting: Meeting,
+    command: z.output<z.ZodObject<Fields & typeof base.subject>>,
+    state: SandboxState,
+  ) => void,
+) {
+  return operation(route, summary, { ...base.subject, ...fields }, (state, command) => {
+    const meeting = meetingNamed(state, (command as { event: string }).event);
+    alter(meeting, command, state);
+    return viewOf(meeting);
+  });
 }
 
 /** Empties what says who an invitee was. How Calendly shows an erased invitee is not documented. */

@@ -26,8 +26,6 @@ export interface Endpoint {
   scope: string;
   answer(request: ApiRequest, id: string, below: string): object | null | Promise<object>;
 }
-
-/** An endpoint that shows one resource. */
 export function show(
   path: string,
   scope: string,
@@ -66,8 +64,6 @@ export function list<Query extends { count: number }, Row>(
   };
   return { method: 'GET', path, scope: `${scope}:read`, answer };
 }
-
-/** An endpoint that creates something from a JSON body. */
 export function create<Body>(
   path: string,
   scope: string,
@@ -82,8 +78,6 @@ export function create<Body>(
   };
   return { method: 'POST', path, scope: `${scope}:write`, answer };
 }
-
-/** An endpoint that deletes something. */
 export function remove(
   path: string,
   scope: string,

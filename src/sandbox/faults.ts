@@ -36,8 +36,6 @@ interface FaultTarget {
   /** The answer that would have been given. @param lagging as it was before the last change */
   answer(lagging?: boolean): Promise<Response>;
 }
-
-/** Answers a request; null when the connection was broken and nothing can be added. */
 type Inject = (target: FaultTarget, settings: Settings) => Response | null | Promise<Response | null>;
 
 interface Kind {
@@ -161,7 +159,6 @@ export function createFaults(seed: number) {
       rules.push(rule);
       return rule;
     },
-    /** Rules that may still hit. */
     active: (): Rule[] => rules.map(({ passed: _passed, ...rule }) => rule),
     clear(): Rule[] {
       rules = [];

@@ -6,17 +6,8 @@
 import { applyEdgeCase } from './edge-cases.js';
 import { type Organization, uriOf } from './organization.js';
 import { between, mix, pick, type Random, randomOf, shortIdOf, uuidOf } from './random.js';
-import {
-  type Cancellation,
-  cancelInvitee,
-  createEvent,
-  createInvitee,
-  type EventResource,
-  type MeetingView,
-  recount,
-  rescheduledEvent,
-  rescheduleInvitee,
-} from './resources.js';
+import type { EventResource, MeetingView } from './resources.js';
+import * as resources from './resources.js';
 import { locationBy, personBy } from './samples.js';
 import { DAY, formatInstant, HOUR, instantOf, MINUTE, type Micros } from './time.js';
 
@@ -47,41 +38,36 @@ const PAYMENTS: Record<number, { amount: number | string; terms: string | null }
 const CROWD_FROM = 200;
 const CROWD_SIZE = 137;
 
-/** One meeting while it is being generated. */
-interface Draft extends Scenario {
-  number: number;
-  /** Among the meetings of its host. */
-  index: number;
-  position: number;
-  start: Micros;
-  /** The latest time at which something may have happened to it: its start, or the beginning of today. */
-  settled: Micros;
-  created: Micros;
-}
-
 /** Generates all meetings in the order of their start. */
 export function generateMeetings(scenario: Scenario): MeetingView[] {
-  const { seed, each, hosts, today } = scenario;
+  const { each, hosts } = scenario;
   const meetings: MeetingView[] = [];
   for (let number = 0; number < each * hosts.length; number++) {
-    const index = Math.floor(number / hosts.length);
-    const start = startOf(scenario, number);
-    const settled = Math.min(start, today);
-    const created = settled - 2 * DAY - Math.floor(randomOf(seed, number, 24)() * 20 * DAY);
-    const position = index % BLOCK;
-    const draft = { ...scenario, number, index, position, start, settled, created };
+    const draft = draftOf(scenario, number);
+    const { index, position } = draft;
     const chain = CHAINS.find((positions) => positions.includes(position)) ?? [];
     const step = chain.indexOf(position);
     const before = meetings[number - (position - (chain[step - 1] ?? Number.NaN)) * hosts.length];
     const meeting = before ? movedMeeting(draft, before, step) : newMeeting(draft);
     markNoShows(draft, meeting);
-    recount(meeting);
+    resources.recount(meeting);
     const edgeCase = EDGE_CASES.indexOf(position);
     if (edgeCase >= 0) applyEdgeCase(meeting, Math.floor(index / BLOCK) * EDGE_CASES.length + edgeCase);
     // Parsed JSON takes half the memory of objects and strings that were put together from pieces.
     meetings.push(JSON.parse(JSON.stringify(meeting)) as MeetingView);
   }
   return meetings;
+}
+
+type Draft = ReturnType<typeof draftOf>;
+
+/** What is decided of a meeting first. `settled`: the latest time at which something may have happened to it. */
+function draftOf(scenario: Scenario, number: number) {
+  const index = Math.floor(number / scenario.hosts.length);
+  const start = startOf(scenario, number);
+  const settled = Math.min(start, scenario.today);
+  const created = settled - 2 * DAY - Math.floor(randomOf(scenario.seed, number, 24)() * 20 * DAY);
+  return { ...scenario, number, index, position: index % BLOCK, start, settled, created };
 }
 
 function newMeeting(draft: Draft): MeetingView {
@@ -95,15 +81,19 @@ function newMeeting(draft: Draft): MeetingView {
     const at = settled - between(random, 1_800, 80_000) * 1_000_000 + 271_828;
     const who = by === 'host' ? event.event_memberships[0]?.user_name : invitees[0]?.name;
     const reason = random() < 0.5 ? null : pick(random, ['Something came up', 'Double booked', 'Krank 🤒 ']);
-    const cancellation = cancellationOf(who ?? 'Somebody', reason, by, at);
-    for (const invitee of invitees) cancelInvitee(invitee, cancellation);
+    const cancellation = {
+      canceled_by: who ?? 'Somebody',
+      reason,
+      canceler_type: by,
+      created_at: formatInstant(at),
+    };
+    for (const invitee of invitees) resources.cancelInvitee(invitee, cancellation);
     Object.assign(event, { status: 'canceled', cancellation, updated_at: formatInstant(at + 13_106) });
   }
   // Some leave a group again; the event goes on.
   for (const invitee of invitees.slice(1)) {
     const at = settled - HOUR + 161_803;
-    if (random() >= 0.15) continue;
-    cancelInvitee(invitee, cancellationOf(invitee.name ?? '', null, 'invitee', at));
+    if (random() < 0.15) resources.cancelInvitee(invitee, byInvitee(invitee, null, at));
   }
   return { event, invitees };
 }
@@ -129,7 +119,7 @@ function newEvent(draft: Draft, size: number) {
   const type = pick(ofType, fitting).resource;
   const location = locationBy(random);
   const guests = random() < 0.15 ? between(random, 1, 3) : 0;
-  const event = createEvent({
+  const event = resources.createEvent({
     id: idOf(draft, number),
     name: type.name,
     start,
@@ -155,7 +145,7 @@ function newInvitee(draft: Draft, index: number, event: string) {
   const person = personBy(random);
   const joined = index === 0 ? 0 : Math.floor(random() * Math.max(1, settled - 2 * HOUR - created));
   const payment = PAYMENTS[position];
-  return createInvitee(idOf(draft, number, 36, index), event, formatInstant(created + joined), {
+  return resources.createInvitee(idOf(draft, number, 36, index), event, formatInstant(created + joined), {
     ...person,
     questions_and_answers: random() < 0.4 ? answersBy(random) : [],
     tracking:
@@ -192,14 +182,14 @@ function movedMeeting(draft: Draft, before: MeetingView, step: number): MeetingV
   const settled = Math.min(instantOf(before.event.start_time), today);
   const at = settled - (5 - step) * 6 * HOUR + (mix(seed, number, 23) % 3_600_000_000);
   const moved = formatInstant(at + 412_873);
-  const event = rescheduledEvent(before.event, idOf(draft, number), start, moved);
-  const cancellation = cancellationOf(invitee.name ?? '', 'A better day', 'invitee', at);
-  cancelInvitee(invitee, cancellation);
-  const invitees = [rescheduleInvitee(invitee, event, idOf(draft, number, 36, 0))];
+  const event = resources.rescheduledEvent(before.event, idOf(draft, number), start, moved);
+  const cancellation = byInvitee(invitee, 'A better day', at);
+  resources.cancelInvitee(invitee, cancellation);
+  const invitees = [resources.rescheduleInvitee(invitee, event, idOf(draft, number, 36, 0))];
   Object.assign(before.event, { status: 'canceled', cancellation, updated_at: formatInstant(at) });
   // Nobody misses a meeting that was moved.
   invitee.no_show = null;
-  recount(before);
+  resources.recount(before);
   return { event, invitees };
 }
 
@@ -214,13 +204,9 @@ function markNoShows({ seed, number, start, today }: Draft, { event, invitees }:
   }
 }
 
-function cancellationOf(
-  canceled_by: string,
-  reason: string | null,
-  canceler_type: 'host' | 'invitee',
-  at: Micros,
-): Cancellation {
-  return { canceled_by, reason, canceler_type, created_at: formatInstant(at) };
+function byInvitee({ name }: { name: string | null }, reason: string | null, at: Micros) {
+  const canceler_type = 'invitee' as const;
+  return { canceled_by: name ?? 'Somebody', reason, canceler_type, created_at: formatInstant(at) };
 }
 
 /** The first tenth of the meetings is from the years of 16-character ids. */

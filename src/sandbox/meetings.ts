@@ -56,7 +56,6 @@ export function createMeetings(generated: readonly MeetingView[]) {
       if (meeting && !current.has(id)) current.set(id, structuredClone(meeting));
       return meeting;
     },
-    /** Runs a command. */
     command<Result>(run: () => Result): Result {
       current = new Map();
       try {

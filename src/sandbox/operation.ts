@@ -35,8 +35,8 @@ export function operation<Fields extends z.ZodRawShape, Result>(
 
 /** A host: its number, e-mail, slug or URI. */
 export const host = z.union([z.int().nonnegative(), z.string()]);
-/** An event: its URI or id. */
-export const event = z.string().min(1);
+/** The event that a command is about: its URI or id. */
+export const subject = { event: z.string().min(1) };
 /** An invitee: URI, id, or an e-mail within the event. */
 export const invitee = z.string().min(1);
 /** A time: `+36h`, `-2d` (from now) or in UTC. */

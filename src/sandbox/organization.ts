@@ -9,9 +9,7 @@ export type Organization = ReturnType<typeof createOrganization>;
 
 /** Resource URIs begin with this, whatever address the sandbox listens on: they are names, not addresses. */
 export const CANONICAL = 'https://api.calendly.com';
-/** The URI of a resource, from its path segments. */
 export const uriOf = (...segments: string[]) => [CANONICAL, ...segments].join('/');
-/** The last segment of a URI. */
 export const idOf = (uri: string) => uri.slice(uri.lastIndexOf('/') + 1);
 
 const STAMPS = { created_at: '2021-03-01T08:30:00.000000Z', updated_at: '2024-11-05T16:20:11.284913Z' };

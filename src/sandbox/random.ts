@@ -1,6 +1,4 @@
 /** Pseudo-random numbers and ids that are the same for the same seed on every machine. Pure. */
-
-/** A stream of numbers in [0, 1). */
 export type Random = () => number;
 
 /** Mixes whole numbers into one 32-bit number (the finalizer of MurmurHash3 for each of them). */
@@ -44,8 +42,6 @@ export function uuidOf(...parts: number[]): string {
   const variant = '89ab'[Number.parseInt(c.slice(0, 1), 16) >> 2];
   return `${a}-${b.slice(0, 4)}-4${b.slice(5)}-${variant}${c.slice(1, 4)}-${c.slice(4)}${d}`;
 }
-
-/** Eight hexadecimal digits. */
 export const hex = (value: number): string => value.toString(16).padStart(8, '0');
 
 /** A 16-character upper-case id, as resources from Calendly's early years have it. */

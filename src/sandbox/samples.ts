@@ -29,8 +29,6 @@ export function personBy(random: Random) {
     timezone: pick(random, TIMEZONES),
   };
 }
-
-/** The text in lower-case ASCII letters, digits and hyphens. */
 export function asciiOf(text: string): string {
   const letters = text.normalize('NFD').replace(/[^A-Za-z0-9-]/g, '');
   return letters.toLowerCase();

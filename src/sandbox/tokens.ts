@@ -2,10 +2,7 @@
 import type { Host } from './organization.js';
 import { uuidOf } from './random.js';
 import { type Micros, SECOND } from './time.js';
-
-/** What a token may do: everything (null), or what these scopes allow. */
 export type Scopes = readonly string[] | null;
-/** How a token stops working. */
 type Ending = 'expired' | 'revoked';
 
 interface Token {

@@ -33,34 +33,9 @@ export interface SubscriptionRequest {
   creator: string;
 }
 
-/** A subscription as the API shows it. */
-export interface SubscriptionResource extends SubscriptionRequest {
-  uri: string;
-  created_at: string;
-  updated_at: string;
-  retry_started_at: string | null;
-  state: 'active' | 'disabled';
-  group: null;
-}
-
 /** Without a signing key, which is never shown, deliveries are unsigned. */
-export interface Subscription {
-  resource: SubscriptionResource;
-  signingKey: string | null;
-}
-
-/** One webhook to one subscription. */
-export interface Delivery {
-  id: number;
-  event: WebhookEvent;
-  subscription: string;
-  url: string;
-  body: string;
-  headers: Record<string, string>;
-  /** Each attempt to send it: the status, or why there was none. */
-  attempts: { at: string; status: number | null; error: string | null }[];
-  state: 'pending' | 'delivered' | 'given_up';
-}
+export type Subscription = ReturnType<typeof createSubscription>;
+export type Delivery = ReturnType<typeof createDelivery>;
 
 const FIRST_RETRY_MS = 10_000;
 const MAX_PAUSE_MS = 3_600_000;
@@ -84,7 +59,7 @@ export function createWebhooks(seed: number, clock: Clock) {
   let created = 0;
   let announced = 0;
 
-  const update = ({ resource }: Subscription, change: Partial<SubscriptionResource>) =>
+  const update = ({ resource }: Subscription, change: Partial<Subscription['resource']>) =>
     Object.assign(resource, change, { updated_at: clock.stamp() });
   const isActive = ({ resource }: Subscription) =>
     resource.state === 'active' && subscriptions.has(resource.uri);
@@ -127,12 +102,7 @@ export function createWebhooks(seed: number, clock: Clock) {
         resource.user === request.user;
       if ([...subscriptions.values()].some(isSame)) return null;
       const uri = uriOf('webhook_subscriptions', uuidOf(seed, 801, created++));
-      const created_at = clock.stamp();
-      const times = { created_at, updated_at: created_at, retry_started_at: null };
-      const subscription: Subscription = {
-        resource: { uri, ...times, state: 'active', group: null, ...request },
-        signingKey,
-      };
+      const subscription = createSubscription(uri, clock.stamp(), request, signingKey);
       subscriptions.set(uri, subscription);
       return subscription;
     },
@@ -145,28 +115,18 @@ export function createWebhooks(seed: number, clock: Clock) {
     announce(kind: WebhookEvent, event: EventResource, invitee: InviteeResource): void {
       const created_at = clock.stamp(settings.created_at_digits);
       for (const subscription of subscriptions.values()) {
-        const { resource, signingKey } = subscription;
+        const { resource } = subscription;
         const isConcerned = resource.scope === 'organization' || isHostedBy(event, resource.user ?? '');
         if (!isActive(subscription) || !resource.events.includes(kind) || !isConcerned) continue;
         const payload = { ...invitee, scheduled_event: abridged(event) };
-        const body = JSON.stringify({ event: kind, created_at, created_by: resource.creator, payload });
-        const delivery: Delivery = {
-          id: ++announced,
-          event: kind,
-          subscription: resource.uri,
-          url: resource.callback_url,
-          body,
-          // Signed once: a retry carries the time of the first attempt.
-          headers: headersOf(body, signingKey, Math.floor(clock.now() / SECOND)),
-          attempts: [],
-          state: 'pending',
-        };
+        const content = { event: kind, created_at, created_by: resource.creator, payload };
+        const t = Math.floor(clock.now() / SECOND);
+        const delivery = createDelivery(++announced, subscription, content, t);
         deliveries.push(delivery);
         if (deliveries.length > MAX_KEPT) deliveries.shift();
         start(delivery, subscription);
       }
     },
-    /** The newest deliveries, oldest first. */
     deliveries: (): Delivery[] => structuredClone(deliveries),
     /** Sends a delivery once more; false when it is unknown. */
     redeliver(id: number): boolean {
@@ -193,11 +153,41 @@ function abridged({ calendar_event: _calendar, event_memberships, ...event }: Ev
   return { ...event, event_memberships: hosts };
 }
 
-function headersOf(body: string, key: string | null, t: number): Record<string, string> {
-  const headers = { 'content-type': 'application/json', 'user-agent': 'Calendly' };
-  if (key === null) return headers;
-  const v1 = createHmac('sha256', key).update(`${t}.${body}`).digest('hex');
-  return { ...headers, 'calendly-webhook-signature': `t=${t},v1=${v1}` };
+function createSubscription(
+  uri: string,
+  created_at: string,
+  request: SubscriptionRequest,
+  signingKey: string | null,
+) {
+  const state = 'active' as 'active' | 'disabled';
+  const times = { created_at, updated_at: created_at, retry_started_at: null as string | null };
+  return { resource: { uri, ...times, state, group: null, ...request }, signingKey };
+}
+
+/** @param t Unix time of the signature in seconds; a retry carries that of the first attempt */
+function createDelivery(
+  id: number,
+  { resource, signingKey }: Subscription,
+  content: { event: WebhookEvent; [field: string]: unknown },
+  t: number,
+) {
+  const body = JSON.stringify(content);
+  const headers: Record<string, string> = { 'content-type': 'application/json', 'user-agent': 'Calendly' };
+  if (signingKey !== null) {
+    const v1 = createHmac('sha256', signingKey).update(`${t}.${body}`).digest('hex');
+    headers['calendly-webhook-signature'] = `t=${t},v1=${v1}`;
+  }
+  return {
+    id,
+    event: content.event,
+    subscription: resource.uri,
+    url: resource.callback_url,
+    body,
+    headers,
+    /** The status of each attempt to send it, or why there was none. */
+    attempts: [] as { at: string; status: number | null; error: string | null }[],
+    state: 'pending' as 'pending' | 'delivered' | 'given_up',
+  };
 }
 
 async function send({ url, body, headers }: Delivery, stop: AbortSignal) {
