@@ -8,6 +8,7 @@ const USUAL: Record<number, { title: string; message: string }> = {
   409: { title: 'Already Exists', message: 'Hook with this url already exists' },
   429: { title: 'Too Many Requests', message: 'The rate limit is exceeded.' },
 };
+
 const UNKNOWN = { title: 'Internal Server Error', message: 'The server met an unexpected condition.' };
 
 /** A request that is answered with an error: the usual one of its status, with these fields added or replaced. */

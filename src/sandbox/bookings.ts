@@ -41,6 +41,7 @@ const booked = {
   /** When it was booked. */
   created: base.time.optional(),
 };
+
 export const bookFields = {
   host: base.host.default(0),
   start: base.time.default('+24h'),
@@ -52,6 +53,7 @@ export const bookFields = {
   location: z.looseObject({ type: z.string() }).nullable().optional(),
   guests: z.array(z.string()).default([]),
 };
+
 export const importedMeeting = z.strictObject({
   id: z.string().min(1),
   start: base.time,

@@ -26,6 +26,7 @@ export interface Endpoint {
   scope: string;
   answer(request: ApiRequest, id: string, below: string): object | null | Promise<object>;
 }
+
 export function show(
   path: string,
   scope: string,
@@ -45,25 +46,15 @@ export function list<Query extends { count: number }, Row>(
   const answer = (request: ApiRequest, id: string) => {
     const { url, caller, state } = request;
     // An empty value counts as absent.
-    const query = parse(
-      Object.fromEntries([...url.searchParams].filter(([, value]) => value !== '')),
-      schema,
-    );
+    const given = [...url.searchParams].filter(([, value]) => value !== '');
+    const query = parse(Object.fromEntries(given), schema);
     const found = find(request, query, id);
-    const listing: Listing<Row> =
-      'rows' in found
-        ? found
-        : {
-            rows: found,
-            positionOf: (_row, index) => [index, 0],
-            accepts: () => true,
-            show: (row) => row,
-            descending: false,
-          };
+    const listing: Listing<Row> = 'rows' in found ? found : { rows: found };
     return pageOf(url, caller.user.uri, query.count, state.pages, listing);
   };
   return { method: 'GET', path, scope: `${scope}:read`, answer };
 }
+
 export function create<Body>(
   path: string,
   scope: string,
@@ -78,6 +69,7 @@ export function create<Body>(
   };
   return { method: 'POST', path, scope: `${scope}:write`, answer };
 }
+
 export function remove(
   path: string,
   scope: string,

@@ -92,6 +92,7 @@ function visibleMeeting({ meetings, caller }: ApiRequest, id: string): Meeting {
   if (isAllowed && meeting.visibility === 'visible') return meeting;
   throw new ApiError(403, { message: 'You are not allowed to view this event' });
 }
+
 function markedInvitee(request: ApiRequest, id: string) {
   const mark = uriOf('invitee_no_shows', id);
   const all = request.meetings.ordered().flatMap(({ invitees }) => invitees);

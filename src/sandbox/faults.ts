@@ -27,6 +27,7 @@ const settings = {
   rows: z.int().positive().default(1),
   to: z.url().default('http://elsewhere.invalid'),
 };
+
 type Settings = z.output<z.ZodObject<typeof settings>>;
 
 /** The request that a fault hits. */
@@ -36,6 +37,7 @@ interface FaultTarget {
   /** The answer that would have been given. @param lagging as it was before the last change */
   answer(lagging?: boolean): Promise<Response>;
 }
+
 type Inject = (target: FaultTarget, settings: Settings) => Response | null | Promise<Response | null>;
 
 interface Kind {
@@ -48,6 +50,7 @@ interface Kind {
 const kind = (summary: string, inject: Inject, applies?: Kind['applies']): Kind => {
   return { summary, inject, applies };
 };
+
 const LISTINGS = /^\/(scheduled_events(\/[^/]+\/invitees)?|event_types|organization_memberships)$/;
 const isListing = ({ pathname }: URL) => LISTINGS.test(pathname);
 
@@ -133,6 +136,7 @@ export const faultFields = {
   kind: z.enum(Object.keys(FAULT_KINDS) as [FaultKind, ...FaultKind[]]),
   ...settings,
 };
+
 const faultSchema = z.strictObject(faultFields);
 export type FaultInput = z.input<typeof faultSchema>;
 type Fault = z.output<typeof faultSchema>;

@@ -12,12 +12,12 @@ export type Position = readonly [number, number];
 export interface Listing<Row> {
   /** In ascending order of their positions. */
   rows: readonly Row[];
-  positionOf(row: Row, index: number): Position;
-  /** Rows that are not accepted are passed over. */
-  accepts(row: Row): boolean;
-  descending: boolean;
+  /** The index by default, for rows that are filtered and in order already. */
+  positionOf?(row: Row, index: number): Position;
+  accepts?(row: Row): boolean;
+  descending?: boolean;
   /** The row as the API shows it. */
-  show(row: Row): unknown;
+  show?(row: Row): unknown;
 }
 
 export type PageTokens = ReturnType<typeof createPageTokens>;
@@ -52,8 +52,9 @@ export function pageOf<Row>(
   caller: string,
   count: number,
   tokens: PageTokens,
-  { rows, positionOf, accepts, descending, show }: Listing<Row>,
+  listing: Listing<Row>,
 ) {
+  const { rows, positionOf, accepts, descending, show } = listing;
   const parameters = [...url.searchParams].filter(([name]) => name !== 'page_token');
   const query = JSON.stringify([caller, url.pathname, parameters.sort()]);
   const token = url.searchParams.get('page_token');
@@ -66,11 +67,11 @@ export function pageOf<Row>(
   let end: Position = [0, 0];
   let hasMore = false;
   for (const [index, row] of (descending ? rows.toReversed() : rows).entries()) {
-    const position = positionOf(row, index);
-    if (!isBeyond(position) || !accepts(row)) continue;
+    const position = positionOf?.(row, index) ?? [index, 0];
+    if (!isBeyond(position) || accepts?.(row) === false) continue;
     hasMore = collection.length === count;
     if (hasMore) break;
-    collection.push(show(row));
+    collection.push(show ? show(row) : row);
     end = position;
   }
   const next_page_token = hasMore ? tokens.issue(query, end) : null;

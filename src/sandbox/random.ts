@@ -42,6 +42,7 @@ export function uuidOf(...parts: number[]): string {
   const variant = '89ab'[Number.parseInt(c.slice(0, 1), 16) >> 2];
   return `${a}-${b.slice(0, 4)}-4${b.slice(5)}-${variant}${c.slice(1, 4)}-${c.slice(4)}${d}`;
 }
+
 export const hex = (value: number): string => value.toString(16).padStart(8, '0');
 
 /** A 16-character upper-case id, as resources from Calendly's early years have it. */

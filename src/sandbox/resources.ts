@@ -73,9 +73,11 @@ export function createEvent({ id, start, created_at, bufferMinutes = 0, ...facts
     calendar_event: { kind: facts.calendar ?? 'google', external_id: id.replaceAll('-', '').toLowerCase() },
   };
 }
+
 export function membershipOf({ user }: Host) {
   return { user: user.uri, user_email: user.email, user_name: user.name };
 }
+
 export function isHostedBy({ event_memberships }: EventResource, uri: string): boolean {
   return event_memberships.some(({ user }) => user === uri);
 }
@@ -125,6 +127,7 @@ export function createInvitee(
   const tracking = { ...NO_TRACKING, ...fields.tracking };
   return Object.assign(emptyInvitee(id, event, created_at), fields, { tracking });
 }
+
 export const inviteeUri = (event: string, id: string) => `${event}/invitees/${id}`;
 
 /** The event that a rescheduled one leads to: the same except for its id, its time and its history. */

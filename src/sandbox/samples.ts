@@ -29,6 +29,7 @@ export function personBy(random: Random) {
     timezone: pick(random, TIMEZONES),
   };
 }
+
 export function asciiOf(text: string): string {
   const letters = text.normalize('NFD').replace(/[^A-Za-z0-9-]/g, '');
   return letters.toLowerCase();
@@ -43,6 +44,7 @@ const conference = (type: string, path: string, dataOf?: (id: number) => object)
   const data = dataOf ? { data: dataOf(id) } : {};
   return { type, status: 'pushed', join_url: `https://${path}/${id}`, ...data };
 };
+
 const zoomData = (id: number) => ({ id, settings: {}, extra: null, password: 'sandbox' });
 const zoom = conference('zoom_conference', 'zoom.example/j', zoomData);
 const google = conference('google_conference', 'meet.example');
