@@ -154,7 +154,7 @@ export function newMeeting(
   return meeting;
 }
 
-const USUAL_PAYMENT = {
+const PAYMENT = {
   external_id: 'ch_sandbox',
   provider: 'stripe',
   currency: 'EUR',
@@ -174,6 +174,6 @@ export function newInvitee(
     ...personBy(state.random),
     ...names,
     ...(given as Partial<InviteeResource>),
-    payment: payment ? { ...USUAL_PAYMENT, ...payment } : null,
+    payment: payment ? { ...PAYMENT, ...payment } : null,
   });
 }

@@ -14,6 +14,14 @@ const digits = (count: number) => (event: EventResource) => {
   return Object.fromEntries(fields.map((field) => [field, formatInstant(instantOf(event[field]), count)]));
 };
 
+/** What old events lack. */
+const bare = ({ event_memberships }: EventResource) => {
+  const hosts = event_memberships.map(({ user }) => ({ user }));
+  return { calendar_event: undefined, event_memberships: hosts };
+};
+
+const ANSWER = { question: 'Anything else?', answer: 'line one\nline\u0000two\t\u2028end', position: 0 };
+
 const EDGE_CASES: readonly EdgeCase[] = [
   { event: { name: null } },
   { invitees: { name: 'Null\u0000Byte' } },
@@ -25,20 +33,9 @@ const EDGE_CASES: readonly EdgeCase[] = [
   { event: digits(3) },
   { invitees: { name: null, first_name: null, last_name: null, timezone: null } },
   { event: { event_type: null } },
-  {
-    invitees: {
-      questions_and_answers: [
-        { question: 'Anything else?', answer: 'line one\nline\u0000two\t\u2028end', position: 0 },
-      ],
-    },
-  },
+  { invitees: { questions_and_answers: [ANSWER] } },
   { event: { name: `${'A very long title '.repeat(40)}👩🏽‍🚀 Zoë` } },
-  {
-    event: ({ event_memberships }: EventResource) => ({
-      calendar_event: undefined,
-      event_memberships: event_memberships.map(({ user }) => ({ user })),
-    }),
-  },
+  { event: bare },
   { invitees: { name: `Robert'); drop table meetings;-- <script>alert("x")</script> \\ %s $1` } },
   { event: { location: { type: 'zoom_conference', status: 'initiated', join_url: null, data: null } } },
   { invitees: { email: 'Mixed.CASE+tag0@Example.COM' } },
@@ -47,12 +44,7 @@ const EDGE_CASES: readonly EdgeCase[] = [
     event: { surprise: { added: 'later', nested: [1, 2.5, { deep: true }] } },
     invitees: { scheduling_method: 'telepathy', mood: null },
   },
-  {
-    event: {
-      meeting_notes_plain: 'Agreed: next steps\u2029by Friday',
-      meeting_notes_html: '<p>Agreed: next steps<br>by Friday</p>',
-    },
-  },
+  { event: { meeting_notes_plain: 'Next:\u2029 Friday', meeting_notes_html: '<p>Next:<br>Friday</p>' } },
   { event: { name: '‏اجتماع‏ 30 دقيقة\r\n2nd line' } },
   { event: digits(5) },
 ];

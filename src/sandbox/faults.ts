@@ -52,7 +52,24 @@ const kind = (summary: string, inject: Inject, applies?: Kind['applies']): Kind 
 };
 
 const LISTINGS = /^\/(scheduled_events(\/[^/]+\/invitees)?|event_types|organization_memberships)$/;
-const isListing = ({ pathname }: URL) => LISTINGS.test(pathname);
+
+/** A fault of the pages of a listing. @param change may remove rows and returns what is new in `pagination` */
+function onPages(
+  summary: string,
+  change: (rows: unknown[], target: FaultTarget, settings: Settings) => object,
+): Kind {
+  const inject: Inject = async (target, settings) => {
+    const response = await target.answer();
+    if (response.status !== 200) return response;
+    const { collection, pagination } = (await response.json()) as {
+      collection: unknown[];
+      pagination: object;
+    };
+    const changed = change(collection, target, settings);
+    return Response.json({ collection, pagination: { ...pagination, ...changed } });
+  };
+  return kind(summary, inject, ({ pathname }) => LISTINGS.test(pathname));
+}
 
 /** Every kind of fault: what it does in words, and how. */
 export const FAULT_KINDS = {
@@ -98,15 +115,18 @@ export const FAULT_KINDS = {
   redirect: kind('redirects to the same path at the origin "to"', ({ url }, { to }) => {
     return new Response(null, { status: 302, headers: { location: atOrigin(url, to) } });
   }),
-  'next-page-elsewhere': kind(
-    'links the next page at the origin "to"',
-    ({ answer, url }, { to }) => withPage(answer(), () => ({ next_page: atOrigin(url, to) })),
-    isListing,
-  ),
-  'page-twice': kind(
-    'links the page itself as the next page',
-    ({ answer, url }) => withPage(answer(), () => ({ next_page: url.href })),
-    isListing,
+  'next-page-elsewhere': onPages('links the next page at the origin "to"', (_rows, { url }, { to }) => {
+    return { next_page: atOrigin(url, to) };
+  }),
+  'page-twice': onPages('links the page itself as the next page', (_rows, { url }) => ({
+    next_page: url.href,
+  })),
+  'short-listing': onPages(
+    'leaves the last "rows" rows of a page out (1), as if they did not exist',
+    (collection, _target, { rows }) => {
+      collection.splice(-rows);
+      return { count: collection.length };
+    },
   ),
   'stale-token': kind(
     'answers 400 to a page token, as if it had gone stale',
@@ -117,15 +137,6 @@ export const FAULT_KINDS = {
     'answers 400 to a query time with three fraction digits',
     ({ url }) => errorResponse(invalidArgument(...threeDigitTimes(url))),
     (url) => threeDigitTimes(url).length > 0,
-  ),
-  'short-listing': kind(
-    'leaves the last "rows" rows of a page out (1), as if they did not exist',
-    ({ answer }, { rows }) =>
-      withPage(answer(), (collection) => {
-        collection.splice(-rows);
-        return { count: collection.length };
-      }),
-    isListing,
   ),
   lagging: kind('answers as if the last change had not happened yet', ({ answer }) => answer(true)),
 };
@@ -221,12 +232,4 @@ function inPieces(body: Buffer, ms: number): ReadableStream {
     },
     cancel: () => stop.abort(),
   });
-}
-
-/** Changes the page that was answered; anything but a page stays as it is. @param change may remove rows */
-async function withPage(answer: Promise<Response>, change: (rows: unknown[]) => object): Promise<Response> {
-  const response = await answer;
-  if (response.status !== 200) return response;
-  const { collection, pagination } = (await response.json()) as { collection: unknown[]; pagination: object };
-  return Response.json({ collection, pagination: { ...pagination, ...change(collection) } });
 }

@@ -1,21 +1,22 @@
 /** What the API received: the log of requests, and how many of them each user has left. Knows no HTTP. */
 import { MINUTE, type Micros, SECOND } from './time.js';
 
-export interface RequestEntry {
-  /** Counts from 1 since the last reset. */
-  number: number;
-  /** When it arrived, by the real clock. */
-  at: string;
-  method: string;
-  path: string;
-  /** Without its `?`. */
-  query: string;
-  /** Who asked; null without a valid token. */
-  user: string | null;
-  user_agent: string | null;
-  /** null while it is unanswered, and for good when a fault left it so. */
-  status: number | null;
-  fault: string | null;
+type Facts = Record<'method' | 'path' | 'query', string> & { user_agent: string | null };
+export type RequestEntry = ReturnType<typeof createEntry>;
+
+/** @param number counts from 1 since the last reset */
+function createEntry(number: number, facts: Facts) {
+  return {
+    number,
+    /** When it arrived, by the real clock. */
+    at: new Date().toISOString(),
+    ...facts,
+    /** Who asked; null without a valid token. */
+    user: null as string | null,
+    /** null while it is unanswered, and for good when a fault left it so. */
+    status: null as number | null,
+    fault: null as string | null,
+  };
 }
 
 /** Keeps the newest `keep` entries, oldest first, so that a sandbox can run for days. */
@@ -24,10 +25,8 @@ export function createRequestLog(keep = 100_000) {
   let total = 0;
   const read = () => ({ total, requests: structuredClone(entries) });
   return {
-    begin(facts: Pick<RequestEntry, 'method' | 'path' | 'query' | 'user_agent'>): RequestEntry {
-      total++;
-      const at = new Date().toISOString();
-      const entry = { number: total, at, ...facts, user: null, status: null, fault: null };
+    begin(facts: Facts): RequestEntry {
+      const entry = createEntry(++total, facts);
       entries.push(entry);
       // Trimmed rarely: shifting the array on every request would cost more than the request.
       if (entries.length > keep * 1.1) entries = entries.slice(-keep);

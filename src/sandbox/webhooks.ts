@@ -96,11 +96,10 @@ export function createWebhooks(seed: number, clock: Clock) {
     settings,
     /** null when there is a subscription for the same URL, scope and user, whatever its state. */
     subscribe(request: SubscriptionRequest, signingKey: string | null): Subscription | null {
-      const isSame = ({ resource }: Subscription) =>
-        resource.callback_url === request.callback_url &&
-        resource.scope === request.scope &&
-        resource.user === request.user;
-      if ([...subscriptions.values()].some(isSame)) return null;
+      const keyOf = ({ callback_url, scope, user }: SubscriptionRequest) =>
+        `${callback_url} ${scope} ${user}`;
+      const keys = [...subscriptions.values()].map(({ resource }) => keyOf(resource));
+      if (keys.includes(keyOf(request))) return null;
       const uri = uriOf('webhook_subscriptions', uuidOf(seed, 801, created++));
       const subscription = createSubscription(uri, clock.stamp(), request, signingKey);
       subscriptions.set(uri, subscription);
