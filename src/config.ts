@@ -20,6 +20,12 @@ export interface Config {
   calendlyToken: string | null;
   /** Base of the Calendly API, no trailing slash. */
   calendlyApiUrl: string;
+  /** URL of the proxy for a Calendly at an http URL. */
+  httpProxy: string | null;
+  /** URL of the proxy for a Calendly at an https URL. */
+  httpsProxy: string | null;
+  /** Hosts that are reached without a proxy. */
+  noProxy: string[];
   /** One or more keys, separated by commas while a key is being rotated. */
   webhookSigningKeys: string[];
   /** Max age of a delivery's timestamp, in ms. */
@@ -27,6 +33,9 @@ export interface Config {
   /** Absolute path of the folder for the embedded database and backups. */
   home: string;
 }
+
+/** The settings of the proxy between this machine and Calendly. */
+export type ProxySetting = 'httpProxy' | 'httpsProxy' | 'noProxy';
 
 /** The environment as a plain map, so that tests and the demo can pass their own. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -44,6 +53,8 @@ export interface Setting<T> {
   name: string;
   /** Its flag, as commander writes it. */
   flag?: string;
+  /** The name in lower case is read, too: other programs have established it. */
+  anyCase?: true;
   /** What must never be printed: the whole value, or the password inside the URL. */
   secret?: 'value' | 'password';
   /** Text that is parsed if the setting is not set; without it the value is null. */
@@ -79,6 +90,27 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
     default: 'https://api.calendly.com',
     description: 'base URL of the Calendly API',
     parse: parseBaseUrl,
+  },
+  httpsProxy: {
+    name: 'HTTPS_PROXY',
+    anyCase: true,
+    secret: 'password',
+    description: 'proxy to Calendly, http://user:password@host:port',
+    parse: parseProxy,
+  },
+  httpProxy: {
+    name: 'HTTP_PROXY',
+    anyCase: true,
+    secret: 'password',
+    description: 'the same for a CALENDLY_API_URL without TLS',
+    parse: parseProxy,
+  },
+  noProxy: {
+    name: 'NO_PROXY',
+    anyCase: true,
+    default: '',
+    description: 'hosts that are reached without a proxy, separated by commas',
+    parse: parseList,
   },
   webhookSigningKeys: {
     name: 'CALENDLY_WEBHOOK_SIGNING_KEY',
@@ -117,14 +149,15 @@ export function processEnvironment(): Environment {
  */
 export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cwd = process.cwd()): Config {
   const envFile = readEnvFile(flags.envFile, cwd);
-  const config = parseSettings(cwd, ({ name }, key) => {
+  const config = parseSettings(cwd, ({ name, anyCase }, key) => {
     const flag = key === 'databaseUrl' || key === 'schema' ? flags[key] : undefined;
     if (flag !== undefined) return { text: flag, source: 'on the command line' };
-    if (environment[name]?.trim()) return { text: environment[name].trim(), source: 'in the environment' };
-    if (envFile.values[name]?.trim()) {
-      return { text: envFile.values[name].trim(), source: `in ${envFile.path}` };
-    }
-    return null;
+    const valueIn = (values: Environment) =>
+      values[name]?.trim() || (anyCase && values[name.toLowerCase()]?.trim());
+    const set = valueIn(environment);
+    if (set) return { text: set, source: 'in the environment' };
+    const inFile = valueIn(envFile.values);
+    return inFile ? { text: inFile, source: `in ${envFile.path}` } : null;
   });
   const { databaseUrl } = config;
   if (databaseUrl === null) return config;
@@ -207,7 +240,7 @@ function parseSchema(text: string): string {
 }
 
 function parseToken(text: string): string {
-  // A header value may contain visible ASCII only; anything else would surface as a confusing error inside fetch.
+  // A header value may contain visible ASCII only; anything else would only be refused when it is sent.
   if (/^[\x21-\x7e]+$/.test(text)) return text;
   throw new Error(
     'contains spaces or characters that are not allowed in a token; paste it again on one line',
@@ -220,6 +253,14 @@ function parseBaseUrl(text: string): string {
   if (protocol !== 'http:' && protocol !== 'https:') throw new Error('must begin with https:// or http://');
   if (username || password) throw new Error('must not contain a user name or password');
   return text.replace(/\/+$/, '');
+}
+
+function parseProxy(text: string): string {
+  // Often written without the scheme.
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  const protocol = URL.canParse(url) ? new URL(url).protocol : '';
+  if (protocol === 'http:' || protocol === 'https:') return url;
+  throw new Error('is not a valid URL of a proxy; write http://host:port');
 }
 
 function parseList(text: string): string[] {

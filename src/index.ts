@@ -2,6 +2,8 @@
 export type { CalendlyClient, ClientOptions } from './calendly/client.js';
 export { createCalendlyClient } from './calendly/client.js';
 export type { HttpAttempt } from './calendly/http.js';
+export type { ProxySettings } from './calendly/proxy.js';
+export type { HttpRequest, HttpResponse, HttpTransport } from './calendly/transport.js';
 export type { Config, ConfigFlags, Environment } from './config.js';
 export { loadConfig } from './config.js';
 export type { Database, Sql, TransactionOptions } from './database/connection.js';

@@ -1,6 +1,6 @@
 /**
- * Identifies the process that wrote a lock, and tells whether it still runs. A pid alone is not enough: it is reused,
- * and it means another process after a reboot or in another container. Knows nothing of what is locked.
+ * Identifies the process that wrote a lock, and whether it still runs. A pid alone is not enough: it is reused, and it
+ * means another process after a reboot or in another container. Knows nothing of what is locked.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
@@ -33,13 +33,12 @@ export function isRunning({ host, pid, started, boot, namespace }: ProcessIdenti
   return found.started === null || started === null || found.started === started;
 }
 
-/** An identity that was stored as JSON; null if it is invalid. */
-export function parseIdentity(value: unknown): ProcessIdentity | null {
-  const { host, pid, ...rest } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
-  if (typeof host !== 'string' || typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0)
-    return null;
-  const text = (field: unknown) => (typeof field === 'string' ? field : null);
-  return { host, pid, started: text(rest.started), boot: text(rest.boot), namespace: text(rest.namespace) };
+/** Reads an identity that was stored as JSON, among other keys; null if it is invalid. */
+export function parseIdentity(json: string): ProcessIdentity | null {
+  const value = tryOrNull((): Partial<ProcessIdentity> | null => JSON.parse(json));
+  const { host, pid = 0, started = null, boot = null, namespace = null } = value ?? {};
+  if (typeof host !== 'string' || !Number.isSafeInteger(pid) || pid <= 0) return null;
+  return { host, pid, started, boot, namespace };
 }
 
 function currentHost(): Pick<ProcessIdentity, 'host' | 'boot' | 'namespace'> {
@@ -52,28 +51,22 @@ function currentHost(): Pick<ProcessIdentity, 'host' | 'boot' | 'namespace'> {
 
 /** The running process of that pid, with its start time; null if there is none. */
 function findProcess(pid: number): { started: string | null } | null {
-  if (process.platform === 'linux') {
-    const stat = tryOrNull(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
-    if (stat !== null) {
-      // The command's name is in parentheses and may itself contain spaces and parentheses.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      // A zombie writes nothing any more, and in a container without an init process it stays forever.
-      return fields[0] === 'Z' || fields[0] === 'X' ? null : { started: fields[19] ?? null };
-    }
+  const stat = tryOrNull(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  if (stat !== null) {
+    // The command's name is in parentheses and may itself contain spaces and parentheses.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie writes nothing any more, and in a container without an init process it stays forever.
+    return fields[0] === 'Z' || fields[0] === 'X' ? null : { started: fields[19] ?? null };
   }
-  if (!processExists(pid)) return null;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it exists and belongs to another user.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return null;
+  }
   if (process.platform === 'win32' || process.platform === 'linux') return { started: null };
   const ps = tryOrNull(() => execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }));
   return { started: ps?.trim() || null };
-}
-
-function processExists(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: it exists and belongs to another user.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function tryOrNull<T>(read: () => T): T | null {

@@ -36,7 +36,7 @@ export async function claimAccount(
   const owner = JSON.stringify({ run: randomUUID(), ...ownIdentity() });
   const number = await database.transaction(async (sql) => {
     const holder = await leaseHolder(sql, accountId);
-    const process = holder ? readOwner(holder) : null;
+    const process = holder ? parseIdentity(holder) : null;
     const dead = process !== null && isRunning(process) === false;
     const taken = await takeLease(sql, accountId, owner, dead ? holder : null);
     if (taken === null) throw lockedError(process);
@@ -63,12 +63,4 @@ function lockedError(process: ProcessIdentity | null): CalendlySyncError {
   return new CalendlySyncError('locked', `This account is being synced right now by ${who}.`, {
     hint: AGAIN,
   });
-}
-
-function readOwner(text: string): ProcessIdentity | null {
-  try {
-    return parseIdentity(JSON.parse(text));
-  } catch {
-    return null;
-  }
 }

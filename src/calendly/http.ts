@@ -4,6 +4,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../clock.js';
+import { CalendlySyncError } from '../errors.js';
 import { retry } from '../retry.js';
 import { version } from '../version.js';
 import {
@@ -15,14 +16,22 @@ import {
   toCalendlyError,
 } from './errors.js';
 import { parseJson } from './json.js';
+import { isLoopback, type ProxySettings } from './proxy.js';
 import type { Throttle } from './throttle.js';
+import { createTransport, type HttpResponse, type HttpTransport } from './transport.js';
 
 export interface HttpOptions {
-  /** Base of the API, no trailing slash. The token is never sent to another origin. */
+  /**
+   * Base of the API, no trailing slash. The token is never sent to another origin, and without TLS only to this
+   * machine.
+   */
   baseUrl: string;
   token: string;
   clock?: Clock;
-  fetch?: typeof fetch;
+  /** What HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. */
+  proxies?: ProxySettings | undefined;
+  /** Replaces the network, for tests. */
+  transport?: HttpTransport | undefined;
   signal?: AbortSignal | undefined;
   /** Timeout of one attempt, headers and body, in ms. */
   timeoutMs?: number | undefined;
@@ -53,12 +62,6 @@ export type Send = <T>(
   body?: object,
 ) => Promise<T>;
 
-interface HttpResponse {
-  status: number;
-  headers: Headers;
-  text: string;
-}
-
 const TIMEOUT_MS = 20_000;
 const RETRY_PAUSE_MS = 500;
 const RETRIES = 5;
@@ -82,7 +85,14 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
   const counters = { requests: 0, retries: 0 };
   // Every request in flight listens to the same signal.
   if (signal) setMaxListeners(0, signal);
-  const { origin } = new URL(baseUrl);
+  const base = new URL(baseUrl);
+  const { origin } = base;
+  if (base.protocol !== 'https:' && !isLoopback(base)) {
+    throw new CalendlySyncError('settings', `The token is not sent to ${origin}: it is not encrypted.`, {
+      hint: 'CALENDLY_API_URL must begin with https://, except for a host of this machine.',
+    });
+  }
+  const { transport = createTransport(base, options.proxies) } = options;
   let hasResponse = false;
 
   async function attempt(method: string, url: URL, body: object | undefined, again: boolean) {
@@ -119,10 +129,9 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
     );
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      const response = await (options.fetch ?? fetch)(url, {
+      return await transport({
         method,
-        // Following a redirect would send the token to wherever it points.
-        redirect: 'manual',
+        url,
         signal: controller.signal,
         headers: {
           authorization: `Bearer ${options.token}`,
@@ -131,9 +140,11 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
           'user-agent': `calendly-sync/${version}`,
           ...(body ? { 'content-type': 'application/json' } : {}),
         },
-        ...(body ? { body: JSON.stringify(body) } : {}),
+        body: body && JSON.stringify(body),
       });
-      return { status: response.status, headers: response.headers, text: await response.text() };
+    } catch (error) {
+      // An aborted socket fails with a reason of its own.
+      throw controller.signal.aborted ? controller.signal.reason : error;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
@@ -181,7 +192,7 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
 function parseResponse<T>(response: HttpResponse, request: string, parse: (json: unknown) => T): T {
   const { status, text, headers } = response;
   if (status >= 300 && status < 400) {
-    const target = headers.get('location') ?? 'nowhere';
+    const target = headers.location ?? 'nowhere';
     throw new InvalidResponseError(
       `${request} was redirected (${status}) to ${target}; redirects are not followed.`,
     );
@@ -209,11 +220,9 @@ function preview(text: string): string {
   return /^<(!doctype|html|\?xml)/i.test(start) ? 'with an HTML page' : `with the text “${start}”`;
 }
 
-/** The innermost reason of a failed fetch, whose own message is only "fetch failed". */
+/** Why there is no response: the system's code if it has one. */
 function networkReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return 'timed out';
-  let inner: Error & { code?: unknown } = error;
-  while (inner.cause instanceof Error) inner = inner.cause;
-  return typeof inner.code === 'string' ? inner.code : inner.message;
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' ? code : error.message;
 }

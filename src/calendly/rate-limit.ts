@@ -5,6 +5,7 @@
  * `X-RateLimit-Limit`, `-Remaining` and `-Reset`, the last in seconds from now. All programs that use the user's
  * allowance share it, so `Remaining` is trusted over any count of our own, and a reserve is left for the others.
  */
+import type { ResponseHeaders } from './transport.js';
 
 /** The headers of one response. */
 export interface RateHeaders {
@@ -131,9 +132,9 @@ function secondsUntilReset(allowance: Allowance, headers: RateHeaders | null, no
 }
 
 /** The rate-limit headers of a response; null if one is missing or not a number. */
-export function readRateHeaders(headers: Headers): RateHeaders | null {
+export function readRateHeaders(headers: ResponseHeaders): RateHeaders | null {
   const [limit, remaining, resetSeconds] = ['limit', 'remaining', 'reset'].map((name) => {
-    const value = Number(headers.get(`x-ratelimit-${name}`) || Number.NaN);
+    const value = Number(headers[`x-ratelimit-${name}`] || Number.NaN);
     return value >= 0 && Number.isFinite(value) ? value : null;
   });
   if (limit == null || remaining == null || resetSeconds == null) return null;
@@ -142,8 +143,8 @@ export function readRateHeaders(headers: Headers): RateHeaders | null {
 }
 
 /** Seconds of a `Retry-After` header, a number or a date; null if it is missing or invalid. */
-export function readRetryAfter(headers: Headers, now: number): number | null {
-  const text = headers.get('retry-after')?.trim() ?? '';
+export function readRetryAfter(headers: ResponseHeaders, now: number): number | null {
+  const text = String(headers['retry-after'] ?? '').trim();
   if (/^\d+$/.test(text)) return Number(text);
   const date = Date.parse(text);
   return Number.isNaN(date) ? null : Math.max(0, (date - now) / 1_000);

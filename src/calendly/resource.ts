@@ -16,7 +16,8 @@ export function resourceOf<T>(path: string, parse: (raw: unknown) => T | null) {
 /** The path of a resource's URI, whatever host it names. @throws CalendlySyncError `calendly_invalid_response` */
 export function resourcePath(uri: string): string {
   const path = URL.canParse(uri) ? new URL(uri).pathname.replace(/\/+$/, '') : '';
-  if (path !== '') return path;
+  // The path of a URI without an authority, such as `x:y`, does not begin with a slash.
+  if (path.startsWith('/')) return path;
   throw new CalendlySyncError(
     'calendly_invalid_response',
     `"${uri}" is not the URI of a Calendly resource.`,

@@ -13,6 +13,7 @@ import {
   readRetryAfter,
   unknownAllowance,
 } from './rate-limit.js';
+import type { HttpResponse } from './transport.js';
 
 export interface ThrottleOptions {
   clock: Clock;
@@ -26,7 +27,7 @@ export interface Throttle {
   /** Resolves when one request may be sent; every acquire needs one release. Rejects if the signal is aborted first. */
   acquire(signal?: AbortSignal): Promise<void>;
   /** The request got a response (any status) or failed (null), `latencyMs` after it was sent. */
-  release(response: { status: number; headers: Headers } | null, latencyMs: number): void;
+  release(response: Pick<HttpResponse, 'status' | 'headers'> | null, latencyMs: number): void;
   /** When requests continue, in ms since 1970, while the rate limit holds them back; else null. */
   waitingUntil(): number | null;
   /** Time during which requests waited for the rate limit, in ms of wall clock. */

@@ -12,6 +12,7 @@ export function clientFor(
   return createCalendlyClient({
     baseUrl: config.calendlyApiUrl,
     token,
+    proxies: config,
     signal,
     onAttempt: (attempt) => showAttempt(output, attempt),
   });

@@ -8,50 +8,20 @@ import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { CalendlySyncError } from '../errors.js';
 
-/** The options of postgres.js that a URL decides. */
-export interface ConnectionOptions {
-  /** Arrays, because postgres.js splits a string at each `:` of an IPv6 address. */
-  host: string[];
-  port: number[];
-  /** A Unix socket, instead of host and port. */
-  path?: string;
-  /** Empty: the user of the operating system. */
-  user: string;
-  pass: string;
-  database: string;
-  ssl: false | 'prefer' | TlsOptions;
-  /** Parameters for the server. */
-  connection: Record<string, string>;
-  /** In seconds. */
-  connect_timeout?: number;
-  target_session_attrs?: SessionAttributes;
-}
-
-type SessionAttributes = (typeof SESSION_ATTRIBUTES)[number];
+type Parameters = ReadonlyMap<string, string>;
 
 const SESSION_ATTRIBUTES = ['read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
 /**
- * Settings of the server that a URL may set. TimeZone, DateStyle and client_encoding are not among them: the tool sets
- * its own.
+ * Settings of the server that a URL may set, besides any with a dot in its name. TimeZone, DateStyle and
+ * client_encoding are not among them: the tool sets its own.
  */
-const SERVER_PARAMETERS = new Set([
-  'application_name',
-  'options',
-  'search_path',
-  'role',
-  'statement_timeout',
-  'lock_timeout',
-  'transaction_timeout',
-  'idle_in_transaction_session_timeout',
-  'idle_session_timeout',
-  'default_transaction_read_only',
-  'default_transaction_isolation',
-  'default_transaction_deferrable',
-  'work_mem',
-  'synchronous_commit',
-]);
+const SERVER_SETTINGS = new RegExp(
+  '^(application_name|options|search_path|role|work_mem|synchronous_commit' +
+    '|(statement|lock|transaction|idle_in_transaction_session|idle_session)_timeout' +
+    '|default_transaction_(read_only|isolation|deferrable)|\\w+\\.\\w+)$',
+);
 
 /** libpq's environment variables, and the URL parameter that each stands for. */
 const PG_VARIABLES = {
@@ -81,30 +51,30 @@ const HOST_PARTS = /^(?:\[([\da-f:.%a-z]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/i;
 export function parseConnectionUrl(url: string): Map<string, string> {
   // A # starts a fragment, so the rest of the URL would be lost silently.
   if (url.includes('#')) throw new Error('contains an unescaped #; write it as %23');
-  const [, userInfo = '', authority = '', database = '', query = ''] = URL_PARTS.exec(url) ?? [];
+  const [whole, userInfo = '', authority = '', database = '', query = ''] = URL_PARTS.exec(url) ?? [];
   const hosts = authority.split(',').map((host) => HOST_PARTS.exec(host));
-  if (!URL_PARTS.test(url) || hosts.includes(null)) {
-    if (/^(?!postgres(ql)?:)[a-z+]+:\/\//i.test(url))
-      throw new Error('must begin with postgres:// or postgresql://');
+  if (whole === undefined || hosts.includes(null)) {
+    const otherScheme = /^(?!postgres(ql)?:)[a-z+]+:\/\//i.test(url);
     throw new Error(
-      'is not a valid URL; expected postgres://user:password@host:5432/name ' +
-        '(write # in a password as %23, @ as %40, / as %2F)',
+      otherScheme
+        ? 'must begin with postgres:// or postgresql://'
+        : 'is not a valid URL; expected postgres://user:password@host:5432/name ' +
+            '(write # in a password as %23, @ as %40, / as %2F)',
     );
   }
-  const colon = userInfo.includes(':') ? userInfo.indexOf(':') : userInfo.length;
+  const [, user = '', password = ''] = /^([^:]*):?(.*)$/s.exec(userInfo) ?? [];
   const all: [string, string][] = [
-    ['user', decode(userInfo.slice(0, colon))],
-    ['password', decode(userInfo.slice(colon + 1))],
+    ['user', decode(user)],
+    ['password', decode(password)],
     ['host', hosts.map((host) => decode(host?.[1] ?? host?.[2] ?? '')).join(',')],
     ['port', hosts.map((host) => host?.[3] ?? '').join(',')],
     ['dbname', decode(database)],
     ...new URLSearchParams(query),
   ];
   const parameters = new Map(all.filter(([, value]) => value.replaceAll(',', '') !== ''));
-  const mode = parameters.get('sslmode');
-  if (mode !== undefined && mode !== 'no-verify' && !SSL_MODES.includes(mode)) {
+  const mode = parameters.get('sslmode') ?? 'prefer';
+  if (mode !== 'no-verify' && !SSL_MODES.includes(mode))
     throw new Error(`has an invalid sslmode "${mode}"; expected ${SSL_MODES.join(', ')}`);
-  }
   return parameters;
 }
 
@@ -121,41 +91,42 @@ export function withPgVariables(url: string, read: (name: string) => string | un
 }
 
 /**
- * Translates a URL.
- * @returns the options, and a label without secrets
+ * The options of postgres.js that a URL decides, and a label without secrets.
  * @throws CalendlySyncError `settings` if the URL or a file that it names is invalid
  */
-export function connectionOptions(url: string): { options: ConnectionOptions; label: string } {
+export function connectionOptions(url: string) {
   const parameters = parseOrThrow(url);
   const get = (name: string) => parameters.get(name) ?? '';
   const names = (get('host') || get('hostaddr') || 'localhost').split(',').map((host) => host || 'localhost');
-  const addresses = get('hostaddr') === '' ? names : get('hostaddr').split(',');
+  const host = get('hostaddr') === '' ? names : get('hostaddr').split(',');
   const ports = get('port').split(',');
-  const port = addresses.map((_, index) => Number(ports[index] ?? ports[0]) || 5432);
-  const socket = names[0]?.startsWith('/') ? `${names[0]}/.s.PGSQL.${port[0]}` : null;
+  const port = host.map((_, index) => Number(ports[index] ?? ports[0]) || 5432);
+  const path = names[0]?.startsWith('/') ? `${names[0]}/.s.PGSQL.${port[0]}` : null;
   const database = get('dbname') || get('user');
   const timeout = Number(get('connect_timeout'));
   const attributes = SESSION_ATTRIBUTES.find((name) => name === get('target_session_attrs'));
-  const sent = [...parameters].filter(([name]) => SERVER_PARAMETERS.has(name) || /^\w+\.\w+$/.test(name));
   const options = {
-    host: addresses,
+    // Arrays, because postgres.js splits a string at each `:` of an IPv6 address.
+    host,
     port,
-    ...(socket === null ? {} : { path: socket }),
+    // A Unix socket, instead of host and port.
+    ...(path === null ? {} : { path }),
+    // Empty: the user of the operating system.
     user: get('user'),
     pass: get('password'),
     database,
-    ssl: socket === null ? tlsOptions(parameters, names) : (false as const),
-    connection: Object.fromEntries(sent),
+    ssl: path === null ? tlsOptions(parameters, names) : false,
+    connection: Object.fromEntries([...parameters].filter(([name]) => SERVER_SETTINGS.test(name))),
     ...(timeout > 0 ? { connect_timeout: timeout } : {}),
     ...(attributes ? { target_session_attrs: attributes } : {}),
   };
-  const places = names.map(
+  const servers = names.map(
     (name, index) => `${isIP(name) === 6 ? `[${name}]` : name}:${port[index] ?? port[0]}`,
   );
-  return { options, label: `${socket ?? places.join(',')}/${database}` };
+  return { options, label: `${path ?? servers.join(',')}/${database}` };
 }
 
-function parseOrThrow(url: string): Map<string, string> {
+function parseOrThrow(url: string): Parameters {
   try {
     return parseConnectionUrl(url);
   } catch (error) {
@@ -163,33 +134,44 @@ function parseOrThrow(url: string): Map<string, string> {
   }
 }
 
-/** What libpq does for each sslmode. `prefer` is the default for a server that is not on this machine. */
-function tlsOptions(parameters: Map<string, string>, names: string[]): ConnectionOptions['ssl'] {
-  const rootFile = parameters.get('sslrootcert');
-  const read = (name: string) => readSslFile(name, parameters.get(name));
-  const ca = rootFile === 'system' ? {} : read('sslrootcert');
-  const client = { ...read('sslcert'), ...read('sslkey'), ...passphraseOf(parameters) };
-  const mode = sslMode(parameters, names);
-  if (mode === 'disable') return false;
-  if (mode === 'verify-full') {
-    return { ...ca, ...client, checkServerIdentity: (name, cert) => identityError(name, names, cert) };
+/** What libpq does for each sslmode. */
+function tlsOptions(parameters: Parameters, names: string[]): false | 'prefer' | TlsOptions {
+  const ca =
+    parameters.get('sslrootcert') === 'system' ? {} : readTlsFiles(parameters, { sslrootcert: 'ca' });
+  const client = readTlsFiles(parameters, { sslcert: 'cert', sslkey: 'key' });
+  const passphrase = parameters.get('sslpassword');
+  if (passphrase !== undefined) client.passphrase = passphrase;
+  switch (sslMode(parameters, names)) {
+    case 'disable':
+      return false;
+    case 'verify-full':
+      return { ...ca, ...client, checkServerIdentity: (name, cert) => identityError(name, names, cert) };
+    case 'verify-ca':
+      return { ...ca, ...client, checkServerIdentity: () => undefined };
+    case 'require':
+    case 'no-verify':
+      return { ...client, rejectUnauthorized: false };
+    default:
+      return Object.keys(client).length > 0 ? { ...client, rejectUnauthorized: false } : 'prefer';
   }
-  if (mode === 'verify-ca') return { ...ca, ...client, checkServerIdentity: () => undefined };
-  if (mode === 'require' || Object.keys(client).length > 0) return { ...client, rejectUnauthorized: false };
-  return 'prefer';
 }
 
-function sslMode(parameters: Map<string, string>, names: string[]): string {
+/** Node's meanings of `ssl=`. */
+const SSL_VALUES: Record<string, string> = {
+  true: 'verify-full',
+  1: 'verify-full',
+  false: 'disable',
+  0: 'disable',
+};
+
+/** `prefer` is the default for a server that is not on this machine. */
+function sslMode(parameters: Parameters, names: string[]): string {
   const rootFile = parameters.get('sslrootcert');
   if (rootFile === 'system') return 'verify-full';
   const ssl = parameters.get('ssl');
-  const given =
-    parameters.get('sslmode') ??
-    { true: 'verify-full', '1': 'verify-full', false: 'disable', '0': 'disable' }[ssl ?? ''] ??
-    ssl;
+  const given = parameters.get('sslmode') ?? (ssl === undefined ? ssl : (SSL_VALUES[ssl] ?? ssl));
   // As in libpq, `require` with a root certificate means verify-ca.
   if (rootFile !== undefined && (given === undefined || given === 'require')) return 'verify-ca';
-  if (given === 'no-verify') return 'require';
   return given ?? (names.every(isLocal) ? 'disable' : 'prefer');
 }
 
@@ -204,24 +186,23 @@ function identityError(name: string, names: string[], certificate: PeerCertifica
   return errors.includes(undefined) ? undefined : errors[0];
 }
 
-const TLS_KEYS: Record<string, keyof TlsOptions> = { sslrootcert: 'ca', sslcert: 'cert', sslkey: 'key' };
-
-function readSslFile(name: string, path: string | undefined): TlsOptions {
-  if (path === undefined) return {};
-  try {
-    return { [TLS_KEYS[name] ?? 'ca']: readFileSync(path) };
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new CalendlySyncError('settings', `${name}: cannot read ${path} (${code}).`, {
-      hint: `Correct ${name} in the database URL.`,
-      cause,
-    });
+/** Reads the files that parameters name, each as the given option of Node. */
+function readTlsFiles(parameters: Parameters, wanted: Record<string, 'ca' | 'cert' | 'key'>): TlsOptions {
+  const options: TlsOptions = {};
+  for (const [name, option] of Object.entries(wanted)) {
+    const path = parameters.get(name);
+    if (path === undefined) continue;
+    try {
+      options[option] = readFileSync(path);
+    } catch (cause) {
+      const message = `${name}: cannot read ${path} (${(cause as NodeJS.ErrnoException).code}).`;
+      throw new CalendlySyncError('settings', message, {
+        hint: `Correct ${name} in the database URL.`,
+        cause,
+      });
+    }
   }
-}
-
-function passphraseOf(parameters: Map<string, string>): TlsOptions {
-  const passphrase = parameters.get('sslpassword');
-  return passphrase === undefined ? {} : { passphrase };
+  return options;
 }
 
 /** Percent-decoded; unchanged if it is not valid percent-encoding, as in a password with a lone `%`. */

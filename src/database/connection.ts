@@ -8,12 +8,11 @@ import postgres from 'postgres';
 import { arrayTypes } from './array-types.js';
 import { connectionOptions } from './connection-options.js';
 import { toDatabaseError } from './errors.js';
-import { createPool, type Pool } from './pool.js';
-import { createPreparingPool, isDirect } from './prepared-statements.js';
+import { createPool, isDirect, type Pool, type PoolOptions } from './pool.js';
 import { searchPathOf } from './search-path.js';
-import { runTransaction, type Sql } from './transaction.js';
+import { runTransaction, type Sql, type TransactionOptions } from './transaction.js';
 
-export type { Sql };
+export type { Sql, TransactionOptions };
 
 /** How one statement outside of a transaction runs. */
 export interface StatementOptions {
@@ -21,11 +20,6 @@ export interface StatementOptions {
   signal?: AbortSignal | undefined;
   /** On a connection of its own, and without the role's timeouts where there is no pooler: for work that takes long. */
   session?: boolean | undefined;
-}
-
-export interface TransactionOptions {
-  /** Opens the transaction READ ONLY: the server refuses any write. */
-  readOnly?: boolean;
 }
 
 /** One database. Every statement runs inside `transaction`; no session state is ever relied on. */
@@ -54,8 +48,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
-const MAX_CONNECTIONS = 3;
-const CONNECT_TIMEOUT_S = 15;
+type DriverOptions = postgres.Options<Record<string, never>>;
 
 /** How postgres.js talks to every database, server or embedded. */
 export const clientDefaults = {
@@ -69,41 +62,40 @@ export const clientDefaults = {
   onnotice: () => {},
 };
 
-export interface ServerOptions extends Omit<postgres.Options<Record<string, never>>, 'onclose'> {
+/** Options of the pool, and more for postgres.js. */
+export interface ServerOptions
+  extends Omit<DriverOptions, 'onclose' | 'max' | 'prepare'>,
+    Partial<PoolOptions> {
   schema?: string | null;
-  /** Prepares statements on connections that can keep them. */
-  prepare?: boolean;
-  /** Connections that this process opens at most. */
-  max?: number;
 }
 
 /**
  * Opens a Postgres server. Connects with the first transaction, not here.
  * @param url checked by `loadConfig`
- * @param options more options for postgres.js
  */
 export function openServer(
   url: string,
-  { schema = null, prepare = false, max = MAX_CONNECTIONS, ...options }: ServerOptions = {},
+  { schema = null, prepare = false, max = 3, ...options }: ServerOptions = {},
 ): Database {
   const { options: server, label } = connectionOptions(url);
   const settings = {
-    connect_timeout: CONNECT_TIMEOUT_S,
+    connect_timeout: 15,
     ...clientDefaults,
     // The types of postgres.js lack the arrays of hosts and ports that it accepts.
-    ...(server as unknown as postgres.Options<Record<string, never>>),
+    ...(server as unknown as DriverOptions),
     // A host's columns may be timestamps without a time zone: in them we write and read UTC.
     connection: { application_name: 'calendly-sync', ...server.connection, TimeZone: 'UTC' },
     ...options,
   };
-  const open = (prepared: boolean, onclose = () => {}) =>
-    postgres({ ...settings, prepare: prepared, onclose });
-  const pool = prepare ? createPreparingPool(max, open) : createPool(max, (onclose) => open(false, onclose));
-  return createDatabase(pool, { kind: 'server', label, schema, openSession: () => open(false) });
+  const pool = createPool((prepared, onclose) => postgres({ ...settings, prepare: prepared, onclose }), {
+    max,
+    prepare,
+  });
+  return createDatabase(pool, { kind: 'server', label, schema, openSession: () => postgres(settings) });
 }
 
 interface DatabaseParts extends Pick<Database, 'kind' | 'label' | 'schema'> {
-  /** Opens a connection outside of the pool; absent: the pool's own serve foreverything. */
+  /** Opens a connection outside of the pool; absent: the pool's own serve for everything. */
   openSession?: () => postgres.Sql;
 }
 
@@ -120,13 +112,13 @@ export function createDatabase(pool: Pool, { kind, label, schema, openSession }:
     kind,
     label,
     schema,
-    async transaction<T>(work: (sql: Sql) => Promise<T>, { readOnly = false }: TransactionOptions = {}) {
+    async transaction<T>(work: (sql: Sql) => Promise<T>, options: TransactionOptions = {}) {
       if (surrounding?.getStore()?.open) throw new Error('a transaction was begun inside another one');
       const state = { open: true };
       try {
-        const path = await searchPath?.();
+        const path = (await searchPath?.()) ?? null;
         return await pool.run((client) => {
-          const run = () => runTransaction(client, work, { readOnly, searchPath: path });
+          const run = () => runTransaction(client, work, options, path);
           return surrounding ? surrounding.run(state, run) : run();
         });
       } catch (error) {
@@ -135,7 +127,7 @@ export function createDatabase(pool: Pool, { kind, label, schema, openSession }:
         state.open = false;
       }
     },
-    async statement<Row extends object>(text: string, options: StatementOptions = {}) {
+    async statement<Row extends object>(text: string, options?: StatementOptions) {
       try {
         return (await statement(text, options)) as Row[];
       } catch (error) {

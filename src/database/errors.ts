@@ -1,24 +1,16 @@
 /** Explains Postgres and socket errors to an operator. Pure; shows neither passwords nor row values. */
+import { isIP } from 'node:net';
 import postgres from 'postgres';
 import { CalendlySyncError, type ErrorCode } from '../errors.js';
-import { explainConnectionError } from './connection-errors.js';
 
-const NETWORK = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EADDRNOTAVAIL',
-  'EPIPE',
-  'ENOENT',
-  'CONNECT_TIMEOUT',
-  'CONNECTION_CLOSED',
-  'CONNECTION_ENDED',
-  'CONNECTION_DESTROYED',
-]);
+/** Errors of sockets (Node), of connections (postgres.js), and of connections (SQLSTATE class 08). */
+const SOCKET = /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|ENOENT)$/;
+const CONNECTION = /^(CONNECT_TIMEOUT|CONNECTION_(CLOSED|ENDED|DESTROYED)|08...)$/;
+const NO_ROUTE = /^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/;
+/** A serialization failure, a deadlock, a server that shuts down or starts, no connection left. */
+const TRANSIENT = /^(40001|40P01|57P0[123]|53300)$/;
+/** Node's names for OpenSSL's verification errors do not share a prefix. */
+const TLS = /^(ERR_(SSL|TLS|OSSL)_|EPROTO$|UNABLE_TO_|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH)|CERT|CRL/;
 
 /** The driver's code of an error: an SQLSTATE, an errno name, or postgres.js's own; null when it has none. */
 export function errorCode(error: unknown): string | null {
@@ -55,13 +47,11 @@ export function violatedTable(error: unknown): string | null {
 export function isTransient(error: unknown): boolean {
   const root = error instanceof CalendlySyncError ? error.cause : error;
   const code = sqlState(root);
-  return (
-    isDriverError(root) &&
-    (NETWORK.has(code) ||
-      isLostRace(root) ||
-      code.startsWith('08') ||
-      ['40001', '40P01', '57P01', '57P02', '57P03', '53300'].includes(code))
-  );
+  return isDriverError(root) && (isUnreachable(code) || TRANSIENT.test(code) || isLostRace(root));
+}
+
+function isUnreachable(code: string): boolean {
+  return SOCKET.test(code) || NO_ROUTE.test(code) || CONNECTION.test(code);
 }
 
 /**
@@ -78,28 +68,66 @@ function isDriverError(error: unknown): error is Error {
 export function toDatabaseError(error: unknown, label: string): unknown {
   const code = errorCode(error);
   if (code === null || !isDriverError(error)) return error;
+  const [kind, message, hint] = explain(error, code, label);
+  return new CalendlySyncError(kind, message, { hint, cause: error });
+}
+
+/** What happened, and what to change. */
+function explain(
+  error: Error,
+  code: string,
+  label: string,
+): [kind: ErrorCode, message: string, hint: string] {
   const message = error.message || code;
-  const explained = (kind: ErrorCode, text: string, hint: string) =>
-    new CalendlySyncError(kind, text, { hint, cause: error });
-  const connecting = explainConnectionError(error, code, label);
-  if (connecting) return explained(connecting.code, connecting.message, connecting.hint);
-  if (NETWORK.has(code) || code.startsWith('08') || code.startsWith('57P')) {
-    return explained(
+  if (TLS.test(code)) {
+    return [
+      'database_refused',
+      `The TLS connection to the database at ${label} failed: ${message} (${code}).`,
+      'Check sslmode in DATABASE_URL. For a private CA, add sslrootcert=FILE to the URL, or set NODE_EXTRA_CA_CERTS=FILE.',
+    ];
+  }
+  if (message.includes('before secure TLS connection')) {
+    return [
+      'database_refused',
+      `The database at ${label} does not accept TLS.`,
+      'Remove sslmode from DATABASE_URL, or set sslmode=prefer or sslmode=disable.',
+    ];
+  }
+  const { address } = error as { address?: unknown };
+  if (NO_ROUTE.test(code) && typeof address === 'string' && isIP(address) === 6) {
+    return [
+      'database_unreachable',
+      `The database at ${label} has only an IPv6 address, and this machine has no IPv6 route (${code}).`,
+      "Use the connection URL of the provider's pooler, which has an IPv4 address.",
+    ];
+  }
+  if (code === '28000' && /no encryption|SSL off/i.test(message)) {
+    return [
+      'database_refused',
+      `The database at ${label} requires TLS: ${message} (28000).`,
+      'Add sslmode=require to DATABASE_URL.',
+    ];
+  }
+  if (['28P01', '28000', '3D000'].includes(code)) {
+    return [
+      'database_refused',
+      `The database at ${label} refused the connection: ${message} (${code}).`,
+      'Check user, password and database name in DATABASE_URL.',
+    ];
+  }
+  if (isUnreachable(code) || code.startsWith('57P')) {
+    return [
       'database_unreachable',
       `The database at ${label} does not answer (${code}).`,
       'Check that it runs and that DATABASE_URL names its host and port; then run the same command again.',
-    );
+    ];
   }
   if (code === '53300') {
-    return explained(
+    return [
       'database_unreachable',
       `The database at ${label} has no connection left (53300).`,
       'Try again later.',
-    );
+    ];
   }
-  return explained(
-    'database_failed',
-    `The database at ${label} refused a statement: ${message} (${code}).`,
-    '',
-  );
+  return ['database_failed', `The database at ${label} refused a statement: ${message} (${code}).`, ''];
 }

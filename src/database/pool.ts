@@ -1,28 +1,32 @@
 /**
  * A few connections to one database, each a postgres.js client of its own. A client that has lost its connection is
  * ended, so that it refuses whatever its work still sends: postgres.js would write to the closed socket, which ends
- * the process, or reconnect in the middle of a transaction. Knows no SQL.
+ * the process, or reconnect in the middle of a transaction. Knows no transaction.
+ *
+ * Statements are prepared only on connections that lead to a Postgres process directly: a pooler in transaction mode
+ * gives each transaction another process, which does not know them. postgres.js would retry such a loss inside the
+ * transaction that it has aborted; a lost COMMIT would become a silent rollback.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
-
-/** How long `end` waits for the running work, in seconds. */
-const END_TIMEOUT_S = 5;
+import { sqlState } from './errors.js';
 
 export interface Pool {
   /**
-   * Gives a connection to `work`, exclusively, until it settles. Waits while all are in use.
-   * Rejects as soon as the connection is lost, even if `work` is waiting for something else.
+   * Gives a connection to `work`, exclusively, until it settles. Waits while all are in use. Rejects as soon as the
+   * connection is lost, even if `work` is waiting for something else. With prepared statements `work` may run twice.
    */
   run<T>(work: (client: postgres.Sql) => Promise<T>): Promise<T>;
-  /** Opens new connections from now on; those in use end with their work. */
-  renew(): void;
   /** Ends all connections; waits up to 5 s for the running work. */
   end(): Promise<void>;
 }
 
-/** Opens a client with one connection, and passes `onclose` on to postgres.js. */
-export type OpenClient = (onclose: () => void) => postgres.Sql | Promise<postgres.Sql>;
+export interface PoolOptions {
+  /** Number of connections at most. */
+  max: number;
+  /** Prepares statements where there is no pooler. */
+  prepare?: boolean;
+}
 
 interface Connection {
   client: postgres.Sql;
@@ -32,79 +36,113 @@ interface Connection {
   fail(error: Error): void;
 }
 
-/** @param max number of connections at most */
-export function createPool(max: number, open: OpenClient): Pool {
+const END_TIMEOUT_S = 5;
+
+/** @param open opens a client with one connection, and passes `onclose` on to postgres.js */
+export function createPool(
+  open: (prepare: boolean, onclose: () => void) => postgres.Sql,
+  { max, prepare = false }: PoolOptions,
+): Pool {
   const connections = new Set<Connection>();
-  const idle: Connection[] = [];
-  const waiting: (() => void)[] = [];
+  /** Of the connections that may be open, those that are not in use; undefined: to be opened first. */
+  const idle: (Connection | undefined)[] = Array.from({ length: max }, () => undefined);
+  const waiting: ((next: Connection | undefined) => void)[] = [];
   const running = new Set<Promise<unknown>>();
   const closing = new Set<Promise<void>>();
-  let free = max;
+  let preparing = prepare;
   let ended = false;
 
   async function connect(): Promise<Connection> {
-    let onclose = () => {};
-    const connection: Connection = { client: await open(() => onclose()), stale: false, fail() {} };
-    onclose = () => {
+    const onclose = () => {
       discard(connection, 0);
       connection.fail(connectionClosed());
     };
+    const connection: Connection = { client: open(preparing, onclose), stale: false, fail() {} };
     connections.add(connection);
     if (ended) discard(connection, 0);
-    return connection;
+    if (!preparing) return connection;
+    try {
+      if (await isDirect(connection.client)) return connection;
+    } catch (error) {
+      discard(connection, 0);
+      throw error;
+    }
+    preparing = false;
+    discard(connection, 0);
+    return connect();
   }
 
   /** Ends a client. One whose connection is lost would wait for answers that never come, unless the timeout is 0. */
   function discard(connection: Connection, timeout = END_TIMEOUT_S): void {
     if (!connections.delete(connection)) return;
-    if (idle.includes(connection)) idle.splice(idle.indexOf(connection), 1);
     const closed = connection.client.end({ timeout }).finally(() => closing.delete(closed));
     closing.add(closed);
   }
 
-  function putBack(connection: Connection): void {
-    if (connection.stale) discard(connection);
-    else if (connections.has(connection)) idle.push(connection);
-  }
-
+  /** Opens new connections from now on; those in use end with their work. */
   function renew(): void {
     for (const connection of connections) connection.stale = true;
-    for (const connection of [...idle]) discard(connection);
+    for (const connection of idle) if (connection) discard(connection);
+  }
+
+  async function runOnce<T>(work: (client: postgres.Sql) => Promise<T>): Promise<T> {
+    let connection =
+      idle.length > 0
+        ? idle.pop()
+        : await new Promise<Connection | undefined>((resolve) => waiting.push(resolve));
+    try {
+      const used = connection && connections.has(connection) ? connection : await connect();
+      connection = used;
+      const result = new Promise<T>((resolve, reject) => {
+        used.fail = reject;
+        work(used.client).then(resolve, reject);
+      });
+      running.add(result);
+      return await result.finally(() => running.delete(result));
+    } finally {
+      if (connection?.stale) discard(connection);
+      const next = waiting.shift();
+      if (next) next(connection);
+      else idle.push(connection);
+    }
   }
 
   return {
-    async run<T>(work: (client: postgres.Sql) => Promise<T>) {
-      if (free > 0) free--;
-      else await new Promise<void>((resolve) => waiting.push(resolve));
-      let connection: Connection | undefined;
+    async run(work) {
       try {
-        const used = idle.pop() ?? (await connect());
-        connection = used;
-        const result = new Promise<T>((resolve, reject) => {
-          used.fail = reject;
-          work(used.client).then(resolve, reject);
-        });
-        running.add(result);
-        return await result.finally(() => running.delete(result));
-      } finally {
-        if (connection) putBack(connection);
-        const next = waiting.shift();
-        if (next) next();
-        else free++;
+        return await runOnce(work);
+      } catch (error) {
+        if (!preparing || !isOutdatedStatement(error)) throw error;
       }
+      // Its transaction was rolled back, so it can run again. The other connections have prepared the same statement.
+      renew();
+      return runOnce(work);
     },
-    renew,
     async end() {
       ended = true;
       renew();
-      await Promise.race([
-        Promise.allSettled(running),
-        sleep(END_TIMEOUT_S * 1_000, undefined, { ref: false }),
-      ]);
+      const timeout = sleep(END_TIMEOUT_S * 1_000, undefined, { ref: false });
+      await Promise.race([Promise.allSettled(running), timeout]);
       for (const connection of connections) discard(connection, 0);
       await Promise.all(closing);
     },
   };
+}
+
+/** Whether a client's connection leads to a Postgres process directly: a pooler announces process ids of its own. */
+export async function isDirect(client: postgres.Sql): Promise<boolean> {
+  const rows = await client.unsafe<{ pid: number }[]>('select pg_backend_pid() as pid');
+  return rows[0]?.pid === rows.state.pid;
+}
+
+/**
+ * A statement was prepared before the type of a column that it reads was changed. postgres.js retries it by itself,
+ * without success, and until that has failed, all that is reported is that the next statement found the transaction
+ * aborted (25P02).
+ */
+function isOutdatedStatement(error: unknown): boolean {
+  const { routine } = Object(error) as { routine?: unknown };
+  return sqlState(error) === '25P02' || (sqlState(error) === '0A000' && routine === 'RevalidateCachedQuery');
 }
 
 /** The error that postgres.js has for it. */

@@ -10,13 +10,25 @@ export interface Sql extends postgres.ISql {
   savepoint<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
 }
 
-/** Runs `work` between BEGIN and COMMIT, or ROLLBACK when it throws. */
+export interface TransactionOptions {
+  /** Opens the transaction READ ONLY: the server refuses any write. */
+  readOnly?: boolean;
+}
+
+/**
+ * Runs `work` between BEGIN and COMMIT, or ROLLBACK when it throws.
+ * @param searchPath a statement to send first, or null
+ */
 export async function runTransaction<T>(
   client: postgres.Sql,
   work: (sql: Sql) => Promise<T>,
-  { readOnly, searchPath }: { readOnly: boolean; searchPath: string | undefined },
+  { readOnly = false }: TransactionOptions,
+  searchPath: string | null,
 ): Promise<T> {
+  // Awaited: if it fails, a statement sent right behind it would be committed on its own.
   await client.unsafe(`begin isolation level read committed${readOnly ? ' read only' : ''}`);
+  // Fails only if the connection is lost, and then Postgres has undone everything.
+  const undo = (rollback: string) => client.unsafe(rollback).catch(() => {});
   let savepoints = 0;
   const sql: Sql = Object.assign(client, {
     async savepoint<R>(inner: (sql: Sql) => Promise<R>): Promise<R> {
@@ -25,14 +37,14 @@ export async function runTransaction<T>(
       try {
         return await inner(sql);
       } catch (error) {
-        await undo(client, `rollback to ${name}`);
+        await undo(`rollback to ${name}`);
         throw error;
       }
     },
   });
   try {
     // Not awaited: it travels together with the first statement of `work`.
-    if (searchPath !== undefined) client.unsafe(searchPath).catch(() => {});
+    if (searchPath !== null) client.unsafe(searchPath).catch(() => {});
     const result = await work(sql);
     const { command } = await client.unsafe('commit');
     // What an error has aborted cannot be committed, even if `work` has caught the error.
@@ -40,12 +52,16 @@ export async function runTransaction<T>(
       throw new Error('the transaction was rolled back because one of its statements had failed');
     return result;
   } catch (error) {
-    await undo(client, 'rollback');
+    await undo('rollback');
     throw error;
   }
 }
 
-/** It fails only if the connection is lost, and then Postgres has undone everything. */
-async function undo(client: postgres.Sql, rollback: string): Promise<void> {
-  await client.unsafe(rollback).catch(() => {});
+/**
+ * To be sent ahead of statements that find a few rows by their keys. The plan of a prepared statement is kept, and so
+ * is that of a foreign key's check: a plan made while the tables were small reads them completely when they have
+ * grown, until something analyzes them. Lasts until the transaction ends.
+ */
+export function preferIndexes(sql: Sql): Promise<unknown> {
+  return sql`set local enable_seqscan = off`;
 }

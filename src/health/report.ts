@@ -3,7 +3,7 @@
  * database and, unless offline, asks Calendly about webhook subscriptions. Does not print.
  */
 import { type ClientOptions, createCalendlyClient } from '../calendly/client.js';
-import type { Config } from '../config.js';
+import type { Config, ProxySetting } from '../config.js';
 import type { Database } from '../database/connection.js';
 import { requireSchema } from '../database/schema.js';
 import {
@@ -20,15 +20,16 @@ import { isRunning, parseIdentity } from '../process-identity.js';
 import { inspectWebhooks } from '../webhook/subscriptions/inspect.js';
 import type { ListedSubscription } from '../webhook/subscriptions/subscribe.js';
 import type { Check } from './check.js';
-import { accountsCheck } from './checks/accounts.js';
-import { migrationsCheck } from './checks/migrations.js';
-import { webhooksCheck } from './checks/webhooks.js';
+import { checkAccounts } from './checks/accounts.js';
+import { checkMigrations } from './checks/migrations.js';
+import { checkWebhooks } from './checks/webhooks.js';
 import type { Problem } from './problem.js';
 import { type UserHealth, userHealth } from './status.js';
 
 export interface HealthOptions {
   database: Database;
-  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl' | 'webhookSigningKeys'>;
+  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl' | 'webhookSigningKeys'> &
+    Partial<Pick<Config, ProxySetting>>;
   /** `users.id` or e-mail of the users to report; empty: every connected one. */
   users?: readonly string[];
   /** Max age of a user's last complete sync, in ms. */
@@ -55,8 +56,8 @@ export interface HealthReport {
   migrations: Pick<MigrationStatus, 'applied' | 'pending'>;
 }
 
-/** The quick checks, in the order in which their problems are shown. */
-const CHECKS: readonly Check[] = [migrationsCheck, webhooksCheck, accountsCheck];
+/** In the order in which their problems are shown. */
+const CHECKS: readonly Check[] = [checkMigrations, checkWebhooks, checkAccounts];
 /** A report does not wait long for a Calendly that does not answer. */
 const CALENDLY_TIMEOUT_MS = 5_000;
 
@@ -84,11 +85,8 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
   const { calendlyToken: token, webhookSigningKeys: signingKeys } = config;
   const client = clientFor(options);
   const webhooks = hasSyncState ? await inspectWebhooks({ database, client, token, signingKeys }) : null;
-  const users = states.map((state) =>
-    userHealth(state, { now, maxAgeMs, holderRuns: holderRuns(state.lease_owner) }),
-  );
-  const problems: Problem[] = [];
-  for (const check of CHECKS) problems.push(...(await check.run({ database, users, migrations, webhooks })));
+  const users = states.map((state) => userHealth(state, { now, maxAgeMs, holderRuns: holderRuns(state) }));
+  const problems = CHECKS.flatMap((check) => check({ users, migrations, webhooks }));
   const { applied, pending } = migrations;
   return {
     healthy: problems.length === 0 && users.every((user) => user.problems.length === 0),
@@ -105,22 +103,24 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
 function clientFor({ config, offline, signal, onAttempt }: HealthOptions) {
   const { calendlyToken: token, calendlyApiUrl: baseUrl } = config;
   if (offline || token === null) return null;
-  return createCalendlyClient({ baseUrl, token, signal, onAttempt, timeoutMs: CALENDLY_TIMEOUT_MS });
+  return createCalendlyClient({
+    baseUrl,
+    token,
+    proxies: config,
+    signal,
+    onAttempt,
+    timeoutMs: CALENDLY_TIMEOUT_MS,
+  });
 }
 
-function holderRuns(leaseOwner: string | null): boolean | null {
-  if (leaseOwner === null) return null;
-  try {
-    const holder = parseIdentity(JSON.parse(leaseOwner));
-    return holder && isRunning(holder);
-  } catch {
-    return null;
-  }
+function holderRuns({ lease_owner: owner }: UserState): boolean | null {
+  const holder = owner === null ? null : parseIdentity(owner);
+  return holder && isRunning(holder);
 }
 
 function requireNamed(named: readonly string[], states: UserState[]): void {
   const known = new Set(
-    states.flatMap(({ user_id: id, email }) => [id.toLowerCase(), (email ?? id).toLowerCase()]),
+    states.flatMap(({ user_id, email }) => [user_id.toLowerCase(), email?.toLowerCase()]),
   );
   const missing = named.filter((name) => !known.has(name.toLowerCase()));
   if (missing.length === 0) return;

@@ -1,43 +1,36 @@
 /** Calendly's error bodies. They are thrown where a request goes wrong and become its answer. */
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
+/** The errors that Calendly answers. The body of a 429 is not documented. */
+const USUAL: Record<number, { title: string; message: string }> = {
+  400: { title: 'Invalid Argument', message: 'The supplied parameters are invalid.' },
+  401: { title: 'Unauthenticated', message: 'The access token is invalid' },
+  403: { title: 'Permission Denied', message: 'You do not have permission to access this resource.' },
+  404: { title: 'Resource Not Found', message: 'The server could not find the requested resource.' },
+  409: { title: 'Already Exists', message: 'Hook with this url already exists' },
+  429: { title: 'Too Many Requests', message: 'The rate limit is exceeded.' },
+};
 
-/** A request that is answered with an error; the body is `{title, message, details?, …}`. */
+const UNKNOWN = { title: 'Internal Server Error', message: 'The server met an unexpected condition.' };
+
+/** A request that is answered with an error: the usual one of its status, with these fields added or replaced. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
-  readonly status: ContentfulStatusCode;
+  readonly status: number;
   readonly body: Record<string, unknown>;
 
-  constructor(status: ContentfulStatusCode, title: string, message: string, more: object = {}) {
-    super(message);
+  constructor(status: number, fields: { title?: string; message?: string; [field: string]: unknown } = {}) {
+    super(fields.message);
     this.status = status;
-    this.body = { title, message, ...more };
+    this.body = { ...(USUAL[status] ?? UNKNOWN), ...fields };
   }
 }
 
 /** 400, with one line for each parameter that is wrong. */
 export function invalidArgument(...details: { parameter?: string; message: string }[]): ApiError {
-  return new ApiError(400, 'Invalid Argument', 'The supplied parameters are invalid.', { details });
+  return new ApiError(400, { details });
 }
 
-/** 400 for a page token that is too old, belongs to another query, or was never issued. */
+/** For a page token that is too old, belongs to another query, or was never issued. */
 export const staleToken = () => invalidArgument({ parameter: 'page_token', message: 'is invalid' });
-
-export const unauthenticated = (message: string) => new ApiError(401, 'Unauthenticated', message);
-
-export function permissionDenied(message = 'You do not have permission to access this resource.'): ApiError {
-  return new ApiError(403, 'Permission Denied', message);
-}
-
-export function insufficientScope(scope: string): ApiError {
-  const message = 'The access token lacks a scope that this request needs.';
-  return new ApiError(403, 'Insufficient scope', message, { required_scopes: [scope] });
-}
-
-export const notFound = () =>
-  new ApiError(404, 'Resource Not Found', 'The server could not find the requested resource.');
-
-/** 429. Calendly does not document its body. */
-export const tooManyRequests = () => new ApiError(429, 'Too Many Requests', 'The rate limit is exceeded.');
 
 /** Turns an error into its answer. */
 export function errorResponse(error: Error): Response {

@@ -5,84 +5,74 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import { actionEndpoints } from './action-endpoints.js';
-import { errorResponse, insufficientScope, notFound, tooManyRequests, unauthenticated } from './api-error.js';
+import { type Context, Hono } from 'hono';
+import { accountEndpoints } from './account-endpoints.js';
+import { ApiError, errorResponse } from './api-error.js';
 import type { Endpoint } from './endpoint.js';
 import { eventEndpoints } from './event-endpoints.js';
-import { injectFault } from './inject-fault.js';
-import { exchangeGrant, grantOf, readForm } from './oauth.js';
-import { organizationEndpoints } from './organization-endpoints.js';
-import type { RateLimit, RateLimitState } from './rate-limit.js';
-import type { RequestEntry } from './request-log.js';
+import { injectFault } from './faults.js';
+import type { RateLimit, RequestEntry } from './requests.js';
 import type { SandboxState } from './state.js';
-import { subscriptionEndpoints } from './subscription-endpoints.js';
+import { exchangeGrant, readTokenRequest } from './tokens.js';
 
-const ENDPOINTS = [...organizationEndpoints, ...eventEndpoints, ...actionEndpoints, ...subscriptionEndpoints];
+const ENDPOINTS = [...accountEndpoints, ...eventEndpoints];
+const TOKEN_PATH = '/oauth/token';
 
 interface Env {
   Bindings: HttpBindings;
   Variables: { entry: RequestEntry };
 }
 
+/** How requests are answered, whatever they ask for. */
+export interface ServerBehavior {
+  /** Milliseconds before each answer; 0 by default. */
+  latency?: number;
+  /** Called with each request when it is answered, or broken off by a fault. */
+  onAnswer?(entry: Readonly<RequestEntry>): void;
+}
+
 /** Called with every request before it is answered; a test changes the account at exactly that moment. */
 export type RequestListener = (entry: Readonly<RequestEntry>) => unknown;
 
-/** How requests are answered, whatever they ask for. */
-export interface ServerBehavior {
-  /** Waits so long before each answer. */
-  latencyMs: number;
-  listeners: ReadonlySet<RequestListener>;
-  /** Called with each request when it is answered or broken off. */
-  onAnswer(entry: Readonly<RequestEntry>): void;
-}
-
 /** The API of a sandbox. */
-export function createApi(state: SandboxState, behavior: ServerBehavior): Hono<Env> {
+export function createApi(
+  state: SandboxState,
+  listeners: ReadonlySet<RequestListener>,
+  { latency = 0, onAnswer }: ServerBehavior,
+): Hono<Env> {
   const api = new Hono<Env>();
   api.onError(errorResponse);
-  api.notFound(() => errorResponse(notFound()));
-  api.use(logRequests(state, behavior));
-  const allowed = new Map<string, string[]>([['/oauth/token', ['POST']]]);
-  api.post('/oauth/token', async (c) => {
-    const form = await readForm(c.req.raw);
-    const owner = state.tokens.ownerOf(grantOf(form))?.user.uri ?? null;
-    c.get('entry').user = owner;
-    // A grant that is unknown belongs to nobody: such requests share one rate limit.
-    return rateLimited(state, state.oauthRateLimit, owner ?? 'client', c, async () =>
-      exchangeGrant(state, form, c.req.header('authorization')),
-    );
-  });
-  for (const endpoint of ENDPOINTS) {
-    const { method, path } = endpoint;
-    allowed.set(path, [...(allowed.get(path) ?? []), method]);
-    api.on(method, path, (c) => answer(state, endpoint, c));
-  }
-  for (const [path, methods] of allowed) {
-    api.all(path, ({ req: { method } }) => {
-      const body = { title: 'Method Not Allowed', message: `${method} is not possible here.` };
-      return Response.json(body, { status: 405, headers: { allow: methods.join(', ') } });
-    });
-  }
-  return api;
-}
-
-/** Logs the request, calls the listeners, and waits for the latency. */
-function logRequests(
-  state: SandboxState,
-  { latencyMs, listeners, onAnswer }: ServerBehavior,
-): MiddlewareHandler<Env> {
-  return async (c, next) => {
+  api.notFound(() => errorResponse(new ApiError(404)));
+  api.use(async (c, next) => {
     const { pathname: path, search } = new URL(c.req.url);
     const user_agent = c.req.header('user-agent') ?? null;
     const entry = state.log.begin({ method: c.req.method, path, query: search.slice(1), user_agent });
     c.set('entry', entry);
     for (const listener of listeners) await listener(entry);
-    if (latencyMs > 0) await sleep(latencyMs, undefined, { ref: false });
+    if (latency > 0) await sleep(latency, undefined, { ref: false });
     await next();
     if (c.res !== RESPONSE_ALREADY_SENT) entry.status = c.res.status;
-    onAnswer(entry);
-  };
+    onAnswer?.(entry);
+  });
+  api.post(TOKEN_PATH, async (c) => {
+    const request = await readTokenRequest(c.req.raw, state.tokens);
+    const owner = request.grant?.host.user.uri ?? null;
+    c.get('entry').user = owner;
+    // A grant that is unknown belongs to nobody: such requests share one rate limit.
+    return rateLimited(state, state.oauthRateLimit, owner ?? '', c, async () => exchangeGrant(request));
+  });
+  for (const endpoint of ENDPOINTS) {
+    api.on(endpoint.method, endpoint.path, (c) => answer(state, endpoint, c));
+  }
+  for (const { path } of [...ENDPOINTS, { path: TOKEN_PATH }]) {
+    const allowed = ENDPOINTS.filter((endpoint) => endpoint.path === path).map(({ method }) => method);
+    const headers = { allow: path === TOKEN_PATH ? 'POST' : allowed.join(', ') };
+    api.all(path, ({ req: { method } }) => {
+      const body = { title: 'Method Not Allowed', message: `${method} is not possible here.` };
+      return Response.json(body, { status: 405, headers });
+    });
+  }
+  return api;
 }
 
 const TOKEN_ERRORS = {
@@ -95,20 +85,19 @@ const TOKEN_ERRORS = {
 async function answer(state: SandboxState, endpoint: Endpoint, c: Context<Env>): Promise<Response> {
   const bearer = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? '';
   const token = state.tokens.lookup(bearer);
-  if (typeof token === 'string') throw unauthenticated(TOKEN_ERRORS[token]);
+  if (typeof token === 'string') throw new ApiError(401, { message: TOKEN_ERRORS[token] });
   const { host: caller, scopes } = token;
   c.get('entry').user = caller.user.uri;
-  return rateLimited(state, state.rateLimit, caller.user.uri, c, async (lagging) => {
-    if (scopes !== null && !scopes.includes(endpoint.scope)) throw insufficientScope(endpoint.scope);
-    const meetings = lagging ? state.meetings.beforeLastChange() : state.meetings;
-    const request = {
-      state,
-      meetings,
-      caller,
-      url: new URL(c.req.url),
-      body: () => c.req.json() as Promise<unknown>,
-    };
-    const result = await endpoint.answer(request, c.req.param('id') ?? '', c.req.param('below') ?? '');
+  return rateLimited(state, state.rateLimit, caller.user.uri, c, async (isLagging) => {
+    if (scopes !== null && !scopes.includes(endpoint.scope)) {
+      const message = 'The access token lacks a scope that this request needs.';
+      throw new ApiError(403, { title: 'Insufficient scope', message, required_scopes: [endpoint.scope] });
+    }
+    const meetings = isLagging ? state.meetings.beforeLastCommand() : state.meetings;
+    const url = new URL(c.req.url);
+    const request = { state, meetings, caller, url, body: () => c.req.json<unknown>() };
+    const { id = '', below = '' } = c.req.param() as { id?: string; below?: string };
+    const result = await endpoint.answer(request, id, below);
     if (result === null) return new Response(null, { status: 204 });
     return Response.json(result, { status: endpoint.method === 'POST' ? 201 : 200 });
   });
@@ -120,25 +109,26 @@ async function rateLimited(
   rateLimit: RateLimit,
   user: string,
   c: Context<Env>,
-  respond: (lagging: boolean) => Promise<Response>,
+  respond: (isLagging: boolean) => Promise<Response>,
 ): Promise<Response> {
-  const limit = rateLimit.take(user);
-  if (!limit.allowed) return withRateLimit(errorResponse(tooManyRequests()), limit);
+  const { allowed, limit, remaining, resetSeconds } = rateLimit.take(user);
+  const headers = { Limit: limit, Remaining: remaining, Reset: resetSeconds };
+  if (!allowed) return withHeaders(errorResponse(new ApiError(429)), headers);
   const url = new URL(c.req.url);
-  const safely = (lagging = false) => respond(lagging).catch(errorResponse);
+  const safely = (isLagging = false) => respond(isLagging).catch(errorResponse);
   const fault = faults.next(c.req.method, url);
-  if (fault === null) return withRateLimit(await safely(), limit);
+  if (!fault) return withHeaders(await safely(), headers);
   c.get('entry').fault = fault.kind;
   const response = await injectFault(fault, { url, outgoing: c.env.outgoing, answer: safely });
   if (response === null) return RESPONSE_ALREADY_SENT;
   const isSpent = fault.kind === 'status' && fault.status === 429;
-  return fault.bare ? response : withRateLimit(response, isSpent ? { ...limit, remaining: 0 } : limit);
+  return fault.bare ? response : withHeaders(response, isSpent ? { ...headers, Remaining: 0 } : headers);
 }
 
-function withRateLimit(response: Response, { limit, remaining, resetSeconds }: RateLimitState): Response {
-  for (const [name, value] of Object.entries({ Limit: limit, Remaining: remaining, Reset: resetSeconds })) {
+/** The response with the `X-RateLimit-…` headers that a fault did not set itself. */
+function withHeaders(response: Response, headers: Record<string, number>): Response {
+  for (const [name, value] of Object.entries(headers)) {
     const header = `X-RateLimit-${name}`;
-    // A fault may have set its own.
     if (!response.headers.has(header)) response.headers.set(header, String(value));
   }
   return response;

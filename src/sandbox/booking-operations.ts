@@ -1,264 +1,212 @@
 /**
  * What people do with meetings: book, cancel, reschedule, join, leave, miss. Each change that Calendly sends a webhook
- * for is announced. Knows no HTTP.
+ * for is announced. An operation checks its command before it changes anything. Knows no HTTP.
  */
 import { z } from 'zod';
-import {
-  activeOf,
-  announce,
-  anonymize,
-  bookSchema,
-  cancellationOf,
-  change,
-  guest,
-  guests,
-  inviteeNamed,
-  minutes,
-  newId,
-  newInvitee,
-  newMeeting,
-  touchResource,
-  withdraw,
-} from './bookings.js';
-import * as factory from './factory.js';
-import { idOf, uriOf } from './ids.js';
+import * as bookings from './bookings.js';
 import type { Meeting } from './meetings.js';
 import * as base from './operation.js';
 import { InvalidCommand, operation, timeNamed, viewOf } from './operation.js';
-import type { InviteeResource, MeetingView } from './resources.js';
+import { idOf, uriOf } from './organization.js';
+import type { InviteeResource } from './resources.js';
+import * as resources from './resources.js';
 import type { SandboxState } from './state.js';
 import { DAY, formatInstant } from './time.js';
 
+const { event } = base.subject;
+const invitee = base.invitee.optional();
+const { activeOf, announce, cancelInvitees, meetingNamed } = bookings;
 const by = z.enum(['host', 'invitee']).default('invitee');
 const reason = z.string().nullable().default(null);
 /** Whether the event's `updated_at` moves; Calendly does not document when it does. */
 const touch = z.boolean().default(false);
-const { event, invitee } = base;
-
-const importedSchema = z.strictObject({
-  id: z.string().min(1),
-  start: base.time,
-  minutes,
-  name: z.string().nullable().optional(),
-  invitees: guests.default(1),
-  status: z.enum(['active', 'canceled']).default('active'),
-  created: base.time.optional(),
-});
 
 export const bookingOperations = {
-  book: operation({
-    summary: 'books a meeting',
-    schema: bookSchema,
-    run(state, command) {
-      const { created } = command;
-      const at = created === undefined ? state.clock.stamp() : timeNamed(state, created);
-      const meeting = state.meetings.add(newMeeting(state, command, newId(state), at));
-      announce(state, 'invitee.created', meeting, meeting.invitees);
-      return viewOf(meeting);
-    },
+  book: operation('POST book', 'books a meeting', bookings.bookFields, (state, command) => {
+    const { created } = command;
+    const at = created === undefined ? state.clock.stamp() : formatInstant(timeNamed(state, created));
+    const meeting = state.meetings.add(bookings.newMeeting(state, command, bookings.newId(state), at));
+    announce(state, 'invitee.created', meeting, meeting.invitees);
+    return viewOf(meeting);
   }),
-  cancel: operation({
-    summary: 'cancels a meeting with all its invitees',
-    schema: z.strictObject({ event, by, reason }),
-    run(state, { event: name, by: who, reason: why }) {
-      let leaving: InviteeResource[] = [];
-      const meeting = change(state, name, (changed) => {
-        if (changed.event.status === 'canceled') throw new InvalidCommand(`${name} is canceled already`);
-        leaving = activeOf(changed);
-        withdraw(state, changed, leaving, cancellationOf(state, changed, who, why, leaving[0]), true);
-      });
+  cancel: change(
+    'POST cancel',
+    'cancels a meeting with all its invitees',
+    { by, reason },
+    (meeting, command, state) => {
+      if (meeting.event.status === 'canceled')
+        throw new InvalidCommand(`${command.event} is canceled already`);
+      const leaving = activeOf(meeting);
+      cancelInvitees(state, meeting, leaving, { ...command, touch: true });
       announce(state, 'invitee.canceled', meeting, leaving);
-      return viewOf(meeting);
     },
-  }),
-  reschedule: operation({
-    summary: 'moves a meeting, or one invitee of a group, to a new meeting',
-    schema: z.strictObject({
-      event,
-      invitee: invitee.optional(),
-      start: base.time.default('+48h'),
-      by,
-      reason,
-    }),
-    run(state, command) {
+  ),
+  reschedule: operation(
+    'POST reschedule',
+    'moves a meeting, or one invitee of a group, to a new meeting',
+    { event, invitee, start: base.time.default('+48h'), by, reason },
+    (state, command) => {
       const start = timeNamed(state, command.start);
-      let leaving: InviteeResource[] = [];
-      let moved: MeetingView | undefined;
-      const old = change(state, command.event, (meeting) => {
-        leaving = chosenOf(meeting, command.invitee);
-        const cancellation = cancellationOf(state, meeting, command.by, command.reason, leaving[0]);
-        withdraw(state, meeting, leaving, cancellation, false);
-        const next = factory.rescheduledEvent(meeting.event, newId(state), start, state.clock.stamp());
-        const invitees = leaving.map((one) => factory.rescheduleInvitee(one, next, newId(state)));
-        factory.recount(next, invitees);
-        moved = { event: next, invitees };
-      });
-      const next = state.meetings.add(moved ?? old);
+      const old = meetingNamed(state, command.event);
+      const leaving = bookings.inviteesNamed(old, command.invitee);
+      const moved = resources.rescheduledEvent(old.event, bookings.newId(state), start, state.clock.stamp());
+      const invitees = leaving.map((one) => resources.rescheduleInvitee(one, moved, bookings.newId(state)));
+      cancelInvitees(state, old, leaving, { ...command, touch: false });
       announce(state, 'invitee.canceled', old, leaving);
-      announce(state, 'invitee.created', next, next.invitees);
-      return { old: viewOf(old), new: viewOf(next) };
+      const meeting = state.meetings.add({ event: moved, invitees });
+      resources.recount(meeting);
+      announce(state, 'invitee.created', meeting, invitees);
+      return { old: viewOf(old), new: viewOf(meeting) };
     },
-  }),
-  join: operation({
-    summary: 'adds an invitee to a group event',
-    schema: z.strictObject({ event, invitee: guest.default({}), touch }),
-    run(state, command) {
-      const meeting = change(state, command.event, (changed) => {
-        const at = state.clock.stamp();
-        changed.invitees.push(newInvitee(state, command.invitee, changed.event.uri, at));
-        factory.recount(changed.event, changed.invitees);
-        if (command.touch) touchResource(state, changed.event);
-      });
-      announce(state, 'invitee.created', meeting, meeting.invitees.slice(-1));
-      return viewOf(meeting);
+  ),
+  join: change(
+    'POST join',
+    'adds an invitee to a group event',
+    { invitee: bookings.guest.default({}), touch },
+    (meeting, command, state) => {
+      const invitee = bookings.newInvitee(state, command.invitee, meeting.event.uri, state.clock.stamp());
+      meeting.invitees.push(invitee);
+      resources.recount(meeting);
+      if (command.touch) bookings.touchResource(state, meeting.event);
+      announce(state, 'invitee.created', meeting, [invitee]);
     },
-  }),
-  leave: operation({
-    summary: 'cancels one invitee of a group event; the last active one by default',
-    schema: z.strictObject({ event, invitee: invitee.optional(), reason, touch }),
-    run(state, command) {
-      let leaving: InviteeResource[] = [];
-      const meeting = change(state, command.event, (changed) => {
-        leaving = chosenOf(changed, command.invitee).slice(-1);
-        const cancellation = cancellationOf(state, changed, 'invitee', command.reason, leaving[0]);
-        withdraw(state, changed, leaving, cancellation, command.touch);
-      });
+  ),
+  leave: change(
+    'POST leave',
+    'cancels one invitee of a group event; the last active one by default',
+    { invitee, reason, touch },
+    (meeting, command, state) => {
+      const leaving = bookings.inviteesNamed(meeting, command.invitee).slice(-1);
+      cancelInvitees(state, meeting, leaving, { ...command, by: 'invitee' });
       announce(state, 'invitee.canceled', meeting, leaving);
-      return viewOf(meeting);
     },
-  }),
-  noShow: operation({
-    summary: 'marks an invitee, or all active ones, as no-show; "marked": false removes the mark',
-    schema: z.strictObject({ event, invitee: invitee.optional(), marked: z.boolean().default(true) }),
-    run(state, { event: name, invitee: who, marked }) {
-      let concerned: InviteeResource[] = [];
-      const meeting = change(state, name, (changed) => {
-        concerned = who === undefined ? activeOf(changed) : chosenOf(changed, who);
-        for (const one of concerned) {
-          const uri = uriOf('invitee_no_shows', newId(state));
-          // It moves no `updated_at`, as recorded from Calendly.
-          one.no_show = marked ? { uri, created_at: formatInstant(state.clock.stamp()) } : null;
-        }
-      });
-      announce(state, marked ? 'invitee_no_show.created' : 'invitee_no_show.deleted', meeting, concerned);
-      return viewOf(meeting);
+  ),
+  noShow: change(
+    'POST no-show',
+    'marks an invitee, or all active ones, as no-show; "marked": false removes the mark',
+    { invitee, marked: z.boolean().default(true) },
+    (meeting, { invitee: who, marked }, state) => {
+      const invitees = who === undefined ? activeOf(meeting) : bookings.inviteesNamed(meeting, who);
+      for (const one of invitees) {
+        const uri = uriOf('invitee_no_shows', bookings.newId(state));
+        // It moves no `updated_at`, as recorded from Calendly.
+        one.no_show = marked ? { uri, created_at: state.clock.stamp() } : null;
+      }
+      announce(state, marked ? 'invitee_no_show.created' : 'invitee_no_show.deleted', meeting, invitees);
     },
-  }),
-  reassign: operation({
-    summary: 'gives a meeting to another host; no webhook reports it',
-    schema: z.strictObject({ event, to: base.host, from: base.host.optional() }),
-    run(state, { event: name, to, from }) {
+  ),
+  reassign: change(
+    'POST reassign',
+    'gives a meeting to another host; no webhook reports it',
+    { to: base.host, from: base.host.optional() },
+    (meeting, { event: name, to, from }, state) => {
       const host = base.hostNamed(state, to);
       const former = from === undefined ? undefined : base.hostNamed(state, from).user.uri;
-      return viewOf(
-        change(state, name, ({ event: changed }) => {
-          const hosts = changed.event_memberships;
-          const place = former === undefined ? 0 : hosts.findIndex(({ user }) => user === former);
-          if (!hosts[place]) throw new InvalidCommand(`${from} does not host ${name}`);
-          hosts[place] = { ...hosts[place], ...factory.membershipOf(host) };
-          touchResource(state, changed);
-        }),
-      );
+      const hosts = meeting.event.event_memberships;
+      const membership = hosts.find(({ user }) => former === undefined || user === former);
+      if (!membership) throw new InvalidCommand(`${from} does not host ${name}`);
+      Object.assign(membership, resources.membershipOf(host));
+      bookings.touchResource(state, meeting.event);
     },
-  }),
-  edit: operation({
-    summary: 'sets and removes any fields of an event or an invitee; "touch": false keeps updated_at',
-    schema: z.strictObject({
-      event,
-      /** Changes this invitee instead of the event. */
-      invitee: invitee.optional(),
+  ),
+  edit: change(
+    'POST edit',
+    'sets and removes any fields of an event or an invitee; "touch": false keeps updated_at',
+    {
+      invitee,
       set: z.record(z.string(), z.unknown()).default({}),
       unset: z.array(z.string()).default([]),
       touch: z.boolean().default(true),
-    }),
-    run(state, command) {
-      const meeting = change(state, command.event, (changed) => {
-        const { invitee: name } = command;
-        const resource = name === undefined ? changed.event : inviteeNamed(changed, name);
-        if (command.touch) touchResource(state, resource);
-        Object.assign(resource, structuredClone(command.set));
-        for (const field of command.unset) delete resource[field];
-      });
-      return viewOf(meeting);
     },
-  }),
-  erase: operation({
-    summary: 'erases a person: "anonymized" empties their data, "removed" takes invitee and counter away',
-    schema: z.strictObject({
-      email: z.string(),
-      how: z.enum(['anonymized', 'removed']).default('anonymized'),
-    }),
-    run(state, { email, how }) {
+    (meeting, command, state) => {
+      const { invitee: name } = command;
+      const resource = name === undefined ? meeting.event : bookings.inviteeNamed(meeting, name);
+      if (command.touch) bookings.touchResource(state, resource);
+      Object.assign(resource, structuredClone(command.set));
+      for (const field of command.unset) delete resource[field];
+    },
+  ),
+  erase: operation(
+    'POST erase',
+    'erases a person: "anonymized" empties their data, "removed" takes invitee and counter away',
+    { email: z.string(), how: z.enum(['anonymized', 'removed']).default('anonymized') },
+    (state, { email, how }) => {
       const isErased = (one: InviteeResource) => one.email.toLowerCase() === email.toLowerCase();
       const concerned = state.meetings.ordered().filter(({ invitees }) => invitees.some(isErased));
-      for (const meeting of concerned) {
-        change(state, meeting.event.uri, (changed) => {
-          const { event: resource, invitees } = changed;
-          if (how === 'anonymized') return anonymize(changed, isErased);
-          changed.invitees = invitees.filter((one) => !isErased(one));
-          factory.recount(resource, changed.invitees);
-          if (changed.invitees.length === 0) changed.visibility = 'deleted';
-        });
+      for (const { event: found } of concerned) {
+        const meeting = meetingNamed(state, found.uri);
+        if (how === 'anonymized') {
+          for (const one of meeting.invitees.filter(isErased)) anonymize(one);
+        } else {
+          meeting.invitees = meeting.invitees.filter((one) => !isErased(one));
+          resources.recount(meeting);
+          if (meeting.invitees.length === 0) meeting.visibility = 'deleted';
+        }
       }
       return { erased: concerned.length };
     },
+  ),
+  delete: change('POST delete', 'deletes a meeting: it answers 404 and is not listed', {}, (meeting) => {
+    meeting.visibility = 'deleted';
   }),
-  delete: operation({
-    summary: 'deletes a meeting: it answers 404 and is not listed',
-    schema: z.strictObject({ event }),
-    run: (state, command) => setVisibility(state, command.event, 'deleted'),
+  loseAccess: change(
+    'POST lose-access',
+    'hides a meeting: it answers 403 and is not listed',
+    {},
+    (meeting) => {
+      meeting.visibility = 'access_lost';
+    },
+  ),
+  restore: change('POST restore', 'undoes delete and lose-access', {}, (meeting) => {
+    meeting.visibility = 'visible';
   }),
-  loseAccess: operation({
-    summary: 'hides a meeting: it answers 403 and is not listed',
-    schema: z.strictObject({ event }),
-    run: (state, command) => setVisibility(state, command.event, 'access_lost'),
-  }),
-  restore: operation({
-    summary: 'undoes delete and lose-access',
-    schema: z.strictObject({ event }),
-    run: (state, command) => setVisibility(state, command.event, 'visible'),
-  }),
-  importMeetings: operation({
-    summary: 'creates meetings with given ids, as an older integration stored them; no webhook reports them',
-    schema: z.strictObject({ host: base.host.default(0), meetings: z.array(importedSchema) }),
-    key: 'meetings',
-    run(state, { host, meetings }) {
+  importMeetings: operation(
+    'POST import-meetings',
+    'creates meetings with given ids, as an older integration stored them; no webhook reports them',
+    { host: base.host.default(0), meetings: z.array(bookings.importedMeeting) },
+    (state, { host, meetings }) => {
       const known = meetings.find(({ id }) => state.meetings.find(idOf(id)));
       if (known) throw new InvalidCommand(`There is an event ${known.id} already`);
-      return meetings.map(({ id, status, created, ...row }) => {
-        const start = timeNamed(state, row.start);
-        const at =
-          created === undefined ? Math.min(start, state.clock.now()) - 7 * DAY : timeNamed(state, created);
-        const command = bookSchema.parse({ ...row, host, created: formatInstant(at) });
-        const meeting = newMeeting(state, command, idOf(id), at);
+      return meetings.map(({ id, status, created, ...facts }) => {
+        const aWeekBefore = Math.min(timeNamed(state, facts.start), state.clock.now()) - 7 * DAY;
+        const at = formatInstant(created === undefined ? aWeekBefore : timeNamed(state, created));
+        const command = { ...facts, host, with: [], guests: [] };
+        const meeting = state.meetings.add(bookings.newMeeting(state, command, idOf(id), at));
         if (status === 'canceled') {
-          const cancellation = cancellationOf(state, meeting, 'host', null);
-          withdraw(state, meeting, meeting.invitees, cancellation, true);
+          cancelInvitees(state, meeting, meeting.invitees, { by: 'host', reason: null, touch: true });
         }
-        return viewOf(state.meetings.add(meeting));
+        return viewOf(meeting);
       });
     },
-  }),
-  state: operation({
-    summary: 'all visible meetings with their invitees',
-    schema: base.nothing,
-    route: 'GET state',
-    key: 'meetings',
-    run: ({ meetings }) =>
-      meetings
-        .ordered()
-        .filter(({ visibility }) => visibility === 'visible')
-        .map(viewOf),
+  ),
+  state: operation('GET state', 'all visible meetings with their invitees', {}, ({ meetings }) => {
+    const visible = meetings.ordered().filter(({ visibility }) => visibility === 'visible');
+    return visible.map(viewOf);
   }),
 };
 
-function setVisibility(state: SandboxState, name: string, visibility: Meeting['visibility']): MeetingView {
-  return viewOf(change(state, name, (meeting) => Object.assign(meeting, { visibility })));
+/** An operation that changes one meeting and answers how it is afterwards. */
+function change<Fields extends z.ZodRawShape>(
+  route: string,
+  summary: string,
+  fields: Fields,
+  alter: (
+    meeting: Meeting,
+    command: z.output<z.ZodObject<Fields & typeof base.subject>>,
+    state: SandboxState,
+  ) => void,
+) {
+  return operation(route, summary, { ...base.subject, ...fields }, (state, command) => {
+    const meeting = meetingNamed(state, (command as { event: string }).event);
+    alter(meeting, command, state);
+    return viewOf(meeting);
+  });
 }
 
-/** The invitee that a command names, or all active ones. @throws InvalidCommand when there are none */
-function chosenOf(meeting: MeetingView, name: string | undefined): InviteeResource[] {
-  const chosen = name === undefined ? activeOf(meeting) : [inviteeNamed(meeting, name)];
-  if (chosen.length === 0) throw new InvalidCommand(`${meeting.event.uri} has no active invitee`);
-  return chosen;
+/** Empties what says who an invitee was. How Calendly shows an erased invitee is not documented. */
+function anonymize(invitee: InviteeResource): void {
+  const { cancellation } = invitee;
+  if (cancellation?.canceler_type === 'invitee') invitee.cancellation = { ...cancellation, canceled_by: '' };
+  Object.assign(invitee, { email: '', name: null, first_name: null, last_name: null, timezone: null });
+  Object.assign(invitee, { questions_and_answers: [], text_reminder_number: null });
 }

@@ -1,182 +1,160 @@
-/**
- * How meetings change: what booking, canceling and the like do to events, invitees and timestamps. The operations in
- * `booking-operations.ts` are built from it. Knows no HTTP.
- */
+/** What booking, canceling and the like do to events, invitees, timestamps and webhooks. Knows no HTTP. */
 import { z } from 'zod';
-import type { InviteeChange } from './deliveries.js';
-import * as factory from './factory.js';
-import { idOf, uuidOf } from './ids.js';
-import { locationBy, locationOf } from './location.js';
 import type { Meeting } from './meetings.js';
 import * as base from './operation.js';
-import { InvalidCommand, timeNamed } from './operation.js';
-import { personBy } from './people.js';
-import type { Cancellation, InviteeResource, MeetingView } from './resources.js';
+import { InvalidCommand } from './operation.js';
+import { idOf } from './organization.js';
+import { uuidOf } from './random.js';
+import {
+  cancelInvitee,
+  createEvent,
+  createInvitee,
+  type InviteeResource,
+  inviteeUri,
+  type MeetingView,
+  recount,
+} from './resources.js';
+import { locationBy, personBy } from './samples.js';
 import type { SandboxState } from './state.js';
-import { formatInstant, type Micros, parseInstant, SECOND } from './time.js';
+import { formatInstant, instantOf, SECOND } from './time.js';
+import type { WebhookEvent } from './webhooks.js';
 
+const text = z.string().nullable().optional();
 /** Somebody who books. What is left out is made up. */
 export const guest = z.strictObject({
   email: z.string().optional(),
-  name: z.string().nullable().optional(),
-  first_name: z.string().nullable().optional(),
-  last_name: z.string().nullable().optional(),
-  timezone: z.string().nullable().optional(),
+  name: text,
+  first_name: text,
+  last_name: text,
+  timezone: text,
   questions_and_answers: z
     .array(z.strictObject({ question: z.string(), answer: z.string(), position: z.int() }))
     .optional(),
   tracking: z.record(z.string(), z.string().nullable()).optional(),
   payment: z.looseObject({ amount: z.union([z.number(), z.string()]) }).optional(),
 });
-/** How many, or who. */
-export const guests = z.union([z.int().nonnegative(), z.array(guest)]);
-export const minutes = z.int().positive().default(30);
-export const bookSchema = z.strictObject({
+const booked = {
+  minutes: z.int().positive().default(30),
+  name: text,
+  /** How many, or who. */
+  invitees: z.union([z.int().nonnegative(), z.array(guest)]).default(1),
+  /** When it was booked. */
+  created: base.time.optional(),
+};
+
+export const bookFields = {
   host: base.host.default(0),
+  start: base.time.default('+24h'),
+  ...booked,
   /** Further hosts of the same event. */
   with: z.array(base.host).default([]),
-  start: base.time.default('+24h'),
-  minutes,
-  name: z.string().nullable().optional(),
-  invitees: guests.default(1),
   /** Places of a group event. Several invitees make a group too. */
   limit: z.int().positive().optional(),
-  /** A location as the API shows it, one of its types, or null for none. */
-  location: z.union([z.looseObject({ type: z.string() }), z.string(), z.null()]).optional(),
+  location: z.looseObject({ type: z.string() }).nullable().optional(),
   guests: z.array(z.string()).default([]),
-  /** When it was booked, if not now. */
-  created: base.time.optional(),
+};
+
+export const importedMeeting = z.strictObject({
+  id: z.string().min(1),
+  start: base.time,
+  ...booked,
+  status: z.enum(['active', 'canceled']).default('active'),
 });
 
 export function newId(state: SandboxState): string {
   return uuidOf(state.seed, 702, state.issuedIds++);
 }
 
-/** Replaces a meeting by a changed copy. @throws InvalidCommand for an unknown event */
-export function change(state: SandboxState, name: string, alter: (copy: Meeting) => void): Meeting {
-  const meeting = state.meetings.change(idOf(name), alter);
+/** The meeting that a command is about to change. @throws InvalidCommand */
+export function meetingNamed({ meetings }: SandboxState, name: string): Meeting {
+  const meeting = meetings.change(idOf(name));
   if (!meeting) throw new InvalidCommand(`There is no event ${name}`);
   return meeting;
 }
 
-export function announce(
-  { deliveries }: SandboxState,
-  kind: InviteeChange['kind'],
-  { event: subject }: MeetingView,
-  concerned: readonly InviteeResource[],
-): void {
-  for (const one of concerned) deliveries.announce({ kind, event: subject, invitee: one });
+/** @throws InvalidCommand */
+export function inviteeNamed({ event, invitees }: MeetingView, name: string): InviteeResource {
+  const found = invitees.find(
+    ({ uri, email }) => uri === name || uri === inviteeUri(event.uri, name) || email === name,
+  );
+  if (!found) throw new InvalidCommand(`${idOf(event.uri)} has no invitee ${name}`);
+  return found;
 }
 
-/** Moves `updated_at`, unless the sandbox's timestamps are to misbehave. */
-export function touchResource({ timestamps, clock }: SandboxState, resource: { updated_at: string }): void {
-  const before = parseInstant(resource.updated_at) ?? 0;
-  if (timestamps === 'normal') resource.updated_at = formatInstant(clock.stamp());
-  if (timestamps === 'backwards') resource.updated_at = formatInstant(before - SECOND);
-}
-
-/** Cancels some invitees, and the event when nobody is left. */
-export function withdraw(
-  state: SandboxState,
-  meeting: MeetingView,
-  leaving: readonly InviteeResource[],
-  cancellation: Cancellation,
-  touched: boolean,
-): void {
-  const { event: subject, invitees } = meeting;
-  for (const one of leaving) {
-    const { updated_at } = one;
-    factory.cancelInvitee(one, cancellation);
-    if (state.timestamps !== 'normal') touchResource(state, Object.assign(one, { updated_at }));
-  }
-  factory.recount(subject, invitees);
-  const isOver = activeOf(meeting).length === 0;
-  if (isOver) Object.assign(subject, { status: 'canceled', cancellation });
-  if (isOver || touched) touchResource(state, subject);
-}
-
-/** @throws InvalidCommand when there is nobody to cancel */
-export function cancellationOf(
-  { clock }: SandboxState,
-  { event: subject, invitees }: MeetingView,
-  canceler_type: 'host' | 'invitee',
-  why: string | null,
-  who?: InviteeResource,
-): Cancellation {
-  const host = subject.event_memberships[0]?.user_name;
-  const canceled_by = (canceler_type === 'host' ? host : (who ?? invitees[0])?.name) ?? 'Somebody';
-  return { canceled_by, reason: why, canceler_type, created_at: formatInstant(clock.stamp()) };
+/** The invitee that a command names, or all active ones. @throws InvalidCommand when there are none */
+export function inviteesNamed(meeting: MeetingView, name: string | undefined): InviteeResource[] {
+  const found = name === undefined ? activeOf(meeting) : [inviteeNamed(meeting, name)];
+  if (found.length === 0) throw new InvalidCommand(`${meeting.event.uri} has no active invitee`);
+  return found;
 }
 
 export function activeOf({ invitees }: MeetingView): InviteeResource[] {
   return invitees.filter(({ status }) => status === 'active');
 }
 
-export function inviteeNamed({ event: subject, invitees }: MeetingView, name: string): InviteeResource {
-  const found = invitees.find(
-    ({ uri, email }) => uri === name || uri === factory.inviteeUri(subject.uri, name) || email === name,
-  );
-  if (!found) throw new InvalidCommand(`${idOf(subject.uri)} has no invitee ${name}`);
-  return found;
+export function announce(
+  { webhooks }: SandboxState,
+  kind: WebhookEvent,
+  { event }: MeetingView,
+  invitees: readonly InviteeResource[],
+): void {
+  for (const invitee of invitees) webhooks.announce(kind, event, invitee);
 }
 
+/** Moves `updated_at`, unless the sandbox's timestamps are to misbehave. */
+export function touchResource({ timestamps, clock }: SandboxState, resource: { updated_at: string }): void {
+  if (timestamps === 'normal') resource.updated_at = clock.stamp();
+  const before = instantOf(resource.updated_at);
+  if (timestamps === 'backwards') resource.updated_at = formatInstant(before - SECOND);
+}
+
+/** Cancels some invitees, and the event when nobody is left. @param touch moves the event's `updated_at` anyway */
+export function cancelInvitees(
+  state: SandboxState,
+  meeting: MeetingView,
+  leaving: readonly InviteeResource[],
+  { by, reason, touch }: { by: 'host' | 'invitee'; reason: string | null; touch: boolean },
+): void {
+  const { event, invitees } = meeting;
+  const canceler = by === 'host' ? event.event_memberships[0]?.user_name : (leaving[0] ?? invitees[0])?.name;
+  const created_at = state.clock.stamp();
+  const cancellation = { canceled_by: canceler ?? 'Somebody', reason, canceler_type: by, created_at };
+  for (const invitee of leaving) {
+    const { updated_at } = invitee;
+    cancelInvitee(invitee, cancellation);
+    if (state.timestamps !== 'normal') touchResource(state, Object.assign(invitee, { updated_at }));
+  }
+  recount(meeting);
+  const isOver = activeOf(meeting).length === 0;
+  if (isOver) Object.assign(event, { status: 'canceled', cancellation });
+  if (isOver || touch) touchResource(state, event);
+}
+
+/** A new meeting with its invitees; neither stored nor announced. */
 export function newMeeting(
   state: SandboxState,
-  command: z.output<typeof bookSchema>,
+  command: z.output<z.ZodObject<typeof bookFields>>,
   id: string,
-  created: Micros,
+  created_at: string,
 ): MeetingView {
-  const { random, eventTypes } = state;
+  const { minutes, guests, location = locationBy(state.random) } = command;
   const hosts = [command.host, ...command.with].map((name) => base.hostNamed(state, name));
   const asked = typeof command.invitees === 'number' ? Array(command.invitees).fill({}) : command.invitees;
   const limit = Math.max(1, command.limit ?? asked.length);
   const kind = limit > 1 ? 'group' : 'solo';
-  const type = eventTypes.find(
-    ({ owner, retired, resource }) =>
-      owner === hosts[0]?.user.uri && !retired && resource.active && resource.kind === kind,
+  const type = state.organization.eventTypes.find(
+    ({ owner, resource }) => owner === hosts[0]?.user.uri && resource.active && resource.kind === kind,
   )?.resource;
-  const { location } = command;
-  const subject = factory.createEvent({
-    id,
-    name: command.name === undefined ? (type?.name ?? null) : command.name,
-    start: timeNamed(state, command.start),
-    minutes: command.minutes,
-    created,
-    hosts,
-    eventType: type?.uri ?? null,
-    location:
-      location === undefined
-        ? locationBy(random)
-        : typeof location === 'string'
-          ? locationOf(location, random)
-          : location,
-    limit,
-    guests: command.guests,
-  });
-  const invitees = asked.map((one) => newInvitee(state, one, subject.uri, created));
-  factory.recount(subject, invitees);
-  return { event: subject, invitees };
+  const name = command.name === undefined ? (type?.name ?? null) : command.name;
+  const start = base.timeNamed(state, command.start);
+  const facts = { name, start, minutes, hosts, location, limit, guests };
+  const event = createEvent({ id, created_at, event_type: type?.uri ?? null, ...facts });
+  const meeting = { event, invitees: asked.map((one) => newInvitee(state, one, event.uri, created_at)) };
+  recount(meeting);
+  return meeting;
 }
 
-export function newInvitee(
-  state: SandboxState,
-  given: z.output<typeof guest>,
-  subject: string,
-  created: Micros,
-) {
-  const person = personBy(state.random);
-  // With a given name, a made-up first or last name would contradict it.
-  const names = given.name === undefined ? {} : { first_name: null, last_name: null };
-  const { payment, ...fields } = given;
-  return factory.createInvitee(newId(state), subject, created, {
-    ...person,
-    ...names,
-    ...(fields as Partial<InviteeResource>),
-    payment: payment ? { ...USUAL_PAYMENT, ...payment } : null,
-  });
-}
-
-const USUAL_PAYMENT = {
+const PAYMENT = {
   external_id: 'ch_sandbox',
   provider: 'stripe',
   currency: 'EUR',
@@ -184,12 +162,18 @@ const USUAL_PAYMENT = {
   successful: true,
 };
 
-/** Empties what says who an invitee was. How Calendly shows an erased invitee is not documented. */
-export function anonymize({ invitees }: MeetingView, isErased: (one: InviteeResource) => boolean): void {
-  for (const one of invitees.filter(isErased)) {
-    if (one.cancellation?.canceler_type === 'invitee')
-      one.cancellation = { ...one.cancellation, canceled_by: '' };
-    Object.assign(one, { email: '', name: null, first_name: null, last_name: null, timezone: null });
-    Object.assign(one, { questions_and_answers: [], text_reminder_number: null });
-  }
+export function newInvitee(
+  state: SandboxState,
+  { payment, ...given }: z.output<typeof guest>,
+  event: string,
+  created_at: string,
+) {
+  // With a given name, a made-up first or last name would contradict it.
+  const names = given.name === undefined ? {} : { first_name: null, last_name: null };
+  return createInvitee(newId(state), event, created_at, {
+    ...personBy(state.random),
+    ...names,
+    ...(given as Partial<InviteeResource>),
+    payment: payment ? { ...PAYMENT, ...payment } : null,
+  });
 }

@@ -1,11 +1,10 @@
-/** What an endpoint of the API is, and the checks that several endpoints share. */
+/** What an endpoint of the API is, and how it reads queries and bodies. */
 import type { z } from 'zod';
-import { invalidArgument, permissionDenied } from './api-error.js';
+import { invalidArgument } from './api-error.js';
 import type { MeetingsView } from './meetings.js';
-import type { PageRequest } from './paging.js';
-import type { Host } from './people.js';
-import { parseOrRefuse } from './query.js';
-import { hostByUri, type SandboxState } from './state.js';
+import type { Host } from './organization.js';
+import { type Listing, pageOf } from './paging.js';
+import type { SandboxState } from './state.js';
 
 /** A request of a caller who may use the endpoint at all. */
 export interface ApiRequest {
@@ -28,44 +27,67 @@ export interface Endpoint {
   answer(request: ApiRequest, id: string, below: string): object | null | Promise<object>;
 }
 
-/** An endpoint that reads. */
-export function get(path: string, scope: string, answer: Endpoint['answer']): Endpoint {
+export function show(
+  path: string,
+  scope: string,
+  find: (request: ApiRequest, id: string, below: string) => unknown,
+): Endpoint {
+  const answer: Endpoint['answer'] = (...args) => ({ resource: find(...args) });
   return { method: 'GET', path, scope: `${scope}:read`, answer };
 }
 
-/** An endpoint that changes something. */
-export function write(
-  method: 'POST' | 'DELETE',
+/** An endpoint that reads pages of a listing: of rows that are filtered and in order, or of a Listing. */
+export function list<Query extends { count: number }, Row>(
   path: string,
   scope: string,
-  answer: Endpoint['answer'],
+  schema: z.ZodType<Query>,
+  find: (request: ApiRequest, query: Query, id: string) => readonly Row[] | Listing<Row>,
 ): Endpoint {
-  return { method, path, scope: `${scope}:write`, answer };
+  const answer = (request: ApiRequest, id: string) => {
+    const { url, caller, state } = request;
+    // An empty value counts as absent.
+    const given = [...url.searchParams].filter(([, value]) => value !== '');
+    const query = parse(Object.fromEntries(given), schema);
+    const found = find(request, query, id);
+    const listing: Listing<Row> = 'rows' in found ? found : { rows: found };
+    return pageOf(url, caller.user.uri, query.count, state.pages, listing);
+  };
+  return { method: 'GET', path, scope: `${scope}:read`, answer };
 }
 
-/** What `pageOf` needs to know of a request. */
-export function pageRequest({ state, url, caller }: ApiRequest, count: number): PageRequest {
-  return { url, caller: caller.user.uri, count, tokens: state.pages };
+export function create<Body>(
+  path: string,
+  scope: string,
+  schema: z.ZodType<Body>,
+  run: (request: ApiRequest, body: Body, id: string) => unknown,
+): Endpoint {
+  const answer = async (request: ApiRequest, id: string) => {
+    const body = await request.body().catch(() => {
+      throw invalidArgument({ message: 'The body is not valid JSON.' });
+    });
+    return { resource: run(request, parse(body, schema), id) };
+  };
+  return { method: 'POST', path, scope: `${scope}:write`, answer };
 }
 
-/** @throws ApiError 403 unless the organization is that of the sandbox and the user belongs to it */
-export function requireMembers(
-  { state }: ApiRequest,
-  { organization, user }: { organization?: string | undefined; user?: string | undefined },
-): void {
-  if (organization !== undefined && organization !== state.organization.uri) throw permissionDenied();
-  if (user !== undefined && !hostByUri(state, user)) {
-    throw permissionDenied('This user is not in your organization');
-  }
+export function remove(
+  path: string,
+  scope: string,
+  run: (request: ApiRequest, id: string) => void,
+): Endpoint {
+  const answer = (request: ApiRequest, id: string) => {
+    run(request, id);
+    return null;
+  };
+  return { method: 'DELETE', path, scope: `${scope}:write`, answer };
 }
 
-/** Parses the body. @throws ApiError 400 */
-export async function readBody<Schema extends z.ZodType>(
-  request: ApiRequest,
-  schema: Schema,
-): Promise<z.output<Schema>> {
-  const body = await request.body().catch(() => {
-    throw invalidArgument({ message: 'The body is not valid JSON.' });
-  });
-  return parseOrRefuse(body, schema);
+/** @throws ApiError 400 with a line for each problem */
+function parse<Value>(value: unknown, schema: z.ZodType<Value>): Value {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const details = result.error.issues.map(({ path: [parameter], message }) =>
+    parameter === undefined ? { message } : { parameter: String(parameter), message },
+  );
+  throw invalidArgument(...details);
 }

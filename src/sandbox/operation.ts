@@ -4,47 +4,39 @@ import type { MeetingView } from './resources.js';
 import type { SandboxState } from './state.js';
 import { type Micros, parseDuration, parseInstant } from './time.js';
 
-/** Something that can be done to a sandbox: in a test, with curl, and described in `sandbox --help`. */
-export interface Operation<Schema extends z.ZodType = z.ZodType, Result = unknown> {
-  /** What it does, in one line. */
-  summary: string;
-  schema: Schema;
-  /** @throws InvalidCommand for a command that cannot be executed */
-  run(state: SandboxState, command: z.output<Schema>): Result;
-  /** Method and path of the control API; `POST` and the name in kebab case when absent. */
-  route?: string;
-  /** The key under which the control API answers an array. */
-  key?: string;
-}
-
-/** Infers the types of an operation. */
-export function operation<Schema extends z.ZodType, Result>(
-  definition: Operation<Schema, Result>,
-): Operation<Schema, Result> {
-  return definition;
-}
-
 /** A command that cannot be executed: it is malformed, or something that it names does not exist. */
 export class InvalidCommand extends Error {
   override readonly name = 'InvalidCommand';
 }
 
-/** Checks a command and fills in the defaults. @throws InvalidCommand */
-export function checked<Schema extends z.ZodType>(schema: Schema, command: unknown): z.output<Schema> {
-  const result = schema.safeParse(command);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) =>
-    [path.join('.'), message].filter(Boolean).join(': '),
-  );
-  throw new InvalidCommand(problems.join('; '));
+/**
+ * Something that can be done to a sandbox: in a test, with curl, and described in `sandbox --help`.
+ * @param route method and path of the control API @param summary what it does, in one line
+ * @param fields of its command
+ */
+export function operation<Fields extends z.ZodRawShape, Result>(
+  route: string,
+  summary: string,
+  fields: Fields,
+  execute: (state: SandboxState, command: z.output<z.ZodObject<Fields>>) => Result,
+) {
+  const schema = z.strictObject(fields);
+  /** @throws InvalidCommand */
+  const run = (state: SandboxState, command: z.input<z.ZodObject<Fields>>): Result => {
+    const checked = schema.safeParse(command);
+    if (checked.success) return state.meetings.command(() => execute(state, checked.data as never));
+    const problems = checked.error.issues.map(({ path, message }) =>
+      [path.join('.'), message].filter(Boolean).join(': '),
+    );
+    throw new InvalidCommand(problems.join('; '));
+  };
+  return { route, summary, fields: Object.keys(fields), run };
 }
 
-/** A command without fields. */
-export const nothing = z.strictObject({});
 /** A host: its number, e-mail, slug or URI. */
 export const host = z.union([z.int().nonnegative(), z.string()]);
-/** An event: its URI or id. */
-export const event = z.string().min(1);
+/** The event that a command is about: its URI or id. */
+export const subject = { event: z.string().min(1) };
 /** An invitee: URI, id, or an e-mail within the event. */
 export const invitee = z.string().min(1);
 /** A time: `+36h`, `-2d` (from now) or in UTC. */

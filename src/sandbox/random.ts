@@ -1,6 +1,4 @@
-/** Pseudo-random numbers that are the same for the same seed on every machine. Pure. */
-
-/** A stream of numbers in [0, 1). */
+/** Pseudo-random numbers and ids that are the same for the same seed on every machine. Pure. */
 export type Random = () => number;
 
 /** Mixes whole numbers into one 32-bit number (the finalizer of MurmurHash3 for each of them). */
@@ -36,4 +34,25 @@ export function pick<Item>(random: Random, items: readonly Item[]): Item {
   const item = items[Math.floor(random() * items.length)];
   if (item === undefined) throw new RangeError('nothing to pick from');
   return item;
+}
+
+/** The UUID (version 4 in form) that belongs to these numbers. */
+export function uuidOf(...parts: number[]): string {
+  const [a = '', b = '', c = '', d = ''] = [1, 2, 3, 4].map((part) => hex(mix(...parts, part)));
+  const variant = '89ab'[Number.parseInt(c.slice(0, 1), 16) >> 2];
+  return `${a}-${b.slice(0, 4)}-4${b.slice(5)}-${variant}${c.slice(1, 4)}-${c.slice(4)}${d}`;
+}
+
+export const hex = (value: number): string => value.toString(16).padStart(8, '0');
+
+/** A 16-character upper-case id, as resources from Calendly's early years have it. */
+export function shortIdOf(...parts: number[]): string {
+  return base32(mix(...parts, 1), 7) + base32(mix(...parts, 2), 7) + base32(mix(...parts, 3), 2);
+}
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+function base32(value: number, length: number): string {
+  const digits = value.toString(32).padStart(length, '0').slice(-length);
+  return digits.replaceAll(/./g, (digit) => ALPHABET.charAt(Number.parseInt(digit, 32)));
 }

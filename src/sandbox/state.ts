@@ -1,17 +1,14 @@
 /** Everything that one sandbox knows. The endpoints and the operations work on it; it knows no HTTP. */
-import { createDeliveries, type Deliveries } from './deliveries.js';
-import { createEventTypes, type EventType } from './event-types.js';
-import { createFaults, type Faults } from './faults.js';
+import { createFaults } from './faults.js';
 import { generateMeetings } from './generate.js';
-import { createMeetings, type Meetings } from './meetings.js';
-import { createPageTokens, type PageTokens } from './paging.js';
-import { createOrganization, type Host, type Organization } from './people.js';
-import { type Random, randomOf } from './random.js';
-import { createRateLimit, type RateLimit } from './rate-limit.js';
-import { createRequestLog, type RequestLog } from './request-log.js';
-import { createSubscriptions, type Subscriptions } from './subscriptions.js';
-import { createClock, DAY, type SandboxClock } from './time.js';
-import { createTokens, type Tokens } from './tokens.js';
+import { createMeetings } from './meetings.js';
+import { createOrganization } from './organization.js';
+import { createPageTokens } from './paging.js';
+import { randomOf } from './random.js';
+import { createRateLimit, createRequestLog } from './requests.js';
+import { createClock, DAY } from './time.js';
+import { createTokens } from './tokens.js';
+import { createWebhooks } from './webhooks.js';
 
 /** What a sandbox is made of; everything has a default. */
 export interface StateOptions {
@@ -30,62 +27,34 @@ export interface StateOptions {
   exclusiveBounds?: boolean;
 }
 
-export interface SandboxState {
-  seed: number;
-  organization: Organization;
-  eventTypes: readonly EventType[];
-  meetings: Meetings;
-  tokens: Tokens;
-  rateLimit: RateLimit;
-  /** `/oauth/token` has a limit of its own. */
-  oauthRateLimit: RateLimit;
-  faults: Faults;
-  subscriptions: Subscriptions;
-  deliveries: Deliveries;
-  log: RequestLog;
-  clock: SandboxClock;
-  pages: PageTokens;
-  exclusiveBounds: boolean;
-  /** How changes move `updated_at`. */
-  timestamps: 'normal' | 'frozen' | 'backwards';
-  /** Chance for what commands leave open. */
-  random: Random;
-  /** How many ids commands have used. */
-  issuedIds: number;
-}
+export type SandboxState = ReturnType<typeof createState>;
 
 const OAUTH_REQUESTS_PER_MINUTE = 8;
 
-export function createState(options: StateOptions = {}): SandboxState {
-  const { seed = 1, events: each = 250, hosts: size = 3 } = options;
+export function createState(options: StateOptions = {}) {
+  const { seed = 1, events: each = 250, pageTokenLifetime = 300_000 } = options;
   const clock = createClock(options.now);
-  const organization = createOrganization(seed, size);
-  const { hosts } = organization;
-  const eventTypes = createEventTypes(seed, hosts);
+  const organization = createOrganization(seed, options.hosts ?? 3);
   const today = Math.floor(clock.now() / DAY) * DAY;
-  const subscriptions = createSubscriptions(seed, clock.stamp);
   return {
     seed,
+    clock,
     organization,
-    eventTypes,
-    meetings: createMeetings(generateMeetings({ seed, each, hosts, eventTypes, today })),
-    tokens: createTokens(seed, hosts, clock.now),
+    meetings: createMeetings(generateMeetings({ seed, each, today, ...organization })),
+    tokens: createTokens(seed, organization.hosts, clock.now),
     rateLimit: createRateLimit(options.rateLimit ?? 500, clock.now),
+    /** `/oauth/token` has a limit of its own. */
     oauthRateLimit: createRateLimit(OAUTH_REQUESTS_PER_MINUTE, clock.now),
     faults: createFaults(seed),
-    subscriptions,
-    deliveries: createDeliveries(subscriptions, clock),
+    webhooks: createWebhooks(seed, clock),
     log: createRequestLog(),
-    clock,
-    pages: createPageTokens(seed, (options.pageTokenLifetime ?? 300_000) * 1_000, clock.now),
+    pages: createPageTokens(seed, pageTokenLifetime * 1_000, clock.now),
     exclusiveBounds: options.exclusiveBounds ?? false,
-    timestamps: 'normal',
+    /** How changes move `updated_at`. */
+    timestamps: 'normal' as 'normal' | 'frozen' | 'backwards',
+    /** Chance for what commands leave open. */
     random: randomOf(seed, 701),
+    /** How many ids commands have used. */
     issuedIds: 0,
   };
-}
-
-/** The host with this user URI. */
-export function hostByUri({ organization }: SandboxState, uri: string): Host | undefined {
-  return organization.hosts.find(({ user }) => user.uri === uri);
 }

@@ -1,15 +1,12 @@
-/**
- * Points in time with Calendly's microseconds, and the sandbox's clock. Pure but for the clock: a JS Date would lose
- * three digits.
- */
+/** Points in time with Calendly's microseconds, of which a Date would lose three digits; and the sandbox's clock. */
 
 /** Microseconds since 1970-01-01T00:00:00Z; exact as a number until the year 2255. */
 export type Micros = number;
 
 export const SECOND: Micros = 1_000_000;
-export const MINUTE: Micros = 60 * SECOND;
-export const HOUR: Micros = 60 * MINUTE;
-export const DAY: Micros = 24 * HOUR;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
 const UNITS: Record<string, Micros> = { s: SECOND, m: MINUTE, h: HOUR, d: DAY };
 
 /** The instant as `2026-01-31T09:00:00.123456Z`. @param digits of the fraction, 0 to 6; the rest is cut off */
@@ -30,32 +27,30 @@ export function parseInstant(text: string): Micros | null {
   return ms * 1_000 + Number((match[2] ?? '').padEnd(6, '0'));
 }
 
+/** The time of a text that is known to be one. */
+export const instantOf = (text: string): Micros => parseInstant(text) ?? 0;
+
 /** Parses `90s`, `30m`, `36h` or `30d`; null when the text is anything else. */
 export function parseDuration(text: string): Micros | null {
   const match = /^(\d{1,9})([smhd])$/.exec(text);
   return match ? Number(match[1]) * (UNITS[match[2] ?? ''] ?? 0) : null;
 }
 
-export interface SandboxClock {
-  now(): Micros;
-  /** The current time as a timestamp. Each is later than all before it, so that no two changes share one. */
-  stamp(): Micros;
-  /** Moves the clock forward. */
-  advance(by: Micros): void;
-}
+export type Clock = ReturnType<typeof createClock>;
 
 /** Creates a clock. @param start its first time; the real time by default */
-export function createClock(start?: Date): SandboxClock {
-  let ahead = start === undefined ? 0 : (start.getTime() - Date.now()) * 1_000;
-  let last = 0;
-  const now = () => Date.now() * 1_000 + ahead;
+export function createClock(start = new Date()) {
+  let ahead: Micros = (start.getTime() - Date.now()) * 1_000;
+  let last: Micros = 0;
+  const now = (): Micros => Date.now() * 1_000 + ahead;
   return {
     now,
-    stamp() {
+    /** The current time as a timestamp. Each is later than all before it, so that no two changes share one. */
+    stamp(digits = 6): string {
       last = Math.max(last + 1, now());
-      return last;
+      return formatInstant(last, digits);
     },
-    advance(by) {
+    advance(by: Micros) {
       ahead += by;
     },
   };

@@ -7,7 +7,7 @@ import { claimAccount } from '../accounts/lease.js';
 import { fingerprintOf, type ResolvedAccount, resolveAccount } from '../accounts/resolve.js';
 import { type CalendlyClient, type ClientOptions, createCalendlyClient } from '../calendly/client.js';
 import { systemClock } from '../clock.js';
-import type { Config } from '../config.js';
+import type { Config, ProxySetting } from '../config.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
@@ -32,7 +32,8 @@ import {
 } from './report.js';
 
 export interface SyncOptions {
-  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'> & Partial<Pick<Config, 'webhookSigningKeys'>>;
+  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'> &
+    Partial<Pick<Config, 'webhookSigningKeys' | ProxySetting>>;
   database: Database;
   signal: AbortSignal;
   onEvent: OnSyncEvent;
@@ -51,7 +52,6 @@ export interface SyncOptions {
   full?: boolean | undefined;
   /** False leaves a disabled webhook subscription as it is. */
   repair?: boolean | undefined;
-  fetch?: typeof fetch;
   /** Overrides the client's timeout and retry pause, in ms. */
   timing?: Pick<ClientOptions, 'timeoutMs' | 'retryPauseMs'>;
 }
@@ -186,10 +186,10 @@ export function clientOf(options: SyncOptions, token: string): CalendlyClient {
   return createCalendlyClient({
     baseUrl: options.config.calendlyApiUrl,
     token,
+    proxies: options.config,
     signal: options.signal,
     concurrency: options.concurrency,
     onAttempt: (attempt) => options.onEvent({ type: 'attempt', attempt }),
-    ...(options.fetch ? { fetch: options.fetch } : {}),
     ...options.timing,
   });
 }

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
-import { explainConnectionError } from '../../src/database/connection-errors.js';
+import { toDatabaseError } from '../../src/database/errors.js';
 import { testDatabase } from '../support/database.js';
 import { createCertificate, startTlsProxy } from '../support/tls-proxy.js';
 
@@ -89,8 +89,9 @@ test('an IPv6 literal reaches the network: no name lookup, no crash', async () =
 });
 
 test('a host that only has an IPv6 address names the pooler where there is no route', () => {
-  const error = Object.assign(new Error('connect ENETUNREACH'), { address: '2001:db8::1' });
-  expect(explainConnectionError(error, 'ENETUNREACH', 'db.example.com:5432/app')).toMatchObject({
+  const failed = { code: 'ENETUNREACH', address: '2001:db8::1', query: '' };
+  const error = Object.assign(new Error('connect ENETUNREACH'), failed);
+  expect(toDatabaseError(error, 'db.example.com:5432/app')).toMatchObject({
     code: 'database_unreachable',
     hint: expect.stringContaining('pooler'),
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { UserState } from '../../src/database/tables/health-queries.js';
-import { type AssessOptions, assessUser } from '../../src/health/status.js';
+import { type AssessOptions, userHealth } from '../../src/health/status.js';
 
 const now = new Date('2026-06-01T12:00:00Z');
 const ago = (minutes: number) => new Date(now.getTime() - minutes * 60_000);
@@ -37,7 +37,7 @@ const fine: UserState = {
 };
 
 const assess = (state: Partial<UserState>, more: Partial<AssessOptions> = {}) => {
-  const { status, problems, syncing } = assessUser({ ...fine, ...state }, { ...options, ...more });
+  const { status, problems, syncing } = userHealth({ ...fine, ...state }, { ...options, ...more });
   return { status, syncing, codes: problems.map(({ code }) => code), problems };
 };
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isHostedBy } from '../../src/sandbox/meetings.js';
-import type { MeetingView } from '../../src/sandbox/resources.js';
+
+import { isHostedBy, type MeetingView } from '../../src/sandbox/resources.js';
 import { createState, type StateOptions } from '../../src/sandbox/state.js';
 import { formatInstant, parseDuration, parseInstant } from '../../src/sandbox/time.js';
 
@@ -59,7 +59,7 @@ describe('the generated meetings', () => {
   test('host 0 has exactly as many meetings as asked for, the others some shared ones', () => {
     const { organization, meetings } = state({ events: 100, hosts: 3 });
     const counts = organization.hosts.map(
-      ({ user }) => meetings.ordered().filter((meeting) => isHostedBy(meeting, user.uri)).length,
+      ({ user }) => meetings.ordered().filter((meeting) => isHostedBy(meeting.event, user.uri)).length,
     );
     expect(counts[0]).toBe(100);
     expect(counts[1]).toBeGreaterThan(100);

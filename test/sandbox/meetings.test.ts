@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createControl } from '../../src/sandbox/control.js';
-import { createRequestLog } from '../../src/sandbox/request-log.js';
+import { createRequestLog } from '../../src/sandbox/requests.js';
 import type { MeetingView } from '../../src/sandbox/resources.js';
 import type { Sandbox } from '../../src/sandbox/sandbox.js';
 import { createState } from '../../src/sandbox/state.js';
@@ -148,11 +148,11 @@ describe('the request log', () => {
     const log = createRequestLog(10);
     for (let request = 1; request <= 35; request++)
       log.begin({ method: 'GET', path: '/', query: '', user_agent: null });
-    expect(log.total()).toBe(35);
-    const numbers = log.entries().map(({ number }) => number);
+    expect(log.read().total).toBe(35);
+    const numbers = log.read().requests.map(({ number }) => number);
     expect(numbers.length).toBeGreaterThanOrEqual(10);
     expect(numbers.at(-1)).toBe(35);
     log.reset();
-    expect([log.total(), log.entries()]).toEqual([0, []]);
+    expect(log.read()).toEqual({ total: 0, requests: [] });
   });
 });

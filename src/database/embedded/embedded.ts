@@ -50,20 +50,8 @@ export async function openEmbedded(home: string, options: EmbeddedOptions = {}):
   const lock = await lockFolder(join(home, 'database.lock'));
   if ('heldBy' in lock) throw lockedError(folder, lock.heldBy);
   try {
-    const found = databaseVersion(folder);
-    if (found === null) await create(home, folder, options);
-    else if (found !== POSTGRES_MAJOR) throw otherVersionError(folder, found);
-    const database = await open(folder, options.schema);
-    return {
-      ...database,
-      async close() {
-        try {
-          await database.close();
-        } finally {
-          lock.release();
-        }
-      },
-    };
+    if (!containsDatabase(folder)) await create(home, folder, options);
+    return await open(folder, { schema: options.schema, onClosed: lock.release });
   } catch (error) {
     lock.release();
     throw error;
@@ -78,7 +66,6 @@ async function create(home: string, folder: string, options: EmbeddedOptions) {
     if (name.startsWith(UNFINISHED)) rmSync(join(home, name), { recursive: true, force: true });
   }
   const unfinished = join(home, `${UNFINISHED}${process.pid}`);
-  mkdirSync(unfinished, { mode: 0o700 });
   try {
     const database = await openNew(unfinished, options);
     try {
@@ -99,30 +86,33 @@ async function create(home: string, folder: string, options: EmbeddedOptions) {
 
 /** Opens a new database in that folder, unpacked from the archive if possible. */
 async function openNew(folder: string, { template = templateFile, schema }: EmbeddedOptions) {
+  mkdirSync(folder, { mode: 0o700 });
   const archive = readTemplate(template);
   if (archive !== null) {
     try {
-      return await open(folder, schema, archive);
+      return await open(folder, { schema, archive });
     } catch {
       // Whatever was wrong with the archive: remove what it left, and initialize without it.
       rmSync(folder, { recursive: true, force: true });
       mkdirSync(folder, { mode: 0o700 });
     }
   }
-  return open(folder, schema);
+  return open(folder, { schema });
+}
+
+interface OpenOptions {
+  schema?: string | null | undefined;
+  archive?: Blob;
+  onClosed?: () => void;
 }
 
 /** Opens PGlite on that folder, behind the same postgres.js as a server. */
-async function open(
-  folder: string,
-  schema: string | null = null,
-  template: Blob | null = null,
-): Promise<Database> {
+async function open(folder: string, { schema = null, archive, onClosed }: OpenOptions): Promise<Database> {
   const [{ startEngine }, { default: postgres }] = await Promise.all([
     import('./engine.js'),
     import('postgres'),
   ]);
-  const engine = await startEngine(folder, template);
+  const engine = await startEngine(folder, archive);
   // `socket` is an option of postgres.js that its documentation and types omit.
   const options: Options<Record<string, ArrayType>> & { socket: () => NodeJS.ReadWriteStream } = {
     socket: () => embeddedSocket(engine),
@@ -133,7 +123,7 @@ async function open(
     ...clientDefaults,
   };
   // This Postgres has one session, for which transactions wait.
-  const pool = createPool(1, (onclose) => postgres({ ...options, onclose }));
+  const pool = createPool((_, onclose) => postgres({ ...options, onclose }), { max: 1 });
   const database = createDatabase(pool, { kind: 'embedded', label: folder, schema });
   return {
     ...database,
@@ -146,8 +136,12 @@ async function open(
       }
     },
     async close() {
-      await database.close();
-      await engine.close();
+      try {
+        await database.close();
+        await engine.close();
+      } finally {
+        onClosed?.();
+      }
     },
   };
 }
@@ -166,35 +160,29 @@ function createHome(home: string): void {
   }
 }
 
-/** The Postgres version of the database in that folder; null when there is none. */
-function databaseVersion(folder: string): string | null {
-  if (!existsSync(folder)) return null;
+/** Whether that folder contains a database. @throws CalendlySyncError `settings` if it contains something else */
+function containsDatabase(folder: string): boolean {
+  if (!existsSync(folder)) return false;
   const file = join(folder, 'PG_VERSION');
-  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
-  if (readdirSync(folder).length === 0) return null;
-  throw new CalendlySyncError('settings', `${folder} contains something other than an embedded database.`, {
-    hint: 'Move it away, or set another folder with CALENDLY_SYNC_HOME=/path.',
+  if (!existsSync(file)) {
+    if (readdirSync(folder).length === 0) return false;
+    throw new CalendlySyncError('settings', `${folder} contains something other than an embedded database.`, {
+      hint: 'Move it away, or set another folder with CALENDLY_SYNC_HOME=/path.',
+    });
+  }
+  const found = readFileSync(file, 'utf8').trim();
+  if (found === POSTGRES_MAJOR) return true;
+  const message = `The embedded database in ${folder} was created by Postgres ${found}, not ${POSTGRES_MAJOR}.`;
+  throw new CalendlySyncError('settings', message, {
+    hint: `Move ${folder} away; the next command creates a new one, and \`calendly-sync sync\` fills it again.`,
   });
-}
-
-function otherVersionError(folder: string, found: string): CalendlySyncError {
-  return new CalendlySyncError(
-    'settings',
-    `The embedded database in ${folder} was created by Postgres ${found}, but this is Postgres ${POSTGRES_MAJOR}.`,
-    {
-      hint: `Move ${folder} away; the next command creates a new one, and \`calendly-sync sync\` fills it again.`,
-    },
-  );
 }
 
 function lockedError(folder: string, { process, since }: Holder): CalendlySyncError {
   const who = process === null ? 'another process' : `process ${process.pid} on ${process.host}`;
   const when = `${since.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
-  return new CalendlySyncError(
-    'locked',
-    `The embedded database in ${folder} is in use by ${who}, since ${when}.`,
-    {
-      hint: 'Only one process can use it at a time: try again later, or use a Postgres server with DATABASE_URL=postgres://…',
-    },
-  );
+  const message = `The embedded database in ${folder} is in use by ${who}, since ${when}.`;
+  return new CalendlySyncError('locked', message, {
+    hint: 'Only one process can use it at a time: try again later, or use a Postgres server with DATABASE_URL=postgres://…',
+  });
 }

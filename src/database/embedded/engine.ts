@@ -16,40 +16,48 @@ export interface EmbeddedEngine extends ProtocolEngine {
 
 /** The exit status with which Postgres leaves its main loop after an ordinary error. */
 const ORDINARY_ERROR = 100;
-const SERIOUS = /\b(PANIC|FATAL|ERROR): /;
 
 /**
  * Starts Postgres on that folder, and creates a database if it is empty.
  * @param template archive to unpack for a new database
  * @throws CalendlySyncError `database_failed` with the message of Postgres
  */
-export async function startEngine(folder: string, template: Blob | null = null): Promise<EmbeddedEngine> {
-  const log: string[] = [];
+export async function startEngine(folder: string, template?: Blob): Promise<EmbeddedEngine> {
+  let lastError: string | null = null;
   const onStderr = (line: string): boolean => {
-    log.push(line);
-    if (log.length > 20) log.shift();
+    lastError = /\b(PANIC|FATAL|ERROR): .*/.exec(line)?.[0] ?? lastError;
     return false;
   };
-  let pglite: PGlite;
-  try {
-    pglite = await PGlite.create({
-      dataDir: folder,
-      onStderr,
-      ...(template ? { loadDataDir: template } : {}),
-    });
-  } catch (cause) {
-    throw engineFailure(`The embedded database in ${folder} does not start`, log, cause);
-  }
+  const failure = (what: string, cause: unknown) =>
+    new CalendlySyncError(
+      'database_failed',
+      `The embedded database in ${folder} ${what}: ${lastError ?? cause}`,
+      {
+        hint:
+          'Check that the disk is not full and that the folder belongs to you. If the error persists, move the folder ' +
+          'away: the next sync creates and fills a new one.',
+        cause,
+      },
+    );
+  const options = { dataDir: folder, onStderr, ...(template ? { loadDataDir: template } : {}) };
+  const pglite = await PGlite.create(options).catch((cause) => {
+    throw failure('does not start', cause);
+  });
   let crash: CalendlySyncError | null = null;
   let ended = false;
   onCrash(pglite, (cause) => {
-    crash ??= engineFailure(`The embedded database in ${folder} crashed`, log, cause);
+    crash ??= failure('crashed', cause);
     return crash;
   });
   return {
-    async execProtocolRawStream(message, options) {
+    async answer(message) {
       if (crash) throw crash;
-      await pglite.execProtocolRawStream(message, options);
+      lastError = null;
+      const parts: Buffer[] = [];
+      // Copies, because the bytes are a view into the engine's memory.
+      const onRawData = (bytes: Uint8Array) => void parts.push(Buffer.from(bytes));
+      await pglite.execProtocolRawStream(message, { onRawData });
+      return Buffer.concat(parts);
     },
     crash: () => crash,
     isInTransaction: () => crash === null && !ended && pglite.isInTransaction(),
@@ -85,14 +93,4 @@ function onCrash(pglite: PGlite, failure: (cause: unknown) => Error): void {
       throw error;
     }
   };
-}
-
-function engineFailure(what: string, log: string[], cause: unknown): CalendlySyncError {
-  const message = log.findLast((line) => SERIOUS.test(line))?.replace(/^.*?(?=PANIC|FATAL|ERROR)/, '');
-  return new CalendlySyncError('database_failed', `${what}: ${message ?? String(cause)}`, {
-    hint:
-      'Check that the disk is not full and that the folder belongs to you. If the error persists, move the folder ' +
-      'away: the next sync creates and fills a new one.',
-    cause,
-  });
 }

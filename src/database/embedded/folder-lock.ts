@@ -72,47 +72,32 @@ function hold(path: string) {
 
 /** The first live claim besides our own; deletes dead ones. */
 function findLiveClaim(folder: string, own: string): Holder | null {
+  // The clock of the folder's own file system, which alone can be compared with the times of its files.
   const now = statSync(own).mtimeMs;
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
     if (path === own || !name.endsWith('.json')) continue;
-    const claim = readClaim(path);
-    if (claim === null) continue;
-    if (isAlive(claim, now)) return { process: claim.process, since: claim.since };
+    try {
+      const { mtimeMs, birthtime } = statSync(path);
+      const text = readFileSync(path, 'utf8');
+      const process = parseIdentity(text);
+      if (isLive(process, now - mtimeMs)) return { process, since: readSince(text) ?? birthtime };
+    } catch (error) {
+      // Its holder has released it meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
     rmSync(path, { force: true });
   }
   return null;
 }
 
-interface Claim extends Holder {
-  renewedAt: number;
+/** @param age since the claim was renewed, in ms */
+function isLive(process: ProcessIdentity | null, age: number): boolean {
+  if (process === null) return age < UNREADABLE_EXPIRES_MS;
+  return isRunning(process) ?? age < INVISIBLE_EXPIRES_MS;
 }
 
-/** Reads a claim; null when it was deleted meanwhile. */
-function readClaim(path: string): Claim | null {
-  try {
-    const { mtimeMs, birthtime } = statSync(path);
-    const text = readFileSync(path, 'utf8');
-    let value: unknown = null;
-    try {
-      value = JSON.parse(text);
-    } catch {
-      return { process: null, since: birthtime, renewedAt: mtimeMs };
-    }
-    const since = new Date(String((value as { since?: unknown } | null)?.since));
-    return {
-      process: parseIdentity(value),
-      since: Number.isNaN(since.getTime()) ? birthtime : since,
-      renewedAt: mtimeMs,
-    };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-}
-
-/** @param now the clock of the folder's own file system, which alone can be compared with `renewedAt` */
-function isAlive(claim: Claim, now: number): boolean {
-  if (claim.process === null) return now - claim.renewedAt < UNREADABLE_EXPIRES_MS;
-  return isRunning(claim.process) ?? now - claim.renewedAt < INVISIBLE_EXPIRES_MS;
+function readSince(claim: string): Date | null {
+  const [, text] = /"since":"([\d\-T:.]+Z)"/.exec(claim) ?? [];
+  return text === undefined ? null : new Date(text);
 }

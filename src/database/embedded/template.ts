@@ -2,7 +2,7 @@
  * An archive of an empty embedded database, created when the package is built: unpacking it takes a quarter of the
  * time of initializing one. Nothing depends on it: without it, or if it is damaged, a database is initialized.
  */
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { packageRoot } from '../../version.js';
@@ -12,7 +12,6 @@ export const templateFile: string = join(packageRoot, 'dist', 'embedded-database
 
 /** Reads the archive; null if it is absent or damaged. */
 export function readTemplate(file: string): Blob | null {
-  if (!existsSync(file)) return null;
   try {
     // Decompressed here, because PGlite does not catch the error of a truncated file.
     return new Blob([gunzipSync(readFileSync(file))], { type: 'application/x-tar' });

@@ -1,11 +1,8 @@
 /** Checks that at least one Calendly account is connected. What is wrong with one user is in `../status.ts`. */
 import type { Check } from '../check.js';
 
-export const accountsCheck: Check = {
-  id: 'accounts',
-  async run({ users }) {
-    if (users.length > 0) return [];
-    const hint = 'CALENDLY_TOKEN=… calendly-sync sync';
-    return [{ code: 'no_account', message: 'no Calendly account is connected yet', hint }];
-  },
+export const checkAccounts: Check = ({ users }) => {
+  if (users.length > 0) return [];
+  const hint = 'CALENDLY_TOKEN=… calendly-sync sync';
+  return [{ code: 'no_account', message: 'no Calendly account is connected yet', hint }];
 };

@@ -4,16 +4,13 @@ import type { MigrationStatus } from '../../migrations/status.js';
 import type { Check } from '../check.js';
 import type { Problem } from '../problem.js';
 
-export const migrationsCheck: Check = {
-  id: 'migrations',
-  async run({ migrations: { pending, drift } }) {
-    const drifted = drift.map(({ object, problem }): Problem => {
-      const message = `${object}: ${problem}`;
-      return { code: 'schema_drift', message, hint: 'calendly-sync migrate --status' };
-    });
-    return [...pendingProblems(pending), ...drifted];
-  },
-};
+export const checkMigrations: Check = ({ migrations: { pending, drift } }) => [
+  ...pendingProblems(pending),
+  ...drift.map(({ object, problem }): Problem => {
+    const message = `${object}: ${problem}`;
+    return { code: 'schema_drift', message, hint: 'calendly-sync migrate --status' };
+  }),
+];
 
 function pendingProblems(pending: MigrationStatus['pending']): Problem[] {
   if (pending.length === 0) return [];

@@ -7,10 +7,7 @@ import type { OwnSubscription, WebhookState } from '../../webhook/subscriptions/
 import type { Check } from '../check.js';
 import { type Problem, quoteForShell } from '../problem.js';
 
-export const webhooksCheck: Check = {
-  id: 'webhooks',
-  run: async ({ webhooks }) => (webhooks === null ? [] : webhookProblems(webhooks)),
-};
+export const checkWebhooks: Check = ({ webhooks }) => (webhooks === null ? [] : webhookProblems(webhooks));
 
 /** What is wrong with webhooks in this state. Pure. */
 export function webhookProblems(state: WebhookState): Problem[] {

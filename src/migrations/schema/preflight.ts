@@ -15,8 +15,7 @@ export interface Obstacle {
 }
 
 /** The way around every obstacle that a host's tables are. */
-const OWN_TABLES_HINT =
-  'Or keep all tables of calendly-sync apart: calendly-sync migrate --own-tables';
+const OWN_TABLES_HINT = 'Or keep all tables of calendly-sync apart: calendly-sync migrate --own-tables';
 const MIN_POSTGRES = 13;
 const ASCII_SAFE = ['UTF8', 'SQL_ASCII'];
 

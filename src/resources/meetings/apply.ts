@@ -4,7 +4,6 @@
  * nothing; the response to a request does not undo what was written after the request was sent. Knows no HTTP.
  */
 import type { Sql } from '../../database/connection.js';
-import { preferIndexes } from '../../database/prepared-statements.js';
 import { lockEvents, markEvents } from '../../database/tables/calendly-events.js';
 import {
   deleteInvitees,
@@ -18,6 +17,7 @@ import {
   type NewMeeting,
   updateMeetings,
 } from '../../database/tables/meetings.js';
+import { preferIndexes } from '../../database/transaction.js';
 import { CalendlySyncError } from '../../errors.js';
 import type { MeetingFacts, MeetingOutcome } from './changes.js';
 import { diffMeeting, type MeetingDiff, type Observation, type Stored } from './diff.js';

@@ -3,7 +3,6 @@
  * ledger already holds are skipped. Knows no HTTP.
  */
 import type { Sql } from '../../database/connection.js';
-import { preferIndexes } from '../../database/prepared-statements.js';
 import { findUsersByUris } from '../../database/tables/accounts.js';
 import { findOwners, lockEventsOfHosts } from '../../database/tables/calendly-events.js';
 import {
@@ -12,6 +11,7 @@ import {
   type Settlement,
   settleEvents,
 } from '../../database/tables/webhook-events.js';
+import { preferIndexes } from '../../database/transaction.js';
 import { type Applied, applyObservations } from '../../resources/meetings/apply.js';
 import { diffMeeting, type Observation } from '../../resources/meetings/diff.js';
 import { externalId } from '../../resources/meetings/rows.js';
