@@ -21,17 +21,9 @@ export async function shutOutSyncs({ query }: Locked, { tables }: Pick<Catalog, 
     ),
   ]);
   for (const { holder } of held) {
-    const process = identityIn(holder);
+    const process = parseIdentity(holder);
     // Killed on this host: nobody is there to write.
     if (process && isRunning(process) === false) continue;
     throw new SyncRunningError(process ? `process ${process.pid} on ${process.host}` : 'another process');
-  }
-}
-
-function identityIn(text: string) {
-  try {
-    return parseIdentity(JSON.parse(text));
-  } catch {
-    return null;
   }
 }
