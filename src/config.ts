@@ -9,6 +9,7 @@ import { parse as parseDotenv } from 'dotenv';
 import { parseConnectionUrl, withPgVariables } from './database/connection-options.js';
 import { parseDuration } from './duration.js';
 import { CalendlySyncError } from './errors.js';
+import { isMisspelling } from './misspelling.js';
 
 /** Settings after parsing. Secrets are plain strings here: everything printed goes through the CLI's redaction. */
 export interface Config {
@@ -117,7 +118,7 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
     secret: 'value',
     default: '',
     description: 'webhook signing key; two, separated by a comma, during a rotation',
-    parse: parseList,
+    parse: parseSigningKeys,
   },
   webhookToleranceMs: {
     name: 'CALENDLY_WEBHOOK_TOLERANCE',
@@ -132,6 +133,9 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
     parse: (text, cwd) => resolve(cwd, text),
   },
 };
+
+/** A shorter key can be guessed from one signed delivery. */
+const MIN_SIGNING_KEY_LENGTH = 16;
 
 /** Scales the pauses between retries. Undocumented: tests of the built program must not wait for production pauses. */
 export const retryPace = Number(process.env.CALENDLY_SYNC_TEST_PACE) || 1;
@@ -149,7 +153,7 @@ export function processEnvironment(): Environment {
  */
 export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cwd = process.cwd()): Config {
   const envFile = readEnvFile(flags.envFile, cwd);
-  const config = parseSettings(cwd, ({ name, anyCase }, key) => {
+  const read: ReadSetting = ({ name, anyCase }, key) => {
     const flag = key === 'databaseUrl' || key === 'schema' ? flags[key] : undefined;
     if (flag !== undefined) return { text: flag, source: 'on the command line' };
     const valueIn = (values: Environment) =>
@@ -158,7 +162,9 @@ export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cw
     if (set) return { text: set, source: 'in the environment' };
     const inFile = valueIn(envFile.values);
     return inFile ? { text: inFile, source: `in ${envFile.path}` } : null;
-  });
+  };
+  refuseMisspellings([...Object.keys(environment), ...Object.keys(envFile.values)], read);
+  const config = parseSettings(cwd, read);
   const { databaseUrl } = config;
   if (databaseUrl === null) return config;
   return {
@@ -172,10 +178,35 @@ export function defaultConfig(cwd = process.cwd()): Config {
   return parseSettings(cwd, () => null);
 }
 
-function parseSettings(
-  cwd: string,
-  read: (setting: Setting<unknown>, key: keyof Config) => { text: string; source: string } | null,
-): Config {
+/** A setting's text, and where it stands. */
+interface Given {
+  text: string;
+  source: string;
+}
+
+type ReadSetting = (setting: Setting<unknown>, key: keyof Config) => Given | null;
+
+/** With a misspelled DATABASE_URL everything would silently go to the embedded database. */
+function refuseMisspellings(names: string[], read: ReadSetting): void {
+  const keys = Object.keys(SETTINGS) as (keyof Config)[];
+  const known = keys.map((key) => SETTINGS[key].name);
+  for (const key of keys) {
+    const setting = SETTINGS[key];
+    // Proxy variables belong to everybody.
+    if (setting.anyCase) continue;
+    const wrong = names.find((name) => !known.includes(name) && isMisspelling(name, setting.name));
+    if (wrong === undefined || read(setting, key) !== null) continue;
+    throw new CalendlySyncError(
+      'settings',
+      `${wrong} is not a setting; ${setting.name} is, and is not set.`,
+      {
+        hint: `Rename ${wrong} to ${setting.name}, or remove it.`,
+      },
+    );
+  }
+}
+
+function parseSettings(cwd: string, read: ReadSetting): Config {
   const problems: string[] = [];
   const sources: string[] = [];
   const entries = (Object.keys(SETTINGS) as (keyof Config)[]).map((key) => {
@@ -263,11 +294,13 @@ function parseProxy(text: string): string {
   throw new Error('is not a valid URL of a proxy; write http://host:port');
 }
 
-function parseList(text: string): string[] {
-  return text
+function parseSigningKeys(text: string): string[] {
+  const keys = text
     .split(',')
-    .map((item) => item.trim())
+    .map((key) => key.trim())
     .filter(Boolean);
+  if (keys.every((key) => key.length >= MIN_SIGNING_KEY_LENGTH)) return keys;
+  throw new Error(`a key must have at least ${MIN_SIGNING_KEY_LENGTH} characters`);
 }
 
 function parsePositiveDuration(text: string): number {
