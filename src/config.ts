@@ -6,10 +6,19 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
-import { parseConnectionUrl, withPgVariables } from './database/connection-options.js';
-import { parseDuration } from './duration.js';
+import { withPgVariables } from './database/connection-options.js';
 import { CalendlySyncError } from './errors.js';
 import { isMisspelling } from './misspelling.js';
+import {
+  parseBaseUrl,
+  parseDatabaseUrl,
+  parseList,
+  parsePositiveDuration,
+  parseProxy,
+  parseSchema,
+  parseSigningKeys,
+  parseToken,
+} from './setting-parsers.js';
 
 /** Settings after parsing. Secrets are plain strings here: everything printed goes through the CLI's redaction. */
 export interface Config {
@@ -134,9 +143,6 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
   },
 };
 
-/** A shorter key can be guessed from one signed delivery. */
-const MIN_SIGNING_KEY_LENGTH = 16;
-
 /** Scales the pauses between retries. Undocumented: tests of the built program must not wait for production pauses. */
 export const retryPace = Number(process.env.CALENDLY_SYNC_TEST_PACE) || 1;
 
@@ -256,57 +262,6 @@ function readEnvFile(flag: string | undefined, cwd: string) {
       cause,
     });
   }
-}
-
-function parseDatabaseUrl(text: string): string {
-  parseConnectionUrl(text);
-  return text;
-}
-
-function parseSchema(text: string): string {
-  if (text === '' || text.startsWith('pg_') || Buffer.byteLength(text) > 63) {
-    throw new Error(`"${text}" is not a valid schema name`);
-  }
-  return text;
-}
-
-function parseToken(text: string): string {
-  // A header value may contain visible ASCII only; anything else would only be refused when it is sent.
-  if (/^[\x21-\x7e]+$/.test(text)) return text;
-  throw new Error(
-    'contains spaces or characters that are not allowed in a token; paste it again on one line',
-  );
-}
-
-function parseBaseUrl(text: string): string {
-  if (!URL.canParse(text)) throw new Error(`"${text}" is not a valid URL`);
-  const { protocol, username, password } = new URL(text);
-  if (protocol !== 'http:' && protocol !== 'https:') throw new Error('must begin with https:// or http://');
-  if (username || password) throw new Error('must not contain a user name or password');
-  return text.replace(/\/+$/, '');
-}
-
-function parseProxy(text: string): string {
-  // Often written without the scheme.
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  const protocol = URL.canParse(url) ? new URL(url).protocol : '';
-  if (protocol === 'http:' || protocol === 'https:') return url;
-  throw new Error('is not a valid URL of a proxy; write http://host:port');
-}
-
-function parseSigningKeys(text: string): string[] {
-  const keys = text
-    .split(',')
-    .map((key) => key.trim())
-    .filter(Boolean);
-  if (keys.every((key) => key.length >= MIN_SIGNING_KEY_LENGTH)) return keys;
-  throw new Error(`a key must have at least ${MIN_SIGNING_KEY_LENGTH} characters`);
-}
-
-function parsePositiveDuration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== null && ms > 0) return ms;
-  throw new Error(`"${text}" is not a valid duration; write 90s, 30m, 36h or 30d`);
 }
 
 function passwordsOf(url: string): string[] {

@@ -41,6 +41,7 @@ describe('migrate --json', () => {
     expect(first).toMatchObject({ code: 0, stderr: '' });
     expect(JSON.parse(first.stdout)).toEqual({
       command: 'migrate',
+      database: expect.stringMatching(/^127\.0\.0\.1:\d+\/\w+$/),
       ok: true,
       applied: [
         { version: '001', name: 'calendly_core', ms: expect.any(Number), found: false },

@@ -120,6 +120,15 @@ describe('bad input', async () => {
     expect(text).toContain('--since must be before --until');
   });
 
+  test('--event refuses another host, and a window beside it', async () => {
+    const uri = 'https://api.calendly.com/scheduled_events/A1';
+    for (const flags of [['https://example.com/scheduled_events/A1'], [uri, '--since', '2025-01-01']]) {
+      const { code, error, text } = await failing({ DATABASE_URL: url }, ['sync', '--event', ...flags]);
+      expect([code, error]).toEqual([2, 'usage']);
+      expect(text).toContain('--event');
+    }
+  });
+
   test('when no row in users matches and none can be created, --user links one for good', async () => {
     const sandbox = await testSandbox({ events: 5, rateLimit: 50_000 });
     const other = await testDatabase();

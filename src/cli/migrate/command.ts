@@ -30,7 +30,7 @@ Examples:
   $ calendly-sync migrate --restore .calendly-sync/backups/2026-01-31T08-00-00Z-022.jsonl.gz
   $ calendly-sync migrate --schema calendly --max-wait 10m`,
     )
-    .action(commandAction(session, async () => run));
+    .action(commandAction(session, run));
 };
 
 async function run(context: CommandContext, flags: MigrateFlags): Promise<CommandResult> {

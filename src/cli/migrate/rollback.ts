@@ -28,7 +28,7 @@ Examples:
   $ calendly-sync rollback --to 0 --dry-run
   $ calendly-sync rollback --yes --json`,
     )
-    .action(commandAction(session, async () => run));
+    .action(commandAction(session, run));
 };
 
 async function run(context: CommandContext, flags: RollbackFlags): Promise<CommandResult> {
