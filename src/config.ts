@@ -6,9 +6,19 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
-import { parseConnectionUrl, withPgVariables } from './database/connection-options.js';
-import { parseDuration } from './duration.js';
+import { withPgVariables } from './database/connection-options.js';
 import { CalendlySyncError } from './errors.js';
+import { isMisspelling } from './misspelling.js';
+import {
+  parseBaseUrl,
+  parseDatabaseUrl,
+  parseList,
+  parsePositiveDuration,
+  parseProxy,
+  parseSchema,
+  parseSigningKeys,
+  parseToken,
+} from './setting-parsers.js';
 
 /** Settings after parsing. Secrets are plain strings here: everything printed goes through the CLI's redaction. */
 export interface Config {
@@ -117,7 +127,7 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
     secret: 'value',
     default: '',
     description: 'webhook signing key; two, separated by a comma, during a rotation',
-    parse: parseList,
+    parse: parseSigningKeys,
   },
   webhookToleranceMs: {
     name: 'CALENDLY_WEBHOOK_TOLERANCE',
@@ -149,7 +159,7 @@ export function processEnvironment(): Environment {
  */
 export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cwd = process.cwd()): Config {
   const envFile = readEnvFile(flags.envFile, cwd);
-  const config = parseSettings(cwd, ({ name, anyCase }, key) => {
+  const read: ReadSetting = ({ name, anyCase }, key) => {
     const flag = key === 'databaseUrl' || key === 'schema' ? flags[key] : undefined;
     if (flag !== undefined) return { text: flag, source: 'on the command line' };
     const valueIn = (values: Environment) =>
@@ -158,7 +168,9 @@ export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cw
     if (set) return { text: set, source: 'in the environment' };
     const inFile = valueIn(envFile.values);
     return inFile ? { text: inFile, source: `in ${envFile.path}` } : null;
-  });
+  };
+  refuseMisspellings([...Object.keys(environment), ...Object.keys(envFile.values)], read);
+  const config = parseSettings(cwd, read);
   const { databaseUrl } = config;
   if (databaseUrl === null) return config;
   return {
@@ -172,10 +184,35 @@ export function defaultConfig(cwd = process.cwd()): Config {
   return parseSettings(cwd, () => null);
 }
 
-function parseSettings(
-  cwd: string,
-  read: (setting: Setting<unknown>, key: keyof Config) => { text: string; source: string } | null,
-): Config {
+/** A setting's text, and where it stands. */
+interface Given {
+  text: string;
+  source: string;
+}
+
+type ReadSetting = (setting: Setting<unknown>, key: keyof Config) => Given | null;
+
+/** With a misspelled DATABASE_URL everything would silently go to the embedded database. */
+function refuseMisspellings(names: string[], read: ReadSetting): void {
+  const keys = Object.keys(SETTINGS) as (keyof Config)[];
+  const known = keys.map((key) => SETTINGS[key].name);
+  for (const key of keys) {
+    const setting = SETTINGS[key];
+    // Proxy variables belong to everybody.
+    if (setting.anyCase) continue;
+    const wrong = names.find((name) => !known.includes(name) && isMisspelling(name, setting.name));
+    if (wrong === undefined || read(setting, key) !== null) continue;
+    throw new CalendlySyncError(
+      'settings',
+      `${wrong} is not a setting; ${setting.name} is, and is not set.`,
+      {
+        hint: `Rename ${wrong} to ${setting.name}, or remove it.`,
+      },
+    );
+  }
+}
+
+function parseSettings(cwd: string, read: ReadSetting): Config {
   const problems: string[] = [];
   const sources: string[] = [];
   const entries = (Object.keys(SETTINGS) as (keyof Config)[]).map((key) => {
@@ -225,55 +262,6 @@ function readEnvFile(flag: string | undefined, cwd: string) {
       cause,
     });
   }
-}
-
-function parseDatabaseUrl(text: string): string {
-  parseConnectionUrl(text);
-  return text;
-}
-
-function parseSchema(text: string): string {
-  if (text === '' || text.startsWith('pg_') || Buffer.byteLength(text) > 63) {
-    throw new Error(`"${text}" is not a valid schema name`);
-  }
-  return text;
-}
-
-function parseToken(text: string): string {
-  // A header value may contain visible ASCII only; anything else would only be refused when it is sent.
-  if (/^[\x21-\x7e]+$/.test(text)) return text;
-  throw new Error(
-    'contains spaces or characters that are not allowed in a token; paste it again on one line',
-  );
-}
-
-function parseBaseUrl(text: string): string {
-  if (!URL.canParse(text)) throw new Error(`"${text}" is not a valid URL`);
-  const { protocol, username, password } = new URL(text);
-  if (protocol !== 'http:' && protocol !== 'https:') throw new Error('must begin with https:// or http://');
-  if (username || password) throw new Error('must not contain a user name or password');
-  return text.replace(/\/+$/, '');
-}
-
-function parseProxy(text: string): string {
-  // Often written without the scheme.
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  const protocol = URL.canParse(url) ? new URL(url).protocol : '';
-  if (protocol === 'http:' || protocol === 'https:') return url;
-  throw new Error('is not a valid URL of a proxy; write http://host:port');
-}
-
-function parseList(text: string): string[] {
-  return text
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean);
-}
-
-function parsePositiveDuration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== null && ms > 0) return ms;
-  throw new Error(`"${text}" is not a valid duration; write 90s, 30m, 36h or 30d`);
 }
 
 function passwordsOf(url: string): string[] {

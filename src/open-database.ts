@@ -4,6 +4,7 @@
  */
 import type { Config } from './config.js';
 import { type Database, openServer } from './database/connection.js';
+import { connectionOptions } from './database/connection-options.js';
 import { CalendlySyncError } from './errors.js';
 
 export interface OpenOptions {
@@ -18,6 +19,13 @@ export interface OpenOptions {
   create?: boolean | undefined;
   /** For a long-running process with many parallel requests: more connections, and prepared statements if possible. */
   service?: boolean | undefined;
+}
+
+/** Where the database of these settings is, for people: host, port and name, or the folder. Never a password. */
+export async function databaseLabel({ databaseUrl, home }: Pick<Config, 'databaseUrl' | 'home'>) {
+  if (databaseUrl !== null) return connectionOptions(databaseUrl).label;
+  const { embeddedFolder } = await import('./database/embedded/embedded.js');
+  return embeddedFolder(home);
 }
 
 /** Connections of a service that receives, syncs and reports its health at the same time. */

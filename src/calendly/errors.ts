@@ -39,6 +39,21 @@ export class InvalidResponseError extends Error {
   override readonly name = 'InvalidResponseError';
 }
 
+/** HTML instead of JSON: a maintenance page, or a CDN's or a proxy's answer. It passes, and a retry may help. */
+export class WebPageError extends InvalidResponseError {}
+
+/** The rate limit allows no request for longer than a run waits. */
+export class LongPauseError extends Error {
+  override readonly name = 'LongPauseError';
+  /** @param until when requests are allowed again, in ms since 1970 */
+  constructor(
+    readonly until: number,
+    now: number,
+  ) {
+    super(`no request is allowed until ${minuteAfter(until, now)}`);
+  }
+}
+
 /** No response: connection refused or reset, or a timeout. A retry may help. */
 export class NetworkError extends Error {
   override readonly name = 'NetworkError';
@@ -77,6 +92,17 @@ export function isAccessLost(error: unknown): boolean {
   return !api.body.required_scopes?.length && !/scope/i.test(api.body.title ?? '');
 }
 
+/** True for a 403 because the token lacks a scope: every other request of the kind fails, too. */
+export function lacksScope(error: unknown): boolean {
+  return statusOf(error) === 403 && !isAccessLost(error);
+}
+
+/** True for a failure that every further request of the account would meet. */
+export function concernsAccount(error: unknown): boolean {
+  const cause = error instanceof CalendlySyncError ? error.cause : error;
+  return statusOf(error) === 401 || lacksScope(error) || cause instanceof LongPauseError;
+}
+
 function apiError(error: unknown): ApiError | null {
   const cause = error instanceof CalendlySyncError ? error.cause : error;
   return cause instanceof ApiError ? cause : null;
@@ -87,6 +113,21 @@ export function toCalendlyError(cause: unknown, baseUrl: string): unknown {
   const explain = (code: ErrorCode, message: string, hint: string) =>
     new CalendlySyncError(code, message, { hint, cause });
   if (cause instanceof ApiError) return explain(...explainApiError(cause));
+  if (cause instanceof LongPauseError) {
+    return explain(
+      'calendly_unreachable',
+      `Calendly has paused this account (429): ${cause.message}.`,
+      `${cause.message.replace(/.* until/, 'Try again after')}. What was read so far is stored.`,
+    );
+  }
+  if (cause instanceof WebPageError) {
+    return explain(
+      'calendly_unreachable',
+      cause.message,
+      'Calendly may be under maintenance, or a proxy answers for it: try again later. ' +
+        `If that does not help, check CALENDLY_API_URL; it is ${baseUrl}.`,
+    );
+  }
   if (cause instanceof InvalidResponseError) {
     return explain(
       'calendly_invalid_response',
@@ -111,7 +152,8 @@ export function toCalendlyError(cause: unknown, baseUrl: string): unknown {
   return cause;
 }
 
-function explainApiError({ status, body, request }: ApiError): [ErrorCode, string, string] {
+function explainApiError(cause: ApiError): [ErrorCode, string, string] {
+  const { status, body, request } = cause;
   const scopes = body.required_scopes ?? [];
   const details = (body.details ?? []).map((one) => [one.parameter, one.message].filter(Boolean).join(' '));
   const answer = [[body.title, body.message].filter(Boolean).join(': '), ...details].join('; ');
@@ -123,12 +165,17 @@ function explainApiError({ status, body, request }: ApiError): [ErrorCode, strin
         `The token is wrong, expired or revoked. Create a new one at ${TOKEN_PAGE} and set CALENDLY_TOKEN.`,
       ];
     case 403:
+      if (lacksScope(cause)) {
+        return [
+          'calendly_forbidden',
+          `The token lacks a scope${scopes.length > 0 ? `: ${scopes.join(', ')}` : ''} (403: ${answer}).`,
+          `${request} needs it. Create a token that has it at ${TOKEN_PAGE} and set CALENDLY_TOKEN.`,
+        ];
+      }
       return [
         'calendly_forbidden',
         `Calendly does not allow ${request} (403: ${answer}).`,
-        scopes.length > 0
-          ? `The token lacks: ${scopes.join(', ')}. Create one that has them at ${TOKEN_PAGE}.`
-          : "The token's user may not see this. An owner or admin of the organization may, and so may the user whose data it is.",
+        "The token's user may not see this. An owner or admin of the organization may, and so may the user whose data it is.",
       ];
     case 404:
       return [
@@ -149,4 +196,11 @@ function explainApiError({ status, body, request }: ApiError): [ErrorCode, strin
         'Run again with --verbose to see the requests.',
       ];
   }
+}
+
+/** `14:31 UTC`, rounded up to a whole minute; with the date if it is a day or more away. */
+function minuteAfter(until: number, now: number): string {
+  const text = new Date(Math.ceil(until / 60_000) * 60_000).toISOString();
+  const time = `${text.slice(11, 16)} UTC`;
+  return until - now < 86_400_000 ? time : `${text.slice(0, 10)} ${time}`;
 }

@@ -14,6 +14,7 @@ import {
   parseErrorBody,
   ServerError,
   toCalendlyError,
+  WebPageError,
 } from './errors.js';
 import { parseJson } from './json.js';
 import { isLoopback, type ProxySettings } from './proxy.js';
@@ -210,14 +211,20 @@ function parseBody({ status, text }: HttpResponse, request: string): unknown {
   try {
     return parseJson(text);
   } catch {
-    throw new InvalidResponseError(`${request} got status ${status} ${preview(text)} instead of JSON.`);
+    // A 404 with a page comes from another server than Calendly's: its address is wrong.
+    const Kind = isWebPage(text) && status !== 404 ? WebPageError : InvalidResponseError;
+    throw new Kind(`${request} got status ${status} ${preview(text)} instead of JSON.`);
   }
 }
 
 function preview(text: string): string {
   const start = text.trim().replace(/\s+/g, ' ').slice(0, 60);
   if (start === '') return 'with an empty body';
-  return /^<(!doctype|html|\?xml)/i.test(start) ? 'with an HTML page' : `with the text “${start}”`;
+  return isWebPage(text) ? 'with an HTML page' : `with the text “${start}”`;
+}
+
+function isWebPage(text: string): boolean {
+  return /^\s*<(!doctype|html|\?xml)/i.test(text);
 }
 
 /** Why there is no response: the system's code if it has one. */

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../clock.js';
 import { afterFailure, afterSuccess, startingConcurrency } from './concurrency.js';
+import { LongPauseError } from './errors.js';
 import {
   after429,
   afterResponse,
@@ -24,7 +25,10 @@ export interface ThrottleOptions {
 }
 
 export interface Throttle {
-  /** Resolves when one request may be sent; every acquire needs one release. Rejects if the signal is aborted first. */
+  /**
+   * Resolves when one request may be sent; every acquire needs one release. Rejects with the signal's reason if it is
+   * aborted first, and with LongPauseError if the rate limit allows no request within five minutes.
+   */
   acquire(signal?: AbortSignal): Promise<void>;
   /** The request got a response (any status) or failed (null), `latencyMs` after it was sent. */
   release(response: Pick<HttpResponse, 'status' | 'headers'> | null, latencyMs: number): void;
@@ -35,6 +39,8 @@ export interface Throttle {
 }
 
 const MAX_503_PAUSE_S = 60;
+/** A run does not wait longer for the rate limit: it holds the account, and the next run can continue. */
+const MAX_WAIT_MS = 5 * 60_000;
 
 /** Creates the throttle of one account. */
 export function createThrottle(options: ThrottleOptions): Throttle {
@@ -45,7 +51,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   let held: { since: number; until: number } | null = null;
   let waitedMs = 0;
   let alarm: AbortController | null = null;
-  const waiters: (() => void)[] = [];
+  const waiters: { proceed(): void; reject(error: unknown): void }[] = [];
 
   const heldFor = () => (held ? Math.max(0, clock.now() - held.since) : 0);
   const hold = (until: number | null) => {
@@ -68,13 +74,18 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     while (waiters.length > 0 && inFlight < Math.floor(concurrency.width)) {
       const decision = decide(allowance, inFlight, clock.now());
       if (!decision.send) {
+        if (typeof decision.until === 'number' && decision.until - clock.now() > MAX_WAIT_MS) {
+          const error = new LongPauseError(decision.until, clock.now());
+          for (const waiter of waiters.splice(0)) waiter.reject(error);
+          break;
+        }
         // A pending response calls this function again; a time needs an alarm.
         hold(decision.until === 'response' ? null : decision.until);
         if (decision.until !== 'response') setAlarm(decision.until);
         return;
       }
       inFlight++;
-      waiters.shift()?.();
+      waiters.shift()?.proceed();
     }
     hold(null);
   }
@@ -84,16 +95,23 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       return new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason);
         const abort = () => {
-          waiters.splice(waiters.indexOf(proceed), 1);
+          waiters.splice(waiters.indexOf(waiter), 1);
           reject(signal?.reason);
           sendWaiting();
         };
-        const proceed = () => {
-          signal?.removeEventListener('abort', abort);
-          resolve();
+        const settled = () => signal?.removeEventListener('abort', abort);
+        const waiter = {
+          proceed() {
+            settled();
+            resolve();
+          },
+          reject(error: unknown) {
+            settled();
+            reject(error);
+          },
         };
         signal?.addEventListener('abort', abort, { once: true });
-        waiters.push(proceed);
+        waiters.push(waiter);
         if (waiters.length === 1) sendWaiting();
       });
     },

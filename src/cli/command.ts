@@ -3,7 +3,7 @@
  * reads the settings, redacts secrets, shows errors, prints the one JSON document and decides the exit code.
  */
 import type { Command, CommandUnknownOpts } from '@commander-js/extra-typings';
-import { type Config, type ConfigFlags, defaultConfig, loadConfig, SETTINGS, secretsOf } from '../config.js';
+import { type Config, defaultConfig, loadConfig, SETTINGS, secretsOf } from '../config.js';
 import { toCalendlySyncError } from '../errors.js';
 import { exitCodeOf } from './exit-codes.js';
 import { createOutput, type Output, type OutputOptions } from './terminal/output.js';
@@ -18,12 +18,16 @@ export interface CommandContext {
   signal: AbortSignal;
 }
 
-/** What a handler returns: the keys of its JSON document besides `command` and `ok`, and its exit code (default 0). */
+/** What a handler returns. */
 export interface CommandResult {
-  /** null: the handler has printed its document itself, because its work went on after it. */
+  /** The keys of its JSON document besides the common ones; null if it has printed its document itself. */
   document: object | null;
+  /** 0 if it is left out. */
   exitCode?: number | undefined;
 }
+
+/** What a command does after its flags are parsed. */
+export type Handler<Flags> = (context: CommandContext, flags: Flags) => Promise<CommandResult>;
 
 /** Runs one command line to its end. @returns the exit code */
 export type RunProgram = (
@@ -62,39 +66,38 @@ export function commandPath(command: CommandUnknownOpts): string {
   return `${parent}${command.name()}`;
 }
 
-/** What a command does after its flags are parsed. */
-export type Handler<Flags> = (context: CommandContext, flags: Flags) => Promise<CommandResult>;
-
 /**
  * The commander action that runs a handler in the frame and leaves its exit code in the session. Never throws.
- * @param load imports the handler, so that a command loads only what it needs
- * @param needsConfig false for a command that an invalid setting must not stop
+ * @param needsConfig false for a command that uses neither settings nor a database
  */
 export function commandAction<Flags extends object>(
   session: Session,
-  load: () => Promise<Handler<Flags>>,
+  handler: Handler<Flags>,
   { needsConfig = true }: { needsConfig?: boolean } = {},
 ) {
   return async (flags: Flags, command: CommandUnknownOpts): Promise<void> => {
     const { terminal, signal } = session;
-    const shared: OutputOptions & ConfigFlags = command.optsWithGlobals();
+    const shared: OutputOptions = command.optsWithGlobals();
     const output = createOutput(terminal, shared);
-    const name = commandPath(command);
+    const common: { command: string; database?: string | null } = { command: commandPath(command) };
     try {
-      const config = needsConfig
-        ? loadConfig(terminal.environment, shared, terminal.cwd)
-        : defaultConfig(terminal.cwd);
-      output.redact(secretsOf(config));
-      const handler = await load();
+      let config = defaultConfig(terminal.cwd);
+      if (needsConfig) {
+        common.database = null;
+        config = loadConfig(terminal.environment, shared, terminal.cwd);
+        output.redact(secretsOf(config));
+        const { databaseLabel } = await import('../open-database.js');
+        common.database = await databaseLabel(config);
+      }
       const { document, exitCode = 0 } = await handler({ config, output, terminal, signal }, flags);
       session.exitCode = exitCode;
-      if (document !== null) output.document({ command: name, ok: exitCode === 0, ...document });
+      if (document !== null) output.document({ ...common, ok: exitCode === 0, ...document });
     } catch (caught) {
       const error = toCalendlySyncError(caught);
       session.exitCode = exitCodeOf(error.code);
       output.error(error.toReport());
       if (error.code === 'failed') output.detail(error.stack ?? '');
-      output.document({ command: name, ok: false, error: error.toReport() });
+      output.document({ ...common, ok: false, error: error.toReport() });
     }
   };
 }

@@ -2,12 +2,11 @@
 import { cleanWebhooks } from './clean-webhooks/command.js';
 import type { DefineCommand } from './command.js';
 import { demo } from './demo/command.js';
-import { forceFull } from './force-full/command.js';
 import { health } from './health/command.js';
 import { migrate } from './migrate/command.js';
 import { rollback } from './migrate/rollback.js';
 import { sandbox } from './sandbox/command.js';
-import { sync } from './sync/command.js';
+import { forceFull, sync } from './sync/command.js';
 import { webhook } from './webhook/command.js';
 
 export const commands: readonly DefineCommand[] = [

@@ -1,4 +1,4 @@
-/** How a command gets its database: opened with progress, closed whatever happens. */
+/** How a command gets its database: opened with progress, named on a terminal, closed whatever happens. */
 import type { Database } from '../database/connection.js';
 import type { CommandContext } from './command.js';
 import type { Progress } from './terminal/progress.js';
@@ -14,7 +14,7 @@ export interface WithDatabaseOptions {
 
 /** Opens the database that the settings name, runs `work` with it, and closes it. */
 export async function withDatabase<T>(
-  { config, output, signal }: Pick<CommandContext, 'config' | 'output' | 'signal'>,
+  { config, output, terminal, signal }: CommandContext,
   work: (database: Database) => Promise<T>,
   options: WithDatabaseOptions = {},
 ): Promise<T> {
@@ -30,6 +30,10 @@ export async function withDatabase<T>(
     },
   }).finally(stopProgress);
   try {
+    if (database.kind === 'server' && terminal.stderr.isTTY && !output.json) {
+      const schema = config.schema === null ? '' : `, schema ${config.schema}`;
+      output.note(`Database: ${database.label}${schema}`, 'dim');
+    }
     return await work(database);
   } finally {
     await database.close();

@@ -2,9 +2,10 @@
 import { InvalidArgumentError } from '@commander-js/extra-typings';
 import { parseDuration } from '../duration.js';
 
-/** Collects a flag that may be repeated. */
-export function collect(value: string, previous: string[] = []): string[] {
-  return [...previous, value];
+/** Users by id or e-mail: a flag that may be repeated. */
+export function users(value: string, previous: string[] = []): string[] {
+  if (value.trim() !== '') return [...previous, value];
+  throw new InvalidArgumentError('It must be the id or e-mail of a user.');
 }
 
 /** An integer from `min` to `max`, both included. */
@@ -19,31 +20,19 @@ export function integer(min: number, max: number): (text: string) => number {
 /** A port; 0 takes a free one. */
 export const port = integer(0, 65_535);
 
-/** A number of parallel requests. */
-export const concurrency = integer(1, 999_999);
+const MAX_DURATION_MS = 3_650 * 86_400_000;
 
 /** A duration of at least `minMs`, in ms. */
 export function durationFrom(minMs: number): (text: string) => number {
   return (text) => {
     const ms = parseDuration(text);
-    if (ms !== null && ms >= minMs) return ms;
-    throw new InvalidArgumentError('It is not a valid duration. Write 90s, 30m, 36h or 30d.');
+    if (ms !== null && ms >= minMs && ms <= MAX_DURATION_MS) return ms;
+    throw new InvalidArgumentError('It is not a valid duration. Write 90s, 30m, 36h or 30d (max 3650d).');
   };
 }
 
 /** A duration above zero, in ms. */
 export const duration = durationFrom(1);
-
-/** A day or a time as ms since 1970; without an offset it is UTC. */
-export function instant(text: string): number {
-  const match = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.exec(text);
-  const [, day, time, , , offset] = match ?? [];
-  const ms = Date.parse(time && !offset ? `${text}Z` : text);
-  // Date.parse turns February 30 into March 2.
-  const exists = Number.isFinite(ms) && new Date(`${day}T00:00Z`).toISOString().slice(0, 10) === day;
-  if (match && exists) return ms;
-  throw new InvalidArgumentError('It is not a valid date. Write 2025-01-31 or 2025-01-31T09:00Z.');
-}
 
 /** An http(s) URL without credentials or fragment, without a trailing slash. */
 export function httpUrl(text: string): string {

@@ -7,8 +7,8 @@ import { CalendlySyncError, type ErrorCode } from '../errors.js';
 const SOCKET = /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|ENOENT)$/;
 const CONNECTION = /^(CONNECT_TIMEOUT|CONNECTION_(CLOSED|ENDED|DESTROYED)|08...)$/;
 const NO_ROUTE = /^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/;
-/** A serialization failure, a deadlock, a server that shuts down or starts, no connection left. */
-const TRANSIENT = /^(40001|40P01|57P0[123]|53300)$/;
+/** A serialization failure, a deadlock, a server that shuts down, starts or fails over, no connection left. */
+const TRANSIENT = /^(40001|40P01|57P0[123]|53300|25006)$/;
 /** Node's names for OpenSSL's verification errors do not share a prefix. */
 const TLS = /^(ERR_(SSL|TLS|OSSL)_|EPROTO$|UNABLE_TO_|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH)|CERT|CRL/;
 
@@ -129,5 +129,23 @@ function explain(
       'Try again later.',
     ];
   }
-  return ['database_failed', `The database at ${label} refused a statement: ${message} (${code}).`, ''];
+  if (code === '25006') {
+    return [
+      'database_unreachable',
+      `The database at ${label} is read-only: ${message} (25006).`,
+      'A failover may be in progress: try again later. If that does not help, DATABASE_URL must name the primary.',
+    ];
+  }
+  if (code === '55P03') {
+    return [
+      'locked',
+      `The database at ${label} did not grant a lock in time: ${message} (55P03).`,
+      'Another transaction holds it. Try again later.',
+    ];
+  }
+  return [
+    'database_failed',
+    `The database at ${label} refused a statement: ${message} (${code}).`,
+    'Check the privileges and triggers of the tables that it names; then run the same command again.',
+  ];
 }

@@ -22,7 +22,7 @@ import { recordSync } from '../database/tables/users.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { listChanges } from './listing.js';
 import type { Plan } from './plan.js';
-import { processPending } from './process-pending.js';
+import { type FailedEvent, generalReason, processPending } from './process-pending.js';
 import {
   type Counts,
   countRequests,
@@ -46,6 +46,8 @@ export interface AccountRunOptions {
   stopSignal: AbortSignal;
   /** Aborts the run and all its requests with this error. */
   abort(error: unknown): void;
+  /** Max requests in progress, if it is set. */
+  concurrency?: number | undefined;
   /** Counts what the run does, also if it fails. */
   counts: Counts;
   onEvent: OnSyncEvent;
@@ -149,12 +151,18 @@ async function processAll(options: AccountRunOptions, runId: string): Promise<vo
   }
 }
 
-function incomplete(failed: string[], total: number): CalendlySyncError {
-  const some = `${failed.slice(0, 3).join(', ')}${failed.length > 3 ? ', …' : ''}`;
+function incomplete(failed: FailedEvent[], total: number): CalendlySyncError {
+  const uris = failed.map(({ uri }) => uri);
+  const some = `${uris.slice(0, 3).join(', ')}${uris.length > 3 ? ', …' : ''}`;
+  const times = new Map<string, number>();
+  for (const event of failed) times.set(generalReason(event), (times.get(generalReason(event)) ?? 0) + 1);
+  const [reason] = [...times].sort(([, a], [, b]) => b - a)[0] ?? [''];
+  const others = failed.length < total ? 'The others are stored. ' : '';
   return new CalendlySyncError(
     'incomplete',
-    `${failed.length} of ${total} meetings could not be brought up to date: ${some}`,
-    { hint: 'Everything else is stored. The next sync tries these again.' },
+    `${failed.length} of ${total} meetings could not be brought up to date: ${some}` +
+      `\n${times.size > 1 ? 'The most frequent reason' : 'The reason'}: ${reason}`,
+    { hint: `${others}The next sync tries these again.` },
   );
 }
 

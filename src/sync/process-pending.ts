@@ -3,6 +3,7 @@
  * in batches. Many events at a time; the client limits how many requests are really in progress.
  */
 import type { CalendlyClient } from '../calendly/client.js';
+import { concernsAccount } from '../calendly/errors.js';
 import { parseEvent } from '../calendly/schemas.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
@@ -24,6 +25,8 @@ export interface ProcessOptions {
   client: CalendlyClient;
   account: Account;
   counts: Counts;
+  /** Max requests in progress, if it is set. */
+  concurrency?: number | undefined;
   /** Aborted when the run must end; the client's requests end with it. */
   signal: AbortSignal;
   /** Aborts the run with this error. */
@@ -37,18 +40,27 @@ export interface ProcessOptions {
 type EventRead = Omit<Observation, 'invitees'>;
 
 const CHUNK = 200;
+/** More than the client's own limit, so that writing one result delays no request. */
 const WORKERS = 32;
 /** After so many events in a row without a response from Calendly, the others would fail too. */
 const MAX_UNANSWERED = 4;
+/** After so many events that fail for one reason, and none that succeeds, the others would fail too. */
+const MAX_EQUAL_FAILURES = 10;
+
+/** An event that could not be processed or stored. */
+export interface FailedEvent {
+  uri: string;
+  message: string;
+}
 
 /**
  * Processes all pending events of an account.
- * @returns the URIs of the events that could not be processed or stored
+ * @returns the events that could not be processed or stored
  * @throws what would fail for every event, after everything read until then is written
  */
-export async function processPending(options: ProcessOptions): Promise<string[]> {
-  const { database, account, counts, signal } = options;
-  const failed: string[] = [];
+export async function processPending(options: ProcessOptions): Promise<FailedEvent[]> {
+  const { database, account, counts, signal, concurrency = WORKERS } = options;
+  const failed: FailedEvent[] = [];
   const writer = createBatchWriter<Result>(async (batch) => {
     for await (const written of writeBatch(database, account, batch)) {
       for (const applied of written.applied) {
@@ -57,31 +69,52 @@ export async function processPending(options: ProcessOptions): Promise<string[]>
       }
       for (const outcome of written.missing) counts[outcome]++;
       for (const { uri, message } of written.failed) {
-        failed.push(uri);
+        failed.push({ uri, message });
         options.warn(`${uri}: ${message}`);
       }
     }
   });
   let unanswered = 0;
+  let lastSuccess = Number.NEGATIVE_INFINITY;
+  const failures = new Map<string, number>();
+  /** Throws if the other events would fail like this one. */
+  const checkFailure = (error: CalendlySyncError, uri: string, started: number) => {
+    // Retries make a failing event end long after others that began later and succeeded.
+    if (error.code === 'calendly_unreachable' && started > lastSuccess && ++unanswered >= MAX_UNANSWERED)
+      throw error;
+    const reason = generalReason({ uri, message: error.message });
+    const equal = (failures.get(reason) ?? 0) + 1;
+    failures.set(reason, equal);
+    if (lastSuccess < 0 && equal >= MAX_EQUAL_FAILURES) {
+      const message = `All of the first ${equal} meetings failed for the same reason: ${reason}`;
+      throw new CalendlySyncError(error.code, message, { hint: error.hint, cause: error });
+    }
+  };
   const events = pendingEvents(options);
   const work = async () => {
     for await (const { pending, now } of events) {
       if (signal.aborted) return;
+      const started = performance.now();
       try {
         const result = await processOne(options, pending, now);
-        unanswered = 0;
+        if (wasAnswered(result)) {
+          unanswered = 0;
+          lastSuccess = performance.now();
+        }
         await writer.add(result);
       } catch (error) {
         if (signal.aborted) return;
         if (!isEventSpecific(error)) throw error;
         await writer.add({ kind: 'failed', uri: pending.uri, message: error.message });
-        if (error.code === 'calendly_unreachable' && ++unanswered >= MAX_UNANSWERED) throw error;
+        checkFailure(error, pending.uri, started);
       } finally {
         options.onProcessed();
       }
     }
   };
-  await Promise.all(Array.from({ length: WORKERS }, () => work().catch(options.abort)));
+  await Promise.all(
+    Array.from({ length: Math.max(WORKERS, concurrency) }, () => work().catch(options.abort)),
+  );
   await writer.flush();
   signal.throwIfAborted();
   return failed;
@@ -104,11 +137,18 @@ async function* pendingEvents({ database, account, signal }: ProcessOptions) {
 
 /** True for a failure that concerns one event only; false for one that every event would meet. */
 function isEventSpecific(error: unknown): error is CalendlySyncError {
-  return (
-    error instanceof CalendlySyncError &&
-    error.code.startsWith('calendly_') &&
-    error.code !== 'calendly_unauthorized'
-  );
+  return error instanceof CalendlySyncError && error.code.startsWith('calendly_') && !concernsAccount(error);
+}
+
+/** True for a result that came from Calendly: an event without invitees needs no request. */
+function wasAnswered(result: Result): boolean {
+  if (result.kind !== 'observed') return result.kind === 'missing';
+  return (result.observation.invitees?.length ?? 0) > 0;
+}
+
+/** The reason of a failure without the event's ID, so that equal reasons can be counted. */
+export function generalReason({ uri, message }: FailedEvent): string {
+  return message.replaceAll(externalId(uri), 'ID');
 }
 
 async function processOne(options: ProcessOptions, pending: Pending, now: string): Promise<Result> {

@@ -71,12 +71,16 @@ export interface SyncResult {
 export async function sync(options: SyncOptions): Promise<SyncResult> {
   const token = requireToken(options.config);
   const { hasSyncState } = await options.database.transaction(requireSchema, { readOnly: true });
-  const run = async () => [await syncToken(options, token, hasSyncState)];
+  const controller = new AbortController();
+  const signal = AbortSignal.any([options.signal, controller.signal]);
+  // One client per account and run: it counts every request, and paces them together.
+  const client = clientOf({ ...options, signal }, token);
+  const account = { token, client, signal, abort: (error: unknown) => controller.abort(error) };
+  const run = async () => [await syncToken(options, account, hasSyncState)];
   if (options.dryRun || !hasSyncState) return resultOf(await run(), null);
-  const { database, signal, onEvent, repair = true } = options;
+  const { database, onEvent, repair = true } = options;
   const signingKeys = options.config.webhookSigningKeys ?? [];
-  const client = clientOf(options, token);
-  const webhooks = { database, client, token, signingKeys, signal, repair, onEvent };
+  const webhooks = { database, client, token, signingKeys, signal: options.signal, repair, onEvent };
   const { result, repair: repaired } = await maintainWebhooks(webhooks, run);
   return resultOf(result, repaired);
 }
@@ -109,13 +113,21 @@ export async function requestFullSync(
   return [{ user_id: userIdForJson(userId), email }];
 }
 
-async function syncToken(options: SyncOptions, token: string, hasSyncState: boolean): Promise<UserResult> {
-  const { now = systemClock.now, database, signal: stopSignal, onEvent } = options;
+interface AccountOfToken {
+  token: string;
+  client: CalendlyClient;
+  /** Aborted by the caller, or by `abort`, with all requests of the client. */
+  signal: AbortSignal;
+  abort(error: unknown): void;
+}
+
+async function syncToken(
+  options: SyncOptions,
+  { token, client, signal, abort }: AccountOfToken,
+  hasSyncState: boolean,
+): Promise<UserResult> {
+  const { now = systemClock.now, database, signal: stopSignal, onEvent, concurrency } = options;
   const started = now();
-  const controller = new AbortController();
-  const abort = (error: unknown) => controller.abort(error);
-  const signal = AbortSignal.any([stopSignal, controller.signal]);
-  const client = clientOf({ ...options, signal }, token);
   let resolved: ResolvedAccount | null = null;
   let plan: Plan | null = null;
   const counts = zeroCounts();
@@ -145,7 +157,7 @@ async function syncToken(options: SyncOptions, token: string, hasSyncState: bool
         account = fresh ?? account;
         plan = await planFor(options, { ...resolved, account }, hasSyncState);
         onEvent({ type: 'planned', email, plan });
-        const run = { database, client, account, lease, plan, hasSyncState, counts, onEvent };
+        const run = { database, client, account, lease, plan, hasSyncState, counts, onEvent, concurrency };
         error = await runAccount({ ...run, signal, stopSignal, abort });
       } finally {
         lease.stop();

@@ -41,6 +41,7 @@ test('a resource URI gives its path, whatever host it names', () => {
   expect(resourcePath('http://evil.example/scheduled_events/ABC/')).toBe('/scheduled_events/ABC');
   expect(() => resourcePath('ABC')).toThrow('not the URI');
   expect(() => resourcePath('https://api.calendly.com/')).toThrow('not the URI');
+  expect(() => resourcePath('x:.host/scheduled_events/ABC')).toThrow('not the URI');
 });
 test('parsed JSON contains neither U+0000 nor a lone surrogate', () => {
   expect(parseJson('{"a":"x\\u0000y","b":["\\ud800"],"c\\u0000":1}')).toEqual({

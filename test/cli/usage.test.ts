@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { version } from '../../src/version.js';
-import { runCli } from '../support/cli.js';
+import { runCli, runJson } from '../support/cli.js';
 import { temporaryFolder } from '../support/program.js';
 
 test.each([[[]], [['--help']], [['help']], [['webhook']], [['help', 'webhook']], [['sync', '--help']]])(
@@ -55,6 +55,8 @@ test.each([
   [['sync', '--until', '2026-02-31T10:00Z'], /not a valid date/, 'See: calendly-sync sync --help'],
   [['health', '--max-age', '1y'], /not a valid duration. Write 90s/, 'See: calendly-sync health --help'],
   [['health', '--max-age', '0s'], /not a valid duration/, 'See: calendly-sync health --help'],
+  [['health', '--max-age', '999999999d'], /max 3650d/, 'See: calendly-sync health --help'],
+  [['health', '--user', ''], /must be the id or e-mail of a user/, 'See: calendly-sync health --help'],
   [
     ['clean-webhooks', '--older-than', '1d12h'],
     /not a valid duration/,
@@ -100,4 +102,56 @@ test('a settings file that cannot be read is an error that names it', async () =
   const { code, stderr } = await runCli(['sync', '--env-file', 'no.env'], {}, { cwd: '/' });
   expect(code).toBe(2);
   expect(stderr).toContain('Cannot read the settings file /no.env');
+});
+
+test.each([
+  ['DATABSE_URL', 'DATABASE_URL'],
+  ['DATABASE_URLS', 'DATABASE_URL'],
+  ['CALENDLY_TOKNE', 'CALENDLY_TOKEN'],
+  ['Calendly_Token', 'CALENDLY_TOKEN'],
+  ['CALENDLY_SYNC_SCHEME', 'CALENDLY_SYNC_SCHEMA'],
+])('a setting that is misspelled as %s is refused by name, unless %s is set', async (wrong, right) => {
+  const argv = ['health', '--json'];
+  const { code, stdout } = await runCli(argv, { [wrong]: 'x' });
+  expect([code, JSON.parse(stdout).error]).toMatchObject([
+    2,
+    { code: 'settings', message: `${wrong} is not a setting; ${right} is, and is not set.` },
+  ]);
+  const correct = {
+    DATABASE_URL: 'postgres://127.0.0.1:9/x',
+    CALENDLY_TOKEN: 'x',
+    CALENDLY_SYNC_SCHEMA: 'x',
+  };
+  expect((await runCli(argv, { ...correct, [wrong]: 'x' })).code).toBe(75);
+});
+
+test('a signing key with fewer than 16 characters is refused and not printed', async () => {
+  const environment = { CALENDLY_WEBHOOK_SIGNING_KEY: 'a-long-enough-key, short-key' };
+  const { code, stdout, stderr } = await runCli(['webhook', 'serve'], environment);
+  expect([code, stdout]).toEqual([2, '']);
+  expect(stderr).toContain('CALENDLY_WEBHOOK_SIGNING_KEY: a key must have at least 16 characters');
+  expect(stderr).not.toContain('short-key');
+});
+
+test('every JSON document of a command names its database, without the password', async () => {
+  const url = 'postgres://me:very-secret@127.0.0.1:9/app';
+  const { document } = await runJson(['health', '--database-url', url]);
+  expect(document).toMatchObject({ ok: false, database: '127.0.0.1:9/app' });
+  expect((await runJson(['health'], { CALENDLY_SYNC_HOME: '/no/home' })).document).toMatchObject({
+    ok: false,
+    database: '/no/home/database',
+  });
+  expect((await runJson(['health'], { DATABASE_URL: 'x' })).document).toMatchObject({ database: null });
+});
+
+test('a command in a hint carries the flags that name the database, and never a password', async () => {
+  const cwd = temporaryFolder();
+  writeFileSync(join(cwd, 'my settings'), 'CALENDLY_SYNC_HOME=home\n');
+  const argv = ['health', '--schema', 'calendly', '--env-file', 'my settings'];
+  const shown = "calendly-sync --schema calendly --env-file 'my settings' migrate";
+  const { code, stderr } = await runCli(argv, {}, { cwd });
+  expect(code).toBe(5);
+  expect(stderr).toContain(shown);
+  const { stdout } = await runCli([...argv, '--json'], {}, { cwd });
+  expect(JSON.parse(stdout).error.hint).toContain(shown);
 });

@@ -38,7 +38,7 @@ test('every user, password, host, port and database comes out of the URL as it w
   );
 });
 
-test('no parameter of another client reaches the server, and those of the server do', () => {
+test('parameters of other clients are not sent to the server, and those of the server are', () => {
   const url =
     'postgres://u:p@db.example.com/app?pgbouncer=true&connection_limit=1&pool_timeout=0&supa=base-pooler.x&schema=public' +
     '&channel_binding=require&sslaccept=strict&uselibpqcompat=true&gssencmode=disable&keepalives=1&statement_cache_size=0' +
@@ -51,7 +51,7 @@ test('no parameter of another client reaches the server, and those of the server
   });
 });
 
-test('any other parameter is accepted and dropped', () => {
+test('any unknown parameter of a URL is accepted and not sent to the server', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^x[a-z_]{0,20}$/), fc.string(), (name, value) => {
       expect(optionsOf(`postgres://u@h/d?${new URLSearchParams({ [name]: value })}`).connection).toEqual({});
@@ -59,7 +59,7 @@ test('any other parameter is accepted and dropped', () => {
   );
 });
 
-test('sslmode means what it means to libpq', () => {
+test('each sslmode means the same as in libpq', () => {
   const ssl = (query: string, host = 'db.example.com') => optionsOf(`postgres://u@${host}/d?${query}`).ssl;
   expect(ssl('sslmode=disable')).toBe(false);
   expect(ssl('sslmode=allow')).toBe('prefer');
@@ -74,7 +74,7 @@ test('sslmode means what it means to libpq', () => {
   expect(() => ssl('sslmode=requires')).toThrow('has an invalid sslmode "requires"');
 });
 
-test('TLS is the default for a remote server, and not for one on this machine', () => {
+test('TLS is the default for a remote server, and not for a server on this machine', () => {
   for (const local of ['localhost', '127.0.0.1', '[::1]', '']) {
     expect(optionsOf(`postgres://u@${local}/d`).ssl, local).toBe(false);
   }
@@ -93,7 +93,7 @@ test('a certificate file that cannot be read is a settings error that names the 
   );
 });
 
-test('libpq variables fill only what the URL lacks', () => {
+test('environment variables of libpq add only what the URL lacks', () => {
   const environment: Record<string, string> = {
     PGHOST: 'elsewhere',
     PGPORT: '6543',

@@ -21,7 +21,7 @@ async function outcome(databaseUrl: string): Promise<string> {
   }
 }
 
-test('verify-full checks the certificate against the host name', async () => {
+test('sslmode=verify-full checks the certificate against the host name', async () => {
   const proxy = await startTlsProxy(url, forName);
   const query = `sslmode=verify-full&sslrootcert=${forName.cert}`;
   expect(await outcome(proxy.url('localhost', query))).toBe('connected');
@@ -31,7 +31,7 @@ test('verify-full checks the certificate against the host name', async () => {
   expect(proxy.connections).toEqual(['tls']);
 });
 
-test('verify-full checks the certificate against an IP address', async () => {
+test('sslmode=verify-full checks the certificate against an IP address', async () => {
   const proxy = await startTlsProxy(url, forAddress);
   const query = `sslmode=verify-full&sslrootcert=${forAddress.cert}`;
   expect(await outcome(proxy.url('127.0.0.1', query))).toBe('connected');
@@ -40,7 +40,7 @@ test('verify-full checks the certificate against an IP address', async () => {
   );
 });
 
-test('verify-ca checks the CA and not the name', async () => {
+test('sslmode=verify-ca checks the CA and not the name', async () => {
   const proxy = await startTlsProxy(url, forName);
   expect(await outcome(proxy.url('127.0.0.1', `sslmode=verify-ca&sslrootcert=${forName.cert}`))).toBe(
     'connected',
@@ -57,7 +57,7 @@ test('verify-ca checks the CA and not the name', async () => {
   );
 });
 
-test('require and prefer use TLS without checking the certificate, disable does not use it', async () => {
+test('sslmode=require and sslmode=prefer use TLS with any certificate, sslmode=disable does not use TLS', async () => {
   const proxy = await startTlsProxy(url, forName);
   for (const mode of ['require', 'prefer', 'allow', 'disable']) {
     expect(await outcome(proxy.url('127.0.0.1', `sslmode=${mode}`))).toBe('connected');
@@ -65,7 +65,7 @@ test('require and prefer use TLS without checking the certificate, disable does 
   expect(proxy.connections).toEqual(['tls', 'tls', 'tls', 'plain']);
 });
 
-test('prefer connects without TLS where the server has none, and require says so', async () => {
+test('to a server without TLS, sslmode=prefer connects, and sslmode=require reports the reason', async () => {
   const proxy = await startTlsProxy(url, null);
   expect(await outcome(proxy.url('127.0.0.1', 'sslmode=prefer'))).toBe('connected');
   expect(proxy.connections).toEqual(['plain']);
@@ -74,21 +74,21 @@ test('prefer connects without TLS where the server has none, and require says so
   );
 });
 
-test('a client certificate is sent', async () => {
+test('a client certificate that the URL names is sent to the server', async () => {
   const proxy = await startTlsProxy(url, forName);
   const query = `sslmode=require&sslcert=${forAddress.cert}&sslkey=${forAddress.key}`;
   expect(await outcome(proxy.url('127.0.0.1', query))).toBe('connected');
   expect(proxy.connections).toEqual(['tls test']);
 });
 
-test('an IPv6 literal reaches the network: no name lookup, no crash', async () => {
+test('an IPv6 address in a URL is connected to as it is, without a name lookup', async () => {
   const literal = new URL(url);
   literal.hostname = '[::1]';
   literal.port = '9';
   expect(await outcome(literal.href)).toMatch(/^database_unreachable: The database at \[::1\]:9\//);
 });
 
-test('a host that only has an IPv6 address names the pooler where there is no route', () => {
+test('without an IPv6 route, the error for a host that has only an IPv6 address recommends the pooler', () => {
   const failed = { code: 'ENETUNREACH', address: '2001:db8::1', query: '' };
   const error = Object.assign(new Error('connect ENETUNREACH'), failed);
   expect(toDatabaseError(error, 'db.example.com:5432/app')).toMatchObject({
@@ -97,7 +97,7 @@ test('a host that only has an IPv6 address names the pooler where there is no ro
   });
 });
 
-test('URLs as hosting dashboards and other clients print them connect', async () => {
+test('a URL with the parameters of hosting dashboards and other clients connects', async () => {
   const proxy = await startTlsProxy(url, forName);
   for (const query of [
     'sslmode=require&channel_binding=require',

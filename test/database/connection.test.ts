@@ -38,7 +38,7 @@ describe('a transaction whose connection is lost', () => {
     expect(await own.keys()).toEqual([]);
   });
 
-  test('late statements of a transaction that has lost its connection never reach the next transaction', async () => {
+  test('what a transaction sends after it has lost its connection never reaches the next transaction', async () => {
     const own = await notes();
     let proceed = () => {};
     const proceeding = new Promise<void>((resolve) => {
@@ -84,7 +84,7 @@ describe('a transaction whose connection is lost', () => {
     expect(await own.keys()).toEqual(['next']);
   });
 
-  test('a hundred transactions that terminate their own connection are all rejected, and the next one works', async () => {
+  test('a hundred transactions that lose their connection are all rejected, and the next one works', async () => {
     const own = await notes(3);
     const cutting = () =>
       own.database.transaction(async (tx) => {
@@ -159,7 +159,7 @@ test('closing completes what is running and refuses what waits for a connection'
   expect(await keys()).toEqual(['long']);
 });
 
-test('a transaction whose work has swallowed the error of a statement is rejected, not silently rolled back', async () => {
+test('a transaction is rejected if its work has ignored the error of a statement', async () => {
   const { database, keys } = await notes();
   const swallowing = database.transaction(async (tx) => {
     await add(tx, 'lost');

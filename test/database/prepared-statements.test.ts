@@ -6,14 +6,14 @@ import { startPooler } from '../support/pooler.js';
 import { poolers } from '../support/poolers.js';
 import { booking, HOST, receiving, URL_OF_RECEIVER } from '../support/webhooks.js';
 
-/** A server that prepares where it can. */
+/** Opens a server with prepared statements. */
 function preparing(url: string, max: number) {
   const database = openServer(url, { prepare: true, max });
   onTestFinished(() => database.close());
   return database;
 }
 
-/** How many statements a transaction's connection has prepared. */
+/** Returns how many statements are prepared on a transaction's connection. */
 const countPrepared = (database: Database) =>
   database.transaction(async (tx) => {
     const [row] = await tx<{ count: number }[]>`select count(*)::int as count from pg_prepared_statements`;
@@ -22,7 +22,7 @@ const countPrepared = (database: Database) =>
 const backendOf = (database: Database) =>
   database.transaction(async (tx) => (await tx`select pg_backend_pid() as pid`)[0]?.pid as number);
 
-/** The same on a database with a table without a key, so that what is done twice is stored twice. */
+/** The same on a database with a table without a key, so that a repeated insert is stored twice. */
 async function notes(max: number, start?: typeof startPooler | (typeof poolers)[number]['start'], size = 2) {
   const { url, sql } = await testDatabase('empty');
   await sql`create table notes (key text, note text)`;
@@ -42,7 +42,7 @@ const numbered = (count: number, prefix = 'k') =>
   Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(3, '0')}`);
 
 describe.each(poolers)('through $name', ({ start }) => {
-  test('many concurrent transactions are each done exactly once, and so are those that follow', async () => {
+  test('many concurrent transactions through a pooler are done exactly once, and so are later ones', async () => {
     const { database, rows } = await notes(6, start, 4);
     const work = (key: string, index: number) =>
       database.transaction(async (tx) => {
@@ -55,7 +55,7 @@ describe.each(poolers)('through $name', ({ start }) => {
     expect(keysOf(await rows())).toEqual([...numbered(60, 'a'), ...numbered(60, 'b')]);
   });
 
-  test('a receiver answers 200 to many concurrent bookings, and stores each once', async () => {
+  test('a receiver behind a pooler answers 200 to many concurrent bookings, and stores each once', async () => {
     const { url, sql } = await testDatabase();
     await sql`insert into users (email) values ('host@example.com')`;
     await sql`insert into calendly_accounts (user_id, calendly_uri) select id, ${HOST} from users`;
@@ -90,23 +90,26 @@ describe('behind a pooler in transaction mode', () => {
     ],
     ['a transaction that ends with another statement', addNoted],
   ];
-  test.each(cases)('%s is done exactly once, because nothing is prepared', async (_, work) => {
-    // One connection, and backends that take turns: the second transaction finds nothing of the first one's.
-    const { database, rows } = await notes(1, startPooler);
-    await database.transaction((tx) => add(tx, 'a'));
-    let times = 0;
-    for (const key of ['b', 'c', 'd', 'e']) {
-      await database.transaction((tx) => {
-        times++;
-        return work(tx, key);
-      });
-    }
-    expect(keysOf(await rows())).toEqual(['a', 'b', 'c', 'd', 'e']);
-    expect(times).toBe(4);
-    expect(await countPrepared(database)).toBe(0);
-  });
+  test.each(cases)(
+    '%s behind a pooler is done exactly once, because nothing is prepared',
+    async (_, work) => {
+      // One connection, and backends that take turns: the second transaction finds nothing of the first one's.
+      const { database, rows } = await notes(1, startPooler);
+      await database.transaction((tx) => add(tx, 'a'));
+      let times = 0;
+      for (const key of ['b', 'c', 'd', 'e']) {
+        await database.transaction((tx) => {
+          times++;
+          return work(tx, key);
+        });
+      }
+      expect(keysOf(await rows())).toEqual(['a', 'b', 'c', 'd', 'e']);
+      expect(times).toBe(4);
+      expect(await countPrepared(database)).toBe(0);
+    },
+  );
 
-  test('running and waiting transactions are completed, and closing leaves no connection', async () => {
+  test('behind a pooler, running and waiting transactions complete, and closing leaves no connection', async () => {
     const { url, sql } = await testDatabase('empty');
     await sql`create table notes (key text, note text)`;
     const pooler = await startPooler(url, 3);
@@ -144,7 +147,7 @@ describe('behind a pooler in transaction mode', () => {
 });
 
 describe('directly on a server', () => {
-  test('a connection is checked for a pooler once, and never again', async () => {
+  test('a connection is checked for a pooler only once', async () => {
     const { url } = await testDatabase('empty');
     const statements: string[] = [];
     const debug = (_: number, text: string) => void statements.push(text);
@@ -162,7 +165,7 @@ describe('directly on a server', () => {
     ['an unsupported feature', '0A000', (tx) => tx`select 1 from notes group by 1 for update`],
   ];
   test.each(refusals)(
-    '%s is reported without a retry, and statements stay prepared',
+    '%s in a prepared statement is reported without a retry, and statements stay prepared',
     async (_, code, refused) => {
       const { database, sql } = await notes(1);
       const backend = await backendOf(database);

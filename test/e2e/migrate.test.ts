@@ -41,6 +41,7 @@ describe('migrate --json', () => {
     expect(first).toMatchObject({ code: 0, stderr: '' });
     expect(JSON.parse(first.stdout)).toMatchObject({
       command: 'migrate',
+      database: expect.stringMatching(/^127\.0\.0\.1:\d+\/\w+$/),
       ok: true,
       applied: [
         { version: '001', name: 'calendly_core', ms: expect.any(Number), found: false },
@@ -231,7 +232,7 @@ describe('migrate on an application’s tables', () => {
     await sql.unsafe('alter table meetings alter id drop identity');
     const { stderr } = await calendlySync(['migrate', '--schema', 'our', '--database-url', url]);
     expect(stderr).toContain(
-      'calendly-sync migrate --own-tables --schema our --database-url "$DATABASE_URL"',
+      'calendly-sync --database-url "$DATABASE_URL" --schema our migrate --own-tables',
     );
   });
 });

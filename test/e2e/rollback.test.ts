@@ -46,6 +46,7 @@ describe('rollback without a terminal', () => {
     const document = JSON.parse(stdout);
     expect(document).toEqual({
       command: 'rollback',
+      database: expect.stringMatching(/^127\.0\.0\.1:\d+\/\w+$/),
       ok: true,
       rolled_back: [{ version: '022', name: 'calendly_sync_optimization' }],
       backup: (await backups(sql))[0],
@@ -82,6 +83,7 @@ describe('rollback without a terminal', () => {
     const empty = await calendlySync(['rollback', '--yes', '--json'], settings);
     expect(JSON.parse(empty.stdout)).toEqual({
       command: 'rollback',
+      database: expect.stringMatching(/^127\.0\.0\.1:\d+\/\w+$/),
       ok: true,
       rolled_back: [],
       backup: null,

@@ -1,12 +1,16 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { runJson } from '../support/cli.js';
+import { testDatabase } from '../support/database.js';
 import { calendlySync, start, temporaryFolder } from '../support/program.js';
+import { KEY } from '../support/webhooks.js';
 
 /** Starts the command and waits until its stdout fits. */
-async function serving(words: string[], fits: (stdout: string) => boolean, cwd = temporaryFolder()) {
-  const running = start(['sandbox', '--port', '0', ...words], {}, { cwd });
+async function serving(argv: string[], fits: (stdout: string) => boolean, cwd = temporaryFolder()) {
+  const running = start(['sandbox', '--port', '0', ...argv], {}, { cwd });
   onTestFinished(() => {
     running.child.kill('SIGKILL');
   });
@@ -46,9 +50,9 @@ describe('calendly-sync sandbox', () => {
     expect(document).toMatchObject({ command: 'sandbox', ok: true, control_url: `${document.url}/_control` });
     expect(document.tokens).toHaveLength(3);
     const waiting = whoIs(document.url, document.tokens[0].token).catch(() => 'cut off');
-    const inHand = async () =>
+    const inProgress = async () =>
       (await (await fetch(`${document.control_url}/requests`)).json()) as { total: number };
-    await expect.poll(async () => (await inHand()).total).toBe(1);
+    await expect.poll(async () => (await inProgress()).total).toBe(1);
     sandbox.child.kill('SIGINT');
     const ended = await sandbox.ended;
     expect(ended.code).toBe(0);
@@ -67,30 +71,31 @@ describe('calendly-sync sandbox', () => {
     expect(third.stdout).not.toContain(lines);
   });
 
-  test('--verbose shows each request', async () => {
+  test('sandbox --verbose shows each request', async () => {
     const sandbox = await serving(['--verbose', '--events', '0'], ready(3));
     const url = /^CALENDLY_API_URL=(\S+)$/m.exec(sandbox.stdout)?.[1] ?? '';
     await whoIs(url, 'wrong');
     await expect.poll(() => sandbox.output().stderr).toContain('401 GET /users/me');
   });
 
-  test('a port that is in use is reported with a hint', async () => {
+  test('a port that is in use is reported alike by every command that listens', async () => {
+    const { url } = await testDatabase();
     const holder = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => {
       holder.close();
     });
-    await new Promise((resolve) => holder.once('listening', resolve));
+    await once(holder, 'listening');
     const { port } = holder.address() as { port: number };
-    const ended = await calendlySync(['sandbox', '--port', String(port), '--json']);
-    expect(ended.code).toBe(1);
-    expect(JSON.parse(ended.stdout)).toMatchObject({
-      ok: false,
-      error: {
-        code: 'failed',
+    const settings = { DATABASE_URL: url, CALENDLY_WEBHOOK_SIGNING_KEY: KEY };
+    for (const command of [['sandbox'], ['webhook', 'serve']]) {
+      const { code, document } = await runJson([...command, '--port', String(port)], settings);
+      expect(code).toBe(2);
+      expect(document.error).toEqual({
+        code: 'settings',
         message: `Port ${port} on 127.0.0.1 is in use.`,
-        hint: expect.stringContaining('--port'),
-      },
-    });
+        hint: 'Choose another port with --port N; --port 0 takes a free one.',
+      });
+    }
   });
 
   test.each([
@@ -102,18 +107,18 @@ describe('calendly-sync sandbox', () => {
     ['--rate-limit', '0'],
     ['--seed', 'abc'],
     ['--event', '5'],
-  ])('the option %s refuses %s', async (flag, value) => {
+  ])('sandbox %s refuses %s', async (flag, value) => {
     const ended = await calendlySync(['sandbox', flag, value]);
     expect(ended.code).toBe(2);
     expect(ended.stdout).toBe('');
     expect(ended.stderr).toContain(flag);
   });
 
-  test('--help describes every operation and fault of the control API', async () => {
+  test('sandbox --help describes every operation and fault of the control API', async () => {
     const { code, stdout } = await calendlySync(['sandbox', '--help']);
     expect(code).toBe(0);
-    const words = ['/_control/', 'POST reschedule', 'POST import-meetings', 'GET state', 'curl'];
-    for (const word of [...words, 'next-page-elsewhere', 'lagging']) expect(stdout).toContain(word);
+    const texts = ['/_control/', 'POST reschedule', 'POST import-meetings', 'GET state', 'curl'];
+    for (const text of [...texts, 'next-page-elsewhere', 'lagging']) expect(stdout).toContain(text);
     expect((await calendlySync(['help', 'sandbox'])).stdout).toBe(stdout);
   });
 });

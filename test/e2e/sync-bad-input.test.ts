@@ -67,7 +67,6 @@ describe('bad input', async () => {
 
   test('a response that is not Calendly’s JSON exits with 1 and names the setting of the URL', async () => {
     const answers = [
-      [200, '<!doctype html><title>hello</title>'],
       [200, ''],
       [200, '{"hello":"world"}'],
       [200, '[1,2'],
@@ -81,6 +80,19 @@ describe('bad input', async () => {
         expect(result.text).toContain('CALENDLY_API_URL');
       }),
     );
+  });
+
+  test('a web page instead of JSON exits with 75 and names the setting of the URL', async () => {
+    const pages = [
+      [200, '<!doctype html><title>We will be back soon</title>'],
+      [403, '<html><title>Attention Required!</title></html>'],
+    ] as const;
+    for (const [status, body] of pages) {
+      const address = await answering(status, body);
+      const result = await failing({ DATABASE_URL: url, CALENDLY_API_URL: address, CALENDLY_TOKEN: TOKEN });
+      expect(result).toMatchObject({ code: 75, error: 'calendly_unreachable' });
+      expect(result.text).toContain('CALENDLY_API_URL');
+    }
   });
 
   test('a Calendly that does not answer exits with 75', async () => {
@@ -106,6 +118,15 @@ describe('bad input', async () => {
     const { code, error, text } = await failing({ DATABASE_URL: url, CALENDLY_TOKEN: TOKEN }, argv);
     expect([code, error]).toEqual([2, 'usage']);
     expect(text).toContain('--since must be before --until');
+  });
+
+  test('--event refuses another host, and a window beside it', async () => {
+    const uri = 'https://api.calendly.com/scheduled_events/A1';
+    for (const flags of [['https://example.com/scheduled_events/A1'], [uri, '--since', '2025-01-01']]) {
+      const { code, error, text } = await failing({ DATABASE_URL: url }, ['sync', '--event', ...flags]);
+      expect([code, error]).toEqual([2, 'usage']);
+      expect(text).toContain('--event');
+    }
   });
 
   test('when no row in users matches and none can be created, --user links one for good', async () => {

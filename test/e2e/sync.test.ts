@@ -119,6 +119,8 @@ test('--event reads one meeting again, and only one that the user hosts', async 
   const { code, document } = await runJson(['sync', '--event', mine], settings);
   expect([code, document.totals]).toMatchObject([0, { updated: 1, requests: 2 }]);
   await expectTruth(sql, sandbox);
+  const byId = await runJson(['sync', '--event', mine.split('/').at(-1) ?? ''], settings);
+  expect([byId.code, byId.document.totals]).toMatchObject([0, { unchanged: 1, updated: 0 }]);
   expect((await runCli(['sync', '--event', others], settings)).code).not.toBe(0);
   expect((await runCli(['sync', '--event', 'nonsense'], settings)).code).toBe(2);
 });

@@ -98,7 +98,10 @@ describe('lasting failures', () => {
     // Like a standby: also a transaction that asks for writing gets none.
     const readOnly = new URL(database.url);
     readOnly.searchParams.set('default_transaction_read_only', 'on');
-    await expect(syncing(sandbox, readOnly.href)()).rejects.toMatchObject({ code: 'database_failed' });
+    await expect(syncing(sandbox, readOnly.href)()).rejects.toMatchObject({
+      code: 'database_unreachable',
+      hint: expect.stringContaining('try again later'),
+    });
     await database.sql.unsafe(`alter database ${database.name} reset default_transaction_read_only`);
     expect((await syncing(sandbox, database.url)()).user).toMatchObject({ status: 'complete', updated: 0 });
   });

@@ -42,7 +42,7 @@ describe('the health report', () => {
   });
   afterAll(() => database.close());
 
-  test('shows every connected user with the exact counts of the view', async () => {
+  test('the health report shows every connected user, with the counts of the health view', async () => {
     const { users } = await report();
     expect(users.map(({ email }) => email)).toEqual(['dana@example.com', 'Lee@Example.com']);
     expect(users[0]).toMatchObject({
@@ -63,7 +63,7 @@ describe('the health report', () => {
     }
   });
 
-  test('is healthy beside 500 users without an account, which it counts and does not list', async () => {
+  test('users without a Calendly account are counted, not listed, and not a problem', async () => {
     const { healthy, users, users_not_connected: others, problems, migrations } = await report();
     expect({ healthy, problems }).toEqual({ healthy: true, problems: [] });
     expect(users).toHaveLength(2);
@@ -72,7 +72,7 @@ describe('the health report', () => {
     expect(migrations.applied.length).toBeGreaterThan(3);
   });
 
-  test('counts webhook events by kind', async () => {
+  test('the health report counts webhook events by type', async () => {
     const { webhook_events: events } = await report();
     expect(events).toEqual([
       { event_type: 'invitee.canceled', count: 3, last_received: expect.any(Date) },
@@ -80,7 +80,7 @@ describe('the health report', () => {
     ]);
   });
 
-  test('shows the users named by id or by e-mail in any case, connected or not', async () => {
+  test('a user named by id or by e-mail in any case is reported, connected or not', async () => {
     const [lee] = await sql`select id::text as id from users where email = 'Lee@Example.com'`;
     const { users, healthy } = await report({ users: [lee?.id, 'OTHER7@example.com'] });
     expect(users.map(({ email, status }) => [email, status])).toEqual([
@@ -91,14 +91,14 @@ describe('the health report', () => {
     expect(healthy).toBe(false);
   });
 
-  test('rejects the name of a user that does not exist', async () => {
+  test('a health report for a user that does not exist is rejected', async () => {
     await expect(report({ users: ['nobody@example.com'] })).rejects.toMatchObject({
       code: 'user_unknown',
       message: 'There is no user nobody@example.com in users.',
     });
   });
 
-  test('is not healthy while meetings wait with an error', async () => {
+  test('the health report is not healthy while the update of a meeting has failed', async () => {
     await sql`insert into calendly_pending_events (account_id, calendly_uri, kind, run_id, error)
       select min(id), 'https://api.calendly.com/scheduled_events/1', 'changed', 1, 'HTTP 500' from calendly_accounts`;
     const { healthy, users } = await report();
@@ -107,7 +107,7 @@ describe('the health report', () => {
     await sql`delete from calendly_pending_events`;
   });
 
-  test('tells a sync whose process is dead from one that is running', async () => {
+  test('a sync whose process is dead is reported as crashed, one that is running is not', async () => {
     const { ownIdentity } = await import('../../src/process-identity.js');
     const state = async () => {
       const { users } = await report({ users: ['dana@example.com'] });
@@ -129,7 +129,7 @@ describe('the health report', () => {
     await sql`update calendly_leases set lease_owner = null, lease_until = null`;
   });
 
-  test('tells how to connect the first account', async () => {
+  test('without any account the health report says how to connect one', async () => {
     const empty = await opened();
     try {
       expect(await empty.report()).toMatchObject({
@@ -144,7 +144,7 @@ describe('the health report', () => {
 });
 
 describe('the health report of a database without all migrations', () => {
-  test('shows what it can, and names migration 022', async () => {
+  test('without migration 022 the health report shows the users and names the migration', async () => {
     const { sql, database, report } = await opened();
     const { rollback } = await import('../../src/migrations/rollback.js');
     await rollback(database, { backup: null });
@@ -169,7 +169,7 @@ describe('the health report of a database without all migrations', () => {
     await database.close();
   });
 
-  test('is refused without any migration', async () => {
+  test('without any migration the health report is rejected', async () => {
     const { database, report } = await opened('empty');
     await expect(report()).rejects.toMatchObject({ code: 'schema_not_ready' });
     await database.close();

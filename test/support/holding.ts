@@ -1,4 +1,4 @@
-/** A host's database to migrate, and transactions of its application that hold locks which a migration needs. */
+/** A host's database to migrate, and transactions of the host that hold locks that a migration needs. */
 import postgres from 'postgres';
 import { afterAll } from 'vitest';
 import { type Database, openServer } from '../../src/database/connection.js';
@@ -13,7 +13,7 @@ afterAll(async () => {
   await Promise.all(open.map((database) => database.close()));
 });
 
-/** A host's database without our tables. */
+/** Creates a host's database, without our tables. */
 export async function host() {
   const { url, sql } = await testDatabase('empty');
   await makeHost(sql, 'integer');
@@ -22,7 +22,7 @@ export async function host() {
   return { url, sql, database };
 }
 
-/** A transaction of the application that stays open until `release` is called. */
+/** Opens a transaction of the host's application that stays open until `release` is called. */
 export async function hold(url: string, statement: string, application = 'the-app') {
   const client = postgres(url, { max: 1, connection: { application_name: application }, onnotice: () => {} });
   clients.push(client);

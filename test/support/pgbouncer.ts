@@ -1,11 +1,11 @@
-/** The real PgBouncer in transaction mode, where the machine has it. */
+/** PgBouncer in transaction mode, if it is installed. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
 import { temporaryFolder } from './program.js';
 
-/** Its path: TEST_PGBOUNCER, or where packages put it; null when there is none. */
+/** The path of PgBouncer: TEST_PGBOUNCER, or where packages install it; null if it is not installed. */
 export function findPgbouncer(): string | null {
   const given = process.env.TEST_PGBOUNCER;
   if (given) return given;
@@ -18,7 +18,7 @@ export function findPgbouncer(): string | null {
   return folders.map((folder) => join(folder, 'pgbouncer')).find((path) => existsSync(path)) ?? null;
 }
 
-/** Starts it in front of that database; answers with the URL to use instead. */
+/** Starts PgBouncer with `size` connections to that database, and returns the URL through it. */
 export async function startPgbouncer(path: string, databaseUrl: string, size: number) {
   const target = new URL(databaseUrl);
   const folder = temporaryFolder();
@@ -41,7 +41,7 @@ default_pool_size = ${size}
 max_client_conn = 200
 `,
   );
-  // It refuses to run as root, and its user must be able to read this.
+  // PgBouncer does not run as root, and the user that it runs as must be able to read the folder.
   chmodSync(folder, 0o755);
   const owner = process.getuid?.() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : {};
   const child: ChildProcess = spawn(path, [join(folder, 'pgbouncer.ini')], {

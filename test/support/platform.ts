@@ -1,6 +1,6 @@
 /**
- * Runs an example the way its platform would: `node --import tsx platform.ts FILE`, with PORT set. Next.js is imitated by the
- * routing of a route file, Deno by `Deno.env` and `Deno.serve`.
+ * Runs an example as its platform would: `node --import tsx platform.ts FILE`, with PORT set. Simulates the routing of
+ * Next.js, and Deno's `Deno.env` and `Deno.serve`.
  */
 import { register } from 'node:module';
 import { serve } from '@hono/node-server';

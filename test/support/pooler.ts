@@ -1,11 +1,11 @@
 /**
- * A pooler in transaction mode, as PgBouncer and Supavisor are: each transaction gets another backend than the one before, settings
- * and session locks stay with the backend, and startup parameters that a pooler does not know are refused.
+ * A pooler in transaction mode like PgBouncer and Supavisor: each transaction runs on another backend than the one
+ * before, settings and session locks stay with the backend, and unknown startup parameters are rejected.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
-/** Startup parameters that PgBouncer takes. */
+/** Startup parameters that PgBouncer accepts. */
 const KNOWN = new Set([
   'user',
   'database',
@@ -33,7 +33,7 @@ interface Client {
   outstanding: number;
 }
 
-/** Starts one in front of that database with so many backends; answers with the URL to use instead. */
+/** Starts a pooler with `size` connections to that database. */
 export async function startPooler(databaseUrl: string, size: number) {
   const target = new URL(databaseUrl);
   const backends = await Promise.all(Array.from({ length: size }, () => openBackend(target)));
@@ -102,9 +102,9 @@ export async function startPooler(databaseUrl: string, size: number) {
         if (code === SSL_REQUEST) socket.write('N');
         else if (code === CANCEL_REQUEST) cancel(target, clients.get(packet.readInt32BE(8)), socket);
         else {
-          const refused = unknownParameter(packet);
-          if (refused) {
-            socket.end(errorMessage('08P01', `unsupported startup parameter: ${refused}`));
+          const unknown = unknownParameter(packet);
+          if (unknown) {
+            socket.end(errorMessage('08P01', `unsupported startup parameter: ${unknown}`));
             return;
           }
           started = true;
@@ -117,7 +117,7 @@ export async function startPooler(databaseUrl: string, size: number) {
     socket.on('error', () => {});
     socket.on('close', () => {
       clients.delete(number);
-      // A client that left in the middle of a transaction takes its backend along, as a pooler would close it.
+      // If a client disconnects in a transaction, a pooler closes the backend too.
       const { backend } = client;
       if (backend) void replace(target, backends, backend).then(() => release(backend));
     });
@@ -129,6 +129,7 @@ export async function startPooler(databaseUrl: string, size: number) {
   url.port = String(typeof address === 'object' && address ? address.port : 0);
   url.hostname = '127.0.0.1';
   return {
+    /** The URL of the database through the pooler. */
     url: url.href,
     /** How many clients are connected. */
     clients: () => clients.size,
@@ -141,7 +142,7 @@ export async function startPooler(databaseUrl: string, size: number) {
   };
 }
 
-/** Calls `handle` with each whole message of a stream. */
+/** Calls `handle` with each complete message of a stream. */
 function messages(handle: (type: string, message: Buffer) => void) {
   let rest = Buffer.alloc(0);
   return (data: Buffer) => {

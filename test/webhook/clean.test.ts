@@ -27,7 +27,7 @@ describe('cleaning webhook events', () => {
   // One day off the mark, so that no event lies on it.
   const olderThanMs = 30.5 * DAY_MS;
 
-  test('deletes old processed events in batches and returns their number', async () => {
+  test('cleaning deletes old processed webhook events in batches and returns their number', async () => {
     const batches: number[] = [];
     const result = await cleanWebhookEvents({
       database,
@@ -44,24 +44,24 @@ describe('cleaning webhook events', () => {
     expect(oldest).toEqual({ kept: true, unprocessed: true });
   });
 
-  test('deletes unprocessed events only on request', async () => {
+  test('cleaning deletes unprocessed webhook events only on request', async () => {
     const result = await cleanWebhookEvents({ database, olderThanMs, includeUnprocessed: true });
     expect(result).toMatchObject({ deleted: 70, unprocessed_kept: 0 });
     expect(await remaining()).toBe(30);
   });
 
-  test('deletes nothing in a dry run and returns the same number', async () => {
+  test('a dry run of cleaning deletes nothing and returns the number that a real run would delete', async () => {
     const result = await cleanWebhookEvents({ database, olderThanMs, dryRun: true });
     expect(result).toMatchObject({ deleted: 52, unprocessed_kept: 18 });
     expect(await remaining()).toBe(100);
   });
 
-  test('deletes nothing for an age that no event has', async () => {
+  test('cleaning deletes nothing if no webhook event is that old', async () => {
     const result = await cleanWebhookEvents({ database, olderThanMs: 999_999_999 * DAY_MS });
     expect(result.deleted).toBe(0);
   });
 
-  test('does not wait for a row that a receiver has locked', async () => {
+  test('cleaning does not wait for a row that a receiver has locked', async () => {
     const result = await sql.begin(async (receiver) => {
       await receiver`select 1 from calendly_webhook_events where event_id = 'e99' for update`;
       return cleanWebhookEvents({ database, olderThanMs });
@@ -70,7 +70,7 @@ describe('cleaning webhook events', () => {
     expect(await sql`select event_id from calendly_webhook_events where event_id = 'e99'`).toHaveLength(1);
   });
 
-  test('stops between batches when aborted and says how many were deleted', async () => {
+  test('cleaning that is aborted stops after a batch and reports how many events it has deleted', async () => {
     const stop = new AbortController();
     const stopped = cleanWebhookEvents({
       database,
@@ -83,7 +83,7 @@ describe('cleaning webhook events', () => {
     expect(await remaining()).toBe(80);
   });
 
-  test('reports that migration 022 is missing', async () => {
+  test('cleaning without migration 022 is rejected, and names the migration', async () => {
     const other = openServer((await testDatabase()).url);
     const { rollback } = await import('../../src/migrations/rollback.js');
     await rollback(other, { backup: null });

@@ -1,6 +1,8 @@
 /** `clean-webhooks`: deletes webhook events that are no longer needed. */
 import { Option } from '@commander-js/extra-typings';
+import { countOf } from '../../counting.js';
 import { commandAction, type DefineCommand } from '../command.js';
+import { withDatabase } from '../database.js';
 import { durationFrom } from '../option-parsers.js';
 
 /** The JSON document repeats the duration as it was typed. */
@@ -18,7 +20,36 @@ export const cleanWebhooks: DefineCommand = (program, session) => {
     .option('--dry-run', 'count them, delete nothing')
     .option('--include-unprocessed', 'also delete events that were never processed')
     .addHelpText('after', EXAMPLES)
-    .action(commandAction(session, async () => (await import('./run.js')).runClean));
+    .action(
+      commandAction(session, async (context, { olderThan, dryRun = false, includeUnprocessed = false }) => {
+        const { output, signal } = context;
+        const { cleanWebhookEvents } = await import('../../webhook/clean.js');
+        const result = await withDatabase(
+          context,
+          async (database) => {
+            const text = 'Deleting old webhook events …';
+            const progress = await output.progress(text);
+            return cleanWebhookEvents({
+              database,
+              olderThanMs: olderThan.ms,
+              includeUnprocessed,
+              dryRun,
+              signal,
+              onProgress: (deleted) => progress.update(`${text} ${deleted.toLocaleString('en-US')}`),
+            }).finally(progress.stop);
+          },
+          { create: false },
+        );
+        const before = `${result.before.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+        const done = dryRun ? 'would be deleted' : 'deleted';
+        output.result(`${countOf(result.deleted, 'webhook event')} from before ${before} ${done}.`);
+        if (result.unprocessed_kept > 0) {
+          const kept = countOf(result.unprocessed_kept, 'older event');
+          output.note(`${kept} never processed: kept; --include-unprocessed deletes them too.`);
+        }
+        return { document: { ...result, older_than: olderThan.text, dry_run: dryRun } };
+      }),
+    );
 };
 
 const EXAMPLES = `

@@ -2,15 +2,15 @@
 import { commandAction, type DefineCommand } from '../command.js';
 
 export const demo: DefineCommand = (program, session) => {
-  const load = async () => {
-    const { runDemo } = await import('./script.js');
-    return runDemo(session.run);
-  };
   program
     .command('demo')
     .description('walk through everything: a local Calendly, a database, two syncs, webhooks, health')
     .addHelpText('after', HELP)
-    .action(commandAction(session, load, { needsConfig: false }));
+    .action(
+      commandAction(session, async (context) => (await import('./script.js')).runDemo(context, session.run), {
+        needsConfig: false,
+      }),
+    );
 };
 
 const HELP = `

@@ -29,6 +29,7 @@ export type DemoEnvironment = Awaited<ReturnType<typeof createEnvironment>>;
 export async function createEnvironment({ output, terminal, signal }: CommandContext, program: RunProgram) {
   const calendly = await startSandbox({ events: MEETINGS });
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'calendly-sync-demo-')));
+  /** The settings that a user would put into .env; later commands see what is added. */
   const settings: Record<string, string> = {
     CALENDLY_API_URL: calendly.url,
     CALENDLY_TOKEN: calendly.hosts[0]?.token ?? '',
@@ -40,45 +41,44 @@ export async function createEnvironment({ output, terminal, signal }: CommandCon
     const environment = { ...passedOn, ...settings };
     const exitCode = await program(argv, { ...terminal, stdout, stderr, environment, cwd: folder }, until);
     if (signal.aborted) throw new CalendlySyncError('stopped', 'The demo was stopped.');
-    if (exitCode === 0) return;
-    const command = `calendly-sync ${argv.join(' ')}`;
-    throw new CalendlySyncError('failed', `The demo failed: \`${command}\` exited with ${exitCode}.`);
+    if (exitCode !== 0) throw demoFailed(`\`calendly-sync ${argv.join(' ')}\` exited with ${exitCode}`);
   };
-  /** Shows and runs `calendly-sync ARGV`. */
+
+  /** Shows and runs a command. */
   const run = async (argv: string[], until = signal): Promise<CommandStep> => {
     const command = `calendly-sync ${argv.join(' ')}`;
     output.result(`\n$ ${command}`, 'strong');
-    const flags = output.json ? ['--json'] : output.quiet ? ['--quiet'] : [];
     const captured = capture();
-    const stdout = output.json ? captured : terminal.stdout;
-    await execute([...argv, ...flags], stdout, terminal.stderr, until);
+    const flags = output.json ? ['--json'] : output.quiet ? ['--quiet'] : [];
+    await execute([...argv, ...flags], output.json ? captured : terminal.stdout, terminal.stderr, until);
     return { command, exit_code: 0, document: output.json ? JSON.parse(captured.text()) : null };
   };
-  return {
-    calendly,
-    /** The settings that a user would put into .env; later commands see what is added. */
-    settings,
-    folder,
-    run,
-    /** Shows and runs a command that stays until `meanwhile` is over; then stops it as SIGTERM would. */
-    async runWhile(argv: string[], meanwhile: () => Promise<void>): Promise<CommandStep> {
-      const stop = new AbortController();
-      const running = run(argv, AbortSignal.any([signal, stop.signal]));
-      // If the command fails at once, there is nothing to wait for.
-      await Promise.race([meanwhile(), running]).finally(() => stop.abort());
-      return running;
-    },
-    /** Runs a command without showing it. @returns its JSON document */
-    async runSilently(argv: string[]) {
-      const stdout = capture();
-      await execute([...argv, '--json'], stdout, capture());
-      return JSON.parse(stdout.text());
-    },
-    async close() {
-      await calendly.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+
+  /** Shows and runs a command that stays until `meanwhile` is over; then stops it as SIGTERM would. */
+  const runWhile = async (argv: string[], meanwhile: () => Promise<void>): Promise<CommandStep> => {
+    const stop = new AbortController();
+    const running = run(argv, AbortSignal.any([signal, stop.signal]));
+    // If the command fails at once, there is nothing to wait for.
+    await Promise.race([meanwhile(), running]).finally(() => stop.abort());
+    return running;
   };
+
+  /** Runs a command without showing it. @returns its JSON document */
+  const runSilently = async (argv: string[]) => {
+    const stdout = capture();
+    await execute([...argv, '--json'], stdout, capture());
+    return JSON.parse(stdout.text());
+  };
+
+  const close = async () => {
+    await calendly.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { calendly, settings, folder, run, runWhile, runSilently, close };
+}
+
+export function demoFailed(why: string): CalendlySyncError {
+  return new CalendlySyncError('failed', `The demo failed: ${why}.`);
 }
 
 /** A stream that keeps what is written to it. */

@@ -12,43 +12,56 @@ const DAY_MS = 86_400_000;
 /** More rows would push the verdict off the screen; the rest is counted. */
 const MAX_USERS = 8;
 const MAX_PROBLEMS = 8;
-/** In order of importance: a terminal that is too narrow loses the last ones. */
-const HEAD = ['user', 'status', 'last sync (UTC)', 'active', 'deleted', 'webhook'];
+
 const TONES: Record<UserHealth['status'], Tone> = { ok: 'good', stale: 'warn', never: 'warn', error: 'bad' };
+
+/** The columns in order of importance: a terminal that is too narrow loses the last ones. */
+const COLUMNS: [head: string, cell: (user: UserHealth, time: (last: Date) => string) => string | Cell][] = [
+  ['user', nameOf],
+  [
+    'status',
+    ({ status, syncing }) => ({ text: syncing ? `${status}, syncing` : status, tone: TONES[status] }),
+  ],
+  ['last sync (UTC)', ({ last_calendly_sync: last }, time) => (last === null ? 'never' : time(last))],
+  ['active', (user) => count(user.active_calendly_meetings)],
+  ['deleted', (user) => count(user.deleted_calendly_meetings)],
+  ['webhook', (user) => count(user.webhook_synced_meetings)],
+];
 
 /**
  * Shows the report on stdout; under --quiet only the problems, on stderr.
  * @param onTerminal false shows everything, one line per fact
  */
 export async function showHealth(output: Output, report: HealthReport, onTerminal: boolean): Promise<void> {
+  const { users, checked_at: now } = report;
   const problems = allProblems(report);
   if (output.quiet && !output.json) {
     for (const { text, hint } of problems) output.warn(`${text} → ${hint}`);
     return;
   }
   const verdict = report.healthy ? '✔ Healthy' : `✖ ${countOf(problems.length, 'problem')}`;
-  output.result(`${verdict}, checked ${utc(report.checked_at)}`, report.healthy ? 'good' : 'bad');
-  if (!onTerminal) {
-    const rows = report.users.map((user) => userRow(user, utc));
-    if (rows.length > 0) await output.table(HEAD, rows);
-    for (const { text, hint } of problems) output.result(`${text} → ${hint}`);
-  } else {
-    await showUsers(output, report);
+  output.result(`${verdict}, checked ${utc(now)}`, report.healthy ? 'good' : 'bad');
+  if (onTerminal) {
+    // Those with problems first; within each group the order of the report.
+    const sorted = [...users].sort((a, b) => Number(b.problems.length > 0) - Number(a.problems.length > 0));
+    await showUsers(output, sorted.slice(0, MAX_USERS), (time) => when(time, now));
+    const rest = sorted.slice(MAX_USERS);
+    const unhealthy = rest.filter((user) => user.problems.length > 0).length;
+    showMore(output, unhealthy, 'more user', ' with problems');
+    showMore(output, rest.length - unhealthy, 'more user', ' without problems');
     showProblems(output, problems);
+  } else {
+    await showUsers(output, users, utc);
+    for (const { text, hint } of problems) output.result(`${text} → ${hint}`);
   }
   for (const line of summaryOf(report)) output.result(line);
 }
 
-async function showUsers(output: Output, { users, checked_at: now }: HealthReport) {
+async function showUsers(output: Output, users: UserHealth[], time: (last: Date) => string) {
   if (users.length === 0) return;
-  // Those with problems first; within each group the order of the report.
-  const sorted = [...users].sort((a, b) => Number(b.problems.length > 0) - Number(a.problems.length > 0));
-  const rows = sorted.slice(0, MAX_USERS).map((user) => userRow(user, (time) => when(time, now)));
-  await output.table(HEAD, rows, { minColumns: 3 });
-  const rest = sorted.slice(MAX_USERS);
-  const unhealthy = rest.filter(({ problems }) => problems.length > 0).length;
-  showMore(output, unhealthy, 'more user', ' with problems');
-  showMore(output, rest.length - unhealthy, 'more user', ' without problems');
+  const rows = users.map((user) => COLUMNS.map(([, cell]) => cell(user, time)));
+  const head = COLUMNS.map(([name]) => name);
+  await output.table(head, rows, { minColumns: 3 });
 }
 
 function showProblems(output: Output, problems: ProblemLine[]): void {
@@ -61,22 +74,8 @@ function showProblems(output: Output, problems: ProblemLine[]): void {
   showMore(output, problems.length - shown.length, 'more problem', '');
 }
 
-function showMore(output: Output, count: number, noun: string, which: string): void {
-  if (count > 0) output.result(`… and ${countOf(count, noun)}${which} (--json shows all)`);
-}
-
-function userRow(user: UserHealth, time: (last: Date) => string): Cell[] {
-  const counts = [
-    user.active_calendly_meetings,
-    user.deleted_calendly_meetings,
-    user.webhook_synced_meetings,
-  ];
-  return [
-    { text: nameOf(user) },
-    { text: user.syncing ? `${user.status}, syncing` : user.status, tone: TONES[user.status] },
-    { text: user.last_calendly_sync === null ? 'never' : time(user.last_calendly_sync) },
-    ...counts.map((count) => ({ text: count.toLocaleString('en-US') })),
-  ];
+function showMore(output: Output, more: number, noun: string, which: string): void {
+  if (more > 0) output.result(`… and ${countOf(more, noun)}${which} (--json shows all)`);
 }
 
 interface ProblemLine {
@@ -95,17 +94,17 @@ function allProblems({ users, problems }: HealthReport): ProblemLine[] {
   ];
 }
 
-function summaryOf(report: HealthReport): string[] {
-  const { webhook_events: events, checked_at: now, users_not_connected: others } = report;
+function summaryOf({ webhook_events: events, checked_at: now, ...report }: HealthReport): string[] {
   const { applied, pending } = report.migrations;
-  const types = events.map(({ event_type: type, count, last_received: last }) => {
+  const types = events.map(({ event_type: type, count: received, last_received: last }) => {
     const latest = last === null ? '' : ` (latest ${when(last, now)} UTC)`;
-    return `${oneLine(type)} ${count.toLocaleString('en-US')}${latest}`;
+    return `${oneLine(type)} ${count(received)}${latest}`;
   });
+  const others = report.users_not_connected;
   return [
-    `Webhook events: ${types.length === 0 ? 'none' : types.join(', ')}`,
-    `Migrations: ${applied.length} applied, ${pending.length === 0 ? 'none' : pending.length} pending`,
-    ...(others > 0 ? [`Rows in users without a Calendly account: ${others.toLocaleString('en-US')}`] : []),
+    `Webhook events: ${types.join(', ') || 'none'}`,
+    `Migrations: ${applied.length} applied, ${pending.length || 'none'} pending`,
+    ...(others > 0 ? [`Rows in users without a Calendly account: ${count(others)}`] : []),
   ];
 }
 
@@ -113,16 +112,19 @@ function nameOf({ email, user_id: id }: UserHealth): string {
   return oneLine(email ?? String(id));
 }
 
+function count(number: number): string {
+  return number.toLocaleString('en-US');
+}
+
 /** `4 min ago, 08:06` within a day, `3 days ago, Nov 19` after that, with the year if it would mislead. */
 function when(time: Date, now: Date): string {
   const age = now.getTime() - time.getTime();
   if (age < 0) return utc(time);
-  return `${formatDuration(age)} ago, ${age < DAY_MS ? time.toISOString().slice(11, 16) : date(time, age)}`;
-}
-
-function date(time: Date, age: number): string {
-  if (age > 300 * DAY_MS) return time.toISOString().slice(0, 10);
-  return time.toLocaleDateString('en-US', { month: 'short', day: 'numeric', timeZone: 'UTC' });
+  const iso = time.toISOString();
+  const monthDay = () =>
+    time.toLocaleDateString('en-US', { month: 'short', day: 'numeric', timeZone: 'UTC' });
+  const point = age < DAY_MS ? iso.slice(11, 16) : age > 300 * DAY_MS ? iso.slice(0, 10) : monthDay();
+  return `${formatDuration(age)} ago, ${point}`;
 }
 
 function utc(time: Date): string {

@@ -5,7 +5,6 @@ import { PartialFailure } from '../../migrations/partial-failure.js';
 import type { CommandContext, CommandResult, DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
 import { exitCodeOf } from '../exit-codes.js';
-import { withFlagsInHints } from './hints.js';
 import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';
 
 interface MigrateFlags extends LockFlags {
@@ -40,7 +39,7 @@ Examples:
   $ calendly-sync migrate --restore calendly_backup_20260131_080000_000
   $ calendly-sync migrate --own-tables --max-wait 10m`,
     )
-    .action(withFlagsInHints(session, run));
+    .action(commandAction(session, run));
 };
 
 async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandResult> {

@@ -6,7 +6,6 @@ import type { RollbackPlan, RollbackResult } from '../../migrations/rollback.js'
 import type { CommandContext, CommandResult, DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
 import { exitCodeOf } from '../exit-codes.js';
-import { type DatabaseFlags, withFlags, withFlagsInHints } from './hints.js';
 import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';
 
 interface RollbackFlags extends LockFlags {
@@ -42,10 +41,10 @@ Examples:
   $ calendly-sync rollback --yes --json
   $ calendly-sync rollback --list-backups`,
     )
-    .action(withFlagsInHints(session, run));
+    .action(commandAction(session, run));
 };
 
-async function run(context: CommandContext, flags: RollbackFlags & DatabaseFlags): Promise<CommandResult> {
+async function run(context: CommandContext, flags: RollbackFlags): Promise<CommandResult> {
   const { output } = context;
   const locks = lockOptions(context, flags);
   if (flags.deleteSynced && Number(flags.to ?? Number.NaN) !== 0)
@@ -85,7 +84,7 @@ async function run(context: CommandContext, flags: RollbackFlags & DatabaseFlags
       });
       const partial = result instanceof PartialFailure ? result : null;
       const done = result instanceof PartialFailure ? result.result : result;
-      showResult(context, done, flags);
+      showResult(context, done);
       if (!partial) return { document: done };
       output.error(partial.toReport());
       return { document: { ...done, error: partial.toReport() }, exitCode: exitCodeOf(partial.code) };
@@ -112,16 +111,12 @@ async function backups(
   return { document: { backups: found } };
 }
 
-function showResult(
-  { output }: CommandContext,
-  { rolled_back, backup }: RollbackResult,
-  flags: DatabaseFlags,
-) {
+function showResult({ output }: CommandContext, { rolled_back, backup }: RollbackResult) {
   for (const { version, name } of rolled_back) output.result(`✅ ${version} ${name}: rolled back`, 'good');
   if (backup === null) return;
   output.result(`Backup: schema ${backup}`);
-  output.note(withFlags(`To restore it: calendly-sync migrate --restore ${backup}`, flags));
-  output.note(withFlags(`To drop it: calendly-sync rollback --drop-backup ${backup}`, flags));
+  output.note(`To restore it: calendly-sync migrate --restore ${backup}`);
+  output.note(`To drop it: calendly-sync rollback --drop-backup ${backup}`);
 }
 
 /** Shows on stderr what goes. */

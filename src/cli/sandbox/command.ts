@@ -1,5 +1,6 @@
 /** `sandbox`: a local Calendly to try against, until it is stopped. */
-import { CalendlySyncError } from '../../errors.js';
+import { once } from 'node:events';
+import { listenError } from '../../listen-error.js';
 import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { integer, port } from '../option-parsers.js';
@@ -18,10 +19,10 @@ export const sandbox: DefineCommand = (program, session) => {
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--events <n>', 'meetings of each host', integer(0, 100_000), 250)
     .option('--hosts <n>', 'users of the organization', integer(1, 500), 3)
-    .option('--seed <n>', 'another number, other meetings', integer(0, 0xffffffff), 1)
-    .option('--latency <ms>', 'wait so long before each answer', integer(0, 600_000), 0)
+    .option('--seed <n>', 'another number gives other meetings', integer(0, 0xffffffff), 1)
+    .option('--latency <ms>', 'delay before each answer', integer(0, 600_000), 0)
     .option('--rate-limit <n>', 'requests per minute and user', integer(1, 100_000_000), 500)
-    .action(commandAction(session, async () => run, { needsConfig: false }));
+    .action(commandAction(session, run, { needsConfig: false }));
 };
 
 interface SandboxFlags extends SandboxOptions {
@@ -38,12 +39,12 @@ async function run(context: CommandContext, flags: SandboxFlags): Promise<Comman
       const what = `${method} ${path}${query && `?${query}`}`;
       output.detail(`${status ?? '---'} ${what}${fault === null ? '' : ` (fault: ${fault})`}`);
     },
-  }).catch((thrown: NodeJS.ErrnoException) => {
-    throw listenError(thrown, flags);
+  }).catch((error: NodeJS.ErrnoException) => {
+    throw listenError(error, flags);
   });
   try {
     introduce(context, running, flags);
-    await stopped(signal);
+    if (!signal.aborted) await once(signal, 'abort');
   } finally {
     await running.close();
   }
@@ -78,25 +79,4 @@ function introduce(
   }
   output.note(`Control: ${sandbox.controlUrl}/… (see: calendly-sync sandbox --help)`);
   output.note('Stop it with Ctrl+C.');
-}
-
-function stopped(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
-function listenError(thrown: NodeJS.ErrnoException, { host, port }: SandboxFlags): CalendlySyncError {
-  const problems: Record<string, [string, string]> = {
-    EADDRINUSE: [
-      `Port ${port} on ${host} is in use.`,
-      'Take another with --port N; --port 0 takes a free one.',
-    ],
-    EACCES: [`Port ${port} on ${host} is not allowed to this user.`, 'Take one above 1023 with --port N.'],
-    EADDRNOTAVAIL: [`${host} is no address of this machine.`, 'Leave --host out to listen on 127.0.0.1.'],
-    ENOTFOUND: [`The host name ${host} is not known.`, 'Leave --host out to listen on 127.0.0.1.'],
-  };
-  const [message, hint] = problems[thrown.code ?? ''] ?? [thrown.message, null];
-  return new CalendlySyncError('failed', message, { hint, cause: thrown });
 }

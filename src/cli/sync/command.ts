@@ -1,23 +1,110 @@
-/** `sync`: brings the database up to date with Calendly. */
-import { commandAction, type DefineCommand } from '../command.js';
-import { collect, concurrency, instant } from '../option-parsers.js';
+/** `sync` brings the database up to date with Calendly; `force-full` lists everything again. */
+import { setFlagsFromString } from 'node:v8';
+import { CalendlySyncError } from '../../errors.js';
+import type { SyncResult } from '../../sync/sync.js';
+import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
+import { withDatabase } from '../database.js';
+import { integer, users } from '../option-parsers.js';
+import { instant, meetingUri } from './parsers.js';
+
+const concurrency = integer(1, 999_999);
 
 export const sync: DefineCommand = (program, session) => {
   program
     .command('sync')
     .description('bring the database up to date: everything on the first run, only changes after that')
-    .option('--user <id-or-email>', 'only this user of the database (repeatable)', collect)
+    .option('--user <id-or-email>', 'only this user of the database (repeatable)', users)
     .option('--dry-run', 'report what would change, write nothing')
     .option('--concurrency <n>', 'max parallel requests (default: 24)', concurrency)
     .option('--since <date>', 'only meetings that start at or after this day or time (UTC)', instant)
     .option('--until <date>', 'only meetings that start before this day or time (UTC)', instant)
-    .option('--event <uri>', 'read only this meeting again')
+    .option('--event <uri-or-id>', 'read only this meeting again')
     .option('--no-repair', 'do not recreate a disabled webhook subscription')
-    .addHelpText('after', EXAMPLES)
-    .action(commandAction(session, async () => (await import('./run.js')).runSync));
+    .addHelpText('after', SYNC_EXAMPLES)
+    .action(commandAction(session, runSync));
 };
 
-const EXAMPLES = `
+export const forceFull: DefineCommand = (program, session) => {
+  program
+    .command('force-full')
+    .description('list the full two years again; unchanged rows are left alone')
+    .option('--user <id-or-email>', 'only this user of the database (repeatable)', users)
+    .option('--all', 'every user whose token is available')
+    .option('--mark-only', 'only make the next sync a full one')
+    .option('--concurrency <n>', 'max parallel requests (default: 24)', concurrency)
+    .addHelpText('after', FORCE_FULL_EXAMPLES)
+    .action(
+      commandAction(session, (context, { all, markOnly, ...flags }) => {
+        if (all && flags.user) {
+          throw new CalendlySyncError('usage', "--all and --user can't be used together.");
+        }
+        return markOnly ? markForFullSync(context, flags.user) : runSync(context, { ...flags, full: true });
+      }),
+    );
+};
+
+interface SyncFlags {
+  user?: string[] | undefined;
+  dryRun?: boolean | undefined;
+  concurrency?: number | undefined;
+  /** ms since 1970 */
+  since?: number | undefined;
+  /** ms since 1970 */
+  until?: number | undefined;
+  event?: string | undefined;
+  repair?: boolean | undefined;
+  full?: boolean | undefined;
+}
+
+async function runSync(context: CommandContext, flags: SyncFlags): Promise<CommandResult> {
+  const { config, output, signal } = context;
+  const { user = [], dryRun = false, event, ...options } = flags;
+  const { since, until } = options;
+  if (event !== undefined && (since !== undefined || until !== undefined)) {
+    throw new CalendlySyncError('usage', "--event can't be used together with --since or --until.");
+  }
+  if (since !== undefined && until !== undefined && since >= until) {
+    throw new CalendlySyncError('usage', '--since must be before --until.');
+  }
+  const uri = event === undefined ? null : meetingUri(event, config.calendlyApiUrl);
+  const [{ sync }, { readOneMeeting }, { showSync, syncResult }] = await Promise.all([
+    import('../../sync/sync.js'),
+    import('../../sync/one-meeting.js'),
+    import('./output.js'),
+  ]);
+  limitHeapGrowth();
+  return withDatabase(context, async (database) => {
+    const shown = await showSync(output);
+    const common = { config, database, signal, onEvent: shown.onEvent, users: user, dryRun };
+    const work: Promise<SyncResult> =
+      uri === null ? sync({ ...common, ...options }) : readOneMeeting({ ...common, event: uri });
+    const result = await work.finally(shown.close);
+    if (dryRun) output.note('Nothing was written (--dry-run).');
+    return syncResult(output, result);
+  });
+}
+
+async function markForFullSync(context: CommandContext, users: string[] = []): Promise<CommandResult> {
+  const { config, output, signal } = context;
+  const { requestFullSync } = await import('../../sync/sync.js');
+  return withDatabase(context, async (database) => {
+    const marked = await requestFullSync({ config, database, signal, users, onEvent: () => {} });
+    for (const { user_id: id, email } of marked) {
+      output.result(`The next sync of ${email ?? id} will be a full one.`);
+    }
+    return { document: { marked } };
+  });
+}
+
+/**
+ * Lets the heap grow by a fifth between two collections. V8's own heuristic lets it grow to a multiple of the live data
+ * on a machine with much memory. A sync waits for the network most of the time, so the collector costs nothing.
+ */
+function limitHeapGrowth(): void {
+  setFlagsFromString('--heap-growing-percent=20');
+}
+
+const SYNC_EXAMPLES = `
 Examples:
   $ calendly-sync sync
   $ calendly-sync sync --json | jq .totals
@@ -26,3 +113,9 @@ Examples:
   $ calendly-sync sync --event https://api.calendly.com/scheduled_events/ID
 In a crontab:
   */15 * * * * cd /srv/app && node_modules/.bin/calendly-sync sync --quiet`;
+
+const FORCE_FULL_EXAMPLES = `
+Examples:
+  $ calendly-sync force-full
+  $ calendly-sync force-full --user ada@example.com
+  $ calendly-sync force-full --all --mark-only`;

@@ -4,60 +4,83 @@ import { formatDuration } from '../../duration.js';
 import type { Plan } from '../../sync/plan.js';
 import type { OnSyncEvent, SyncEvent, UserResult } from '../../sync/report.js';
 import type { SyncResult } from '../../sync/sync.js';
-import { showAttempt } from '../client.js';
 import type { CommandResult } from '../command.js';
 import { EXIT, exitCodeOf } from '../exit-codes.js';
+import { showAttempt } from '../show-attempt.js';
 import type { Output } from '../terminal/output.js';
 import { oneLine } from '../terminal/sanitize.js';
-import { showMaintenance } from '../webhook/maintenance-output.js';
+
+type EventOf<Type extends SyncEvent['type']> = Extract<SyncEvent, { type: Type }>;
 
 /** Shows the events of a sync as they come. `close` ends the spinner. */
-export async function showSync(output: Output) {
+export async function showSync(output: Output): Promise<{ onEvent: OnSyncEvent; close(): void }> {
   const progress = await output.progress('Requesting meetings from Calendly …');
   const estimate = createEstimate();
   const onEvent: OnSyncEvent = (event) => {
-    if (event.type === 'attempt') showAttempt(output, event.attempt);
-    showMaintenance(output, event);
-    if (event.type === 'planned') showPlan(output, event.plan);
-    if (event.type === 'progress') progress.update(progressText(event, estimate));
-    if (event.type === 'warning') output.warn(oneLine(event.text));
-    if (event.type === 'fetched') {
-      const { mode, active, canceled } = event;
-      output.result(`✅ ${mode.toUpperCase()} fetch complete: ${active} active, ${canceled} canceled`);
+    switch (event.type) {
+      case 'attempt':
+        return showAttempt(output, event.attempt);
+      case 'planned':
+        return showPlan(output, event.plan);
+      case 'progress':
+        return progress.update(progressText(event, estimate));
+      case 'warning':
+        return output.warn(oneLine(event.text));
+      case 'fetched': {
+        const { mode, active, canceled } = event;
+        return output.result(
+          `✅ ${mode.toUpperCase()} fetch complete: ${active} active, ${canceled} canceled`,
+        );
+      }
+      case 'initial_complete':
+        return output.result('✅ Initial sync complete - future syncs will be incremental');
+      case 'finished':
+        return event.result.status === 'complete' ? showUser(output, event.result) : undefined;
+      case 'subscription_repair':
+        return showRepair(output, event);
+      case 'subscription_repair_failed':
+        return output.warn(`The webhook subscription could not be checked: ${event.error.message}`);
+      case 'replayed':
+        return showReplay(output, event);
     }
-    if (event.type === 'initial_complete') {
-      output.result('✅ Initial sync complete - future syncs will be incremental');
-    }
-    if (event.type === 'finished' && event.result.status === 'complete') showUser(output, event.result);
   };
   return { onEvent, close: () => progress.stop() };
 }
 
-function showPlan(output: Output, { mode, reason, window }: Plan): void {
+/** What comes before the listing, by the reason of the plan. A `note` goes to stderr. */
+const PLAN_LINES: Record<Plan['reason'], { note?: string; result?: string }[]> = {
+  initial: [
+    { result: '🎯 Initial sync needed - will fetch 2 years of historical data' },
+    { result: '📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)' },
+  ],
+  no_sync_state: [
+    { note: 'Migration 022 is not applied, so nothing records the last sync: every sync is a full one.' },
+    { note: 'To change that: calendly-sync migrate' },
+    { result: '📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)' },
+  ],
+  recent: [
+    { result: '⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)' },
+    { result: '📅 INCREMENTAL SYNC: Fetching recent Calendly events' },
+  ],
+  full_listing_due: [
+    { result: '⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)' },
+    { note: 'The daily full listing is due: it covers 2 years back and 1 year forward.' },
+    { result: '📅 INCREMENTAL SYNC: Fetching recent Calendly events' },
+  ],
+  custom_window: [],
+};
+
+function showPlan(output: Output, { reason, window }: Plan): void {
   if (reason === 'custom_window') {
     const [from, to] = [window.from, window.to].map((ms) => `${new Date(ms).toISOString().slice(0, 16)}Z`);
     output.note(
       `Custom window: meetings that start from ${from} to ${to}. The user's sync state is unchanged.`,
     );
   }
-  if (reason === 'no_sync_state') {
-    output.note('Migration 022 is not applied, so nothing records the last sync: every sync is a full one.');
-    output.note('To change that: calendly-sync migrate');
+  for (const { note, result } of PLAN_LINES[reason]) {
+    if (note) output.note(note);
+    if (result) output.result(result);
   }
-  if (mode === 'full') {
-    if (reason === 'initial') {
-      output.result('🎯 Initial sync needed - will fetch 2 years of historical data');
-    }
-    output.result('📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)');
-    return;
-  }
-  if (reason !== 'custom_window') {
-    output.result('⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)');
-  }
-  if (reason === 'full_listing_due') {
-    output.note('The daily full listing is due: it covers 2 years back and 1 year forward.');
-  }
-  output.result('📅 INCREMENTAL SYNC: Fetching recent Calendly events');
 }
 
 function showUser(output: Output, result: UserResult): void {
@@ -68,17 +91,31 @@ function showUser(output: Output, result: UserResult): void {
     ...(restored > 0 ? [`${restored} restored`] : []),
     ...(recorded > 0 ? [`${recorded} recorded as canceled`] : []),
   ].join(', ');
-  const sent = `${requests} ${requests === 1 ? 'request' : 'requests'}`;
-  output.result(
-    `🎉 ${mode.toUpperCase()} Calendly sync complete: ${counts} (${sent}, ${formatDuration(ms)})`,
-  );
+  const sent = `${requests} ${requests === 1 ? 'request' : 'requests'}, ${formatDuration(ms)}`;
+  output.result(`🎉 ${mode.toUpperCase()} Calendly sync complete: ${counts} (${sent})`);
   if (mode === 'full' && fetched.active + fetched.canceled === 0) {
     const user = result.email ?? 'this user';
     output.note(`Calendly returned no meetings for ${user}. Does the token belong to the right user?`);
   }
 }
 
-function progressText(event: Extract<SyncEvent, { type: 'progress' }>, estimate: Estimate): string {
+function showRepair(output: Output, { repair }: EventOf<'subscription_repair'>): void {
+  const { state, renewed, problem } = repair;
+  const what = `Calendly has ${state === 'gone' ? 'lost' : 'disabled'} our webhook subscription`;
+  if (renewed !== null) output.warn(`${what}; it has been recreated.`);
+  if (problem === null) return;
+  const why = problem === 'no_key' ? 'is not set' : 'is not the key it was created with';
+  output.warn(`${what}, and CALENDLY_WEBHOOK_SIGNING_KEY ${why}: calendly-sync webhook subscribe --url U`);
+}
+
+function showReplay(output: Output, { replay: { applied, failed } }: EventOf<'replayed'>): void {
+  if (applied > 0) output.note(`Applied ${applied} stored webhook deliveries.`);
+  const [first] = failed;
+  if (!first) return;
+  output.warn(`${failed.length} stored webhook deliveries could not be applied: ${oneLine(first.error)}`);
+}
+
+function progressText(event: EventOf<'progress'>, estimate: Estimate): string {
   const { listed, read, toRead, waitingUntil } = event;
   const until = waitingUntil === null ? null : new Date(waitingUntil).toISOString().slice(11, 19);
   const limit = until === null ? '' : `, rate limit until ${until} UTC`;

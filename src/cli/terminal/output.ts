@@ -3,8 +3,9 @@
  * Everything printed passes through `safe`, which escapes control characters and removes secrets.
  */
 import { Chalk } from 'chalk';
-import type { Environment } from '../../config.js';
+import type { ConfigFlags, Environment } from '../../config.js';
 import type { ErrorReport } from '../../errors.js';
+import { createHintRewriter } from './hints.js';
 import { wrap } from './layout.js';
 import { lineProgress, type Progress, silentProgress, spinnerProgress } from './progress.js';
 import { escapeControlCharacters, redactSecrets } from './sanitize.js';
@@ -18,10 +19,7 @@ const COMMAND = /[→$:] (calendly-sync|curl|psql) /;
 export interface Output {
   /** A result, on stdout. Nothing under --json and --quiet. */
   result(text: string, tone?: Tone): void;
-  /**
-   * Rows under a head, on stdout: a drawn table on a terminal, tab-separated lines elsewhere.
-   * @param layout how it is drawn on a terminal
-   */
+  /** Rows under a head, on stdout: drawn on a terminal, tab-separated elsewhere. */
   table(head: string[], rows: (string | Cell)[][], layout?: TableLayout): Promise<void>;
   /** A remark on stderr. Nothing under --quiet. */
   note(text: string, tone?: Tone): void;
@@ -45,18 +43,18 @@ export interface Output {
   readonly quiet: boolean;
 }
 
-export interface OutputOptions {
+/** The shared flags of a command, as far as they change what is printed. */
+export interface OutputOptions extends ConfigFlags {
   json?: boolean | undefined;
   quiet?: boolean | undefined;
   verbose?: boolean | undefined;
 }
 
 /** Creates the output port of one command. */
-export function createOutput(
-  terminal: Terminal,
-  { json = false, quiet = false, verbose = false }: OutputOptions,
-): Output {
+export function createOutput(terminal: Terminal, options: OutputOptions): Output {
   const { stdout, stderr, environment } = terminal;
+  const { json = false, quiet = false, verbose = false } = options;
+  const withFlags = createHintRewriter(options);
   let secrets: string[] = [];
   const safe = (text: string) => escapeControlCharacters(redactSecrets(text, secrets));
   const paintOut = painter(stdout, environment);
@@ -68,16 +66,18 @@ export function createOutput(
       COMMAND.test(line) ? line : wrap(line, columns ?? 80, { indent: '  ' });
     return isTTY && columns ? text.split('\n').flatMap(fitLine).join('\n') : text;
   };
-  const remark = (text: string, tone?: Tone) => print(stderr, paintErr(fitTo(stderr, safe(text)), tone));
+  const remark = (text: string, tone?: Tone) =>
+    print(stderr, paintErr(fitTo(stderr, safe(withFlags(text))), tone));
   const silent = json || quiet;
 
   return {
     json,
     quiet,
     result(text, tone) {
+      if (silent) return;
       // Several lines are a script or metrics: breaking those would change them.
-      if (!silent)
-        print(stdout, paintOut(text.includes('\n') ? safe(text) : fitTo(stdout, safe(text)), tone));
+      const lines = text.includes('\n') ? safe(text) : fitTo(stdout, safe(withFlags(text)));
+      print(stdout, paintOut(lines, tone));
     },
     async table(head, rows, layout = {}) {
       if (silent) return;
@@ -125,7 +125,10 @@ export function createOutput(
     },
     document(document) {
       running.stop();
-      if (json) stdout.write(`${redactSecrets(JSON.stringify(document, null, 2), secrets)}\n`);
+      if (!json) return;
+      const replacer = (key: string, value: unknown) =>
+        key === 'hint' && typeof value === 'string' ? withFlags(value) : value;
+      stdout.write(`${redactSecrets(JSON.stringify(document, replacer, 2), secrets)}\n`);
     },
     redact(more) {
       // Inside a JSON document a secret is in its escaped form.

@@ -3,6 +3,10 @@ import { Option } from '@commander-js/extra-typings';
 import { commandAction, type DefineCommand } from '../command.js';
 import { duration, httpUrl, port } from '../option-parsers.js';
 
+// Loaded when one of their commands runs.
+const receiver = () => import('./receiver.js');
+const subscriptions = () => import('./subscriptions.js');
+
 export const webhook: DefineCommand = (program, session) => {
   const group = program
     .command('webhook')
@@ -17,7 +21,7 @@ export const webhook: DefineCommand = (program, session) => {
     .option('--sync-every <duration>', 'interval of the backup sync: 15m, 1h', duration)
     .option('--clean-every <duration>', 'interval at which old webhook events are deleted: 24h', duration)
     .addHelpText('after', SERVE_EXAMPLES)
-    .action(commandAction(session, async () => (await import('./serve.js')).runServe));
+    .action(commandAction(session, async (...args) => (await receiver()).runServe(...args)));
   group
     .command('subscribe')
     .description('ask Calendly to send bookings to a URL; creates the signing key if none is set')
@@ -28,22 +32,22 @@ export const webhook: DefineCommand = (program, session) => {
         .default('user' as const),
     )
     .addHelpText('after', SUBSCRIBE_EXAMPLES)
-    .action(commandAction(session, async () => (await import('./subscriptions.js')).runSubscribe));
+    .action(commandAction(session, async (...args) => (await subscriptions()).runSubscribe(...args)));
   group
     .command('list')
     .description('show the webhook subscriptions at Calendly, and which are from calendly-sync')
     .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook list --json | jq .subscriptions')
-    .action(commandAction(session, async () => (await import('./subscriptions.js')).runList));
+    .action(commandAction(session, async (context) => (await subscriptions()).runList(context)));
   group
     .command('unsubscribe')
     .description('remove the subscription of calendly-sync; others are never touched')
     .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook unsubscribe')
-    .action(commandAction(session, async () => (await import('./subscriptions.js')).runUnsubscribe));
+    .action(commandAction(session, async (context) => (await subscriptions()).runUnsubscribe(context)));
   group
     .command('replay')
     .description('apply stored deliveries that could not be applied when they arrived')
     .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook replay')
-    .action(commandAction(session, async () => (await import('./replay.js')).runReplay));
+    .action(commandAction(session, async (context) => (await receiver()).runReplay(context)));
 };
 
 const GROUP_EXAMPLES = `

@@ -1,5 +1,6 @@
-/** What `webhook subscribe`, `list` and `unsubscribe` do after their flags are parsed. Loaded when one of them runs. */
+/** What `webhook subscribe`, `list` and `unsubscribe` do after their flags are parsed. */
 import { resolveAccount } from '../../accounts/resolve.js';
+import { createCalendlyClient } from '../../calendly/client.js';
 import { requireWebhookSchema } from '../../database/schema.js';
 import { CalendlySyncError } from '../../errors.js';
 import { requireToken } from '../../sync/sync.js';
@@ -11,16 +12,18 @@ import {
   subscribe,
   unsubscribe,
 } from '../../webhook/subscriptions/subscribe.js';
-import { clientFor } from '../client.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
+import { showAttempt } from '../show-attempt.js';
 import { oneLine } from '../terminal/sanitize.js';
 
+interface SubscribeFlags {
+  url: string;
+  scope: 'user' | 'organization';
+}
+
 /** Creates the subscription and, if none is set, the signing key. */
-export function runSubscribe(
-  context: CommandContext,
-  flags: { url: string; scope: 'user' | 'organization' },
-): Promise<CommandResult> {
+export function runSubscribe(context: CommandContext, flags: SubscribeFlags): Promise<CommandResult> {
   const { config, output } = context;
   return withAccount(context, async (subscriber) => {
     const [set] = config.webhookSigningKeys;
@@ -53,31 +56,26 @@ export function runList(context: CommandContext): Promise<CommandResult> {
   return withAccount(context, async (subscriber) => {
     const subscriptions = await listSubscriptions(subscriber);
     if (subscriptions.length === 0) output.result('There are no webhook subscriptions.');
-    else {
-      await output.table(
-        ['url', 'state', 'scope', 'ours', 'events', 'retrying since', 'uri'],
-        subscriptions.map((one) => [
-          oneLine(one.callback_url ?? ''),
-          { text: one.state ?? '', tone: one.state === 'active' ? ('good' as const) : ('bad' as const) },
-          one.scope ?? '',
-          one.ours ? 'yes' : 'no',
-          (one.events ?? []).join(' '),
-          { text: one.retry_started_at ?? '', tone: 'warn' as const },
-          oneLine(one.uri),
-        ]),
-        { blocks: true },
-      );
-    }
+    const head = ['url', 'state', 'scope', 'ours', 'events', 'retrying since', 'uri'];
+    const rows = subscriptions.map((one) => [
+      oneLine(one.callback_url ?? ''),
+      { text: one.state ?? '', tone: one.state === 'active' ? ('good' as const) : ('bad' as const) },
+      one.scope ?? '',
+      one.ours ? 'yes' : 'no',
+      (one.events ?? []).join(' '),
+      { text: one.retry_started_at ?? '', tone: 'warn' as const },
+      oneLine(one.uri),
+    ]);
+    if (rows.length > 0) await output.table(head, rows, { blocks: true });
     return { document: { subscriptions } };
   });
 }
 
 /** Deletes the subscription of calendly-sync. */
 export function runUnsubscribe(context: CommandContext): Promise<CommandResult> {
-  const { output } = context;
   return withAccount(context, async (subscriber) => {
     const removed = await unsubscribe(subscriber);
-    output.result(
+    context.output.result(
       removed === null
         ? 'calendly-sync has no subscription here.'
         : `Removed ${oneLine(removed)}; Calendly sends no more webhooks.`,
@@ -91,10 +89,17 @@ function withAccount(
   context: CommandContext,
   work: (subscriber: SubscriberOptions) => Promise<CommandResult>,
 ): Promise<CommandResult> {
-  const token = requireToken(context.config);
+  const { config, output, signal } = context;
+  const token = requireToken(config);
   return withDatabase(context, async (database) => {
     await database.transaction(requireWebhookSchema, { readOnly: true });
-    const client = clientFor(context, token);
+    const client = createCalendlyClient({
+      baseUrl: config.calendlyApiUrl,
+      token,
+      proxies: config,
+      signal,
+      onAttempt: (attempt) => showAttempt(output, attempt),
+    });
     const { account } = await resolveAccount(database, client, token, [], true);
     if (account === null) throw new CalendlySyncError('failed', 'The account could not be stored.');
     return work({ database, client, accountId: account.id });

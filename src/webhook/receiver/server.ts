@@ -2,7 +2,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
-import { CalendlySyncError } from '../../errors.js';
+import { listenError } from '../../listen-error.js';
 import type { WebhookHandler } from './handler.js';
 
 export interface WebhookServer {
@@ -38,7 +38,7 @@ export async function startWebhookServer(
   }) as Server;
   server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(cause, host, port)));
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(cause, { host, port })));
     server.listen(port, host, resolve);
   });
   const { address, family, port: taken } = server.address() as AddressInfo;
@@ -52,10 +52,4 @@ export async function startWebhookServer(
       await handler.close();
     },
   };
-}
-
-function listenError(cause: NodeJS.ErrnoException, host: string, port: number): CalendlySyncError {
-  const reason = cause.code === 'EADDRINUSE' ? 'another program is listening there' : cause.message;
-  const hint = 'Choose another address with --host and --port.';
-  return new CalendlySyncError('settings', `Cannot listen on ${host}:${port}: ${reason}.`, { hint, cause });
 }

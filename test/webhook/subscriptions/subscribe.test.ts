@@ -30,7 +30,7 @@ test('subscribing creates a subscription, stores it without its key, and marks w
   expect(await sql`select calendly_webhook_enabled as on from users`).toEqual([{ on: true }]);
 });
 
-test('subscribing again leaves a matching subscription alone', async () => {
+test('subscribing again with the same URL and key changes nothing', async () => {
   const { sandbox, ...rest } = await connectedAccount();
   const first = await subscribe(rest, wanted);
   const again = await subscribe(rest, wanted);
@@ -38,7 +38,7 @@ test('subscribing again leaves a matching subscription alone', async () => {
   expect(await atCalendly(sandbox)).toMatchObject([{ uri: first.subscription.uri }]);
 });
 
-test('for another URL the new subscription is created before the old one is removed', async () => {
+test('subscribing another URL creates the new subscription before it removes the old one', async () => {
   const { sandbox, ...rest } = await connectedAccount();
   const { subscription: old } = await subscribe(rest, wanted);
   sandbox.resetLog();
@@ -49,7 +49,7 @@ test('for another URL the new subscription is created before the old one is remo
   expect(await atCalendly(sandbox)).toMatchObject([{ callback_url: 'https://other.example.com/hook' }]);
 });
 
-test('for another key our subscription of the same URL is removed and recreated after a 409 from Calendly', async () => {
+test('subscribing the same URL with another key recreates our subscription after a 409 from Calendly', async () => {
   const { sandbox, ...rest } = await connectedAccount();
   const { subscription: old } = await subscribe(rest, wanted);
   const { subscription, replaced } = await subscribe(rest, { ...wanted, signingKey: 'key-two' });
@@ -57,7 +57,7 @@ test('for another key our subscription of the same URL is removed and recreated 
   expect(await atCalendly(sandbox)).toMatchObject([{ uri: subscription.uri }]);
 });
 
-test("somebody else's subscription for the URL is reported and left alone", async () => {
+test("subscribing a URL of somebody else's subscription is rejected, and leaves that one alone", async () => {
   const { sql, sandbox, ...rest } = await connectedAccount();
   const theirs = await ask(sandbox, '/webhook_subscriptions', {
     method: 'POST',

@@ -1,0 +1,17 @@
+/** Commands in messages carry the flags that the operator used: without them they would reach another database. Pure. */
+import type { ConfigFlags } from '../../config.js';
+import { quoteForShell } from '../../health/problem.js';
+
+/** Our name before a command. In a sentence about calendly-sync no command follows it. */
+const COMMAND = /\bcalendly-sync (?=(?:migrate|rollback|sync|force-full|health|clean-webhooks|webhook)\b)/g;
+
+/** Returns a function that inserts the given flags into each command of a text. */
+export function createHintRewriter({ databaseUrl, schema, envFile }: ConfigFlags): (text: string) => string {
+  const flags = [
+    // The URL contains a password.
+    databaseUrl === undefined ? '' : '--database-url "$DATABASE_URL" ',
+    schema === undefined ? '' : `--schema ${quoteForShell(schema)} `,
+    envFile === undefined ? '' : `--env-file ${quoteForShell(envFile)} `,
+  ].join('');
+  return (text) => text.replace(COMMAND, (name) => name + flags);
+}
