@@ -2,7 +2,7 @@
 import { CalendlySyncError } from '../../errors.js';
 import type { MigrateResult } from '../../migrations/migrate.js';
 import { PartialFailure } from '../../migrations/partial-failure.js';
-import type { CommandContext, CommandResult, DefineCommand } from '../command.js';
+import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
 import { exitCodeOf } from '../exit-codes.js';
 import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';

@@ -3,7 +3,7 @@ import type { Database } from '../../database/connection.js';
 import { CalendlySyncError } from '../../errors.js';
 import { PartialFailure } from '../../migrations/partial-failure.js';
 import type { RollbackPlan, RollbackResult } from '../../migrations/rollback.js';
-import type { CommandContext, CommandResult, DefineCommand } from '../command.js';
+import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
 import { exitCodeOf } from '../exit-codes.js';
 import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';
