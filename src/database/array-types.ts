@@ -2,15 +2,8 @@
  * Array types for postgres.js, by their fixed OIDs. By itself it looks them up on every new connection, and if that
  * query fails (the server is shutting down), nothing can catch the error: it would end the process.
  */
+import type { PostgresType } from 'postgres';
 import { parse } from 'postgres-array';
-
-/** One type of postgres.js's `types` option. */
-export interface ArrayType {
-  to: number;
-  from: number[];
-  serialize(values: readonly unknown[]): string;
-  parse(text: string): unknown;
-}
 
 const text = (value: string) => value;
 const toBoolean = (value: string) => value === 't';
@@ -36,7 +29,7 @@ const ELEMENTS: [number, (value: string) => unknown][] = [
 ];
 
 /** For the `types` option of postgres.js, together with `fetch_types: false`. */
-export const arrayTypes: Record<string, ArrayType> = Object.fromEntries(
+export const arrayTypes: Record<string, PostgresType> = Object.fromEntries(
   ELEMENTS.map(([oid, element]) => [
     `array_${oid}`,
     {

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import postgres from 'postgres';
 import { CalendlySyncError, type ErrorCode } from '../errors.js';
 
-/** Errors of sockets (Node), of connections (postgres.js), and of connections (SQLSTATE class 08). */
+/** Errors of sockets (Node) and of connections (postgres.js, SQLSTATE class 08). */
 const SOCKET = /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|ENOENT)$/;
 const CONNECTION = /^(CONNECT_TIMEOUT|CONNECTION_(CLOSED|ENDED|DESTROYED)|08...)$/;
 const NO_ROUTE = /^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/;
@@ -72,69 +72,58 @@ export function toDatabaseError(error: unknown, label: string): unknown {
   return new CalendlySyncError(kind, message, { hint, cause: error });
 }
 
+type Explanation = [kind: ErrorCode, message: string, hint: string];
+const refused = (message: string, hint: string): Explanation => ['database_refused', message, hint];
+const unreachable = (message: string, hint: string): Explanation => ['database_unreachable', message, hint];
+
 /** What happened, and what to change. */
-function explain(
-  error: Error,
-  code: string,
-  label: string,
-): [kind: ErrorCode, message: string, hint: string] {
+function explain(error: Error, code: string, label: string): Explanation {
   const message = error.message || code;
   if (TLS.test(code)) {
-    return [
-      'database_refused',
+    return refused(
       `The TLS connection to the database at ${label} failed: ${message} (${code}).`,
       'Check sslmode in DATABASE_URL. For a private CA, add sslrootcert=FILE to the URL, or set NODE_EXTRA_CA_CERTS=FILE.',
-    ];
+    );
   }
   if (message.includes('before secure TLS connection')) {
-    return [
-      'database_refused',
+    return refused(
       `The database at ${label} does not accept TLS.`,
       'Remove sslmode from DATABASE_URL, or set sslmode=prefer or sslmode=disable.',
-    ];
+    );
   }
   const { address } = error as { address?: unknown };
   if (NO_ROUTE.test(code) && typeof address === 'string' && isIP(address) === 6) {
-    return [
-      'database_unreachable',
+    return unreachable(
       `The database at ${label} has only an IPv6 address, and this machine has no IPv6 route (${code}).`,
       "Use the connection URL of the provider's pooler, which has an IPv4 address.",
-    ];
+    );
   }
   if (code === '28000' && /no encryption|SSL off/i.test(message)) {
-    return [
-      'database_refused',
+    return refused(
       `The database at ${label} requires TLS: ${message} (28000).`,
       'Add sslmode=require to DATABASE_URL.',
-    ];
+    );
   }
   if (['28P01', '28000', '3D000'].includes(code)) {
-    return [
-      'database_refused',
+    return refused(
       `The database at ${label} refused the connection: ${message} (${code}).`,
       'Check user, password and database name in DATABASE_URL.',
-    ];
+    );
   }
   if (isUnreachable(code) || code.startsWith('57P')) {
-    return [
-      'database_unreachable',
+    return unreachable(
       `The database at ${label} does not answer (${code}).`,
       'Check that it runs and that DATABASE_URL names its host and port; then run the same command again.',
-    ];
+    );
   }
   if (code === '53300') {
-    return [
-      'database_unreachable',
-      `The database at ${label} has no connection left (53300).`,
-      'Try again later.',
-    ];
+    return unreachable(`The database at ${label} has no connection left (53300).`, 'Try again later.');
   }
   if (code === '25006') {
-    return [
-      'database_unreachable',
+    return unreachable(
       `The database at ${label} is read-only: ${message} (25006).`,
       'A failover may be in progress: try again later. If that does not help, DATABASE_URL must name the primary.',
-    ];
+    );
   }
   if (code === '55P03') {
     return [

@@ -9,6 +9,8 @@ const PLATFORM_SCHEMAS =
   'auth|storage|realtime|vault|extensions|graphql|graphql_public|net|cron|pgsodium|pgbouncer|supabase_[a-z_]+|' +
   'neon_auth|hdb_catalog|_[a-z_]+';
 
+type Query = (text: string) => Promise<{ [column: string]: unknown }[]>;
+
 /** Quotes a name for use in SQL. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -20,28 +22,19 @@ export function quoteText(text: string): string {
 }
 
 /**
- * Returns a function that returns the statement to send first in each transaction. Queries the database once, on the
- * first call.
+ * Returns a function that returns the statement to send first in each transaction. Queries the database until
+ * that has succeeded once.
  * @throws CalendlySyncError `settings` when several schemas could be the host's
  */
-export function searchPathOf(
-  schema: string,
-  query: (text: string) => Promise<{ [column: string]: unknown }[]>,
-): () => Promise<string> {
-  let known: Promise<string> | null = null;
-  return () => {
-    known ??= findHosts(schema, query).catch((error) => {
-      known = null;
-      throw error;
-    });
+export function searchPathOf(schema: string, query: Query): () => Promise<string> {
+  let known: string | null = null;
+  return async () => {
+    known ??= await findHosts(schema, query);
     return known;
   };
 }
 
-async function findHosts(
-  schema: string,
-  query: (text: string) => Promise<{ [column: string]: unknown }[]>,
-): Promise<string> {
+async function findHosts(schema: string, query: Query): Promise<string> {
   const rows = await query(`
     select wanted.name as table, json_agg(quote_ident(nspname) order by nspname) as schemas
     from (values ('users'), ('meetings')) as wanted (name)
@@ -55,13 +48,9 @@ async function findHosts(
   const path = [quoteName(schema)];
   for (const { table, schemas } of rows as { table: string; schemas: string[] }[]) {
     if (schemas.length > 1) {
-      throw new CalendlySyncError(
-        'settings',
-        `Several schemas have a table ${table}: ${schemas.join(', ')}.`,
-        {
-          hint: `Choose one: ALTER ROLE CURRENT_USER SET search_path = ${schemas[0]};`,
-        },
-      );
+      const message = `Several schemas have a table ${table}: ${schemas.join(', ')}.`;
+      const hint = `Choose one: ALTER ROLE CURRENT_USER SET search_path = ${schemas[0]};`;
+      throw new CalendlySyncError('settings', message, { hint });
     }
     if (schemas[0] !== undefined && !path.includes(schemas[0])) path.push(schemas[0]);
   }

@@ -74,7 +74,7 @@ test('the example for Express survives a request whose URL is invalid', async ()
   expect((await fetch(`${target}/test`)).status).toBe(200);
 });
 
-test('every file in the folder is tested', () => {
+test('every file in the examples folder is tested', () => {
   expect(readdirSync(folder).sort()).toEqual(examples.map(({ name }) => name).sort());
 });
 

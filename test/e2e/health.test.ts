@@ -65,7 +65,7 @@ describe('health', () => {
   });
 
   test.each(['--max-age 1y', '--prometheus --json', '--user nobody', '--maxage 2h'])(
-    'health %s exits 2',
+    'health refuses %s with exit code 2',
     async (flags) => {
       expect((await runCli(['health', ...flags.split(' ')], { DATABASE_URL })).code).toBe(2);
     },

@@ -44,7 +44,7 @@ describe('bad input', async () => {
     expect(text).toContain('127.0.0.1:9');
   });
 
-  test('a database that rejects the password exits with 75, and the password is not printed', async () => {
+  test('a database that rejects the password exits with 2, and the password is not printed', async () => {
     const refused = new URL(url);
     refused.password = 'p4ssw0rd';
     const { code, error } = await failing({ DATABASE_URL: refused.href, CALENDLY_TOKEN: TOKEN });
@@ -120,7 +120,7 @@ describe('bad input', async () => {
     expect(text).toContain('--since must be before --until');
   });
 
-  test('--event refuses another host, and a window beside it', async () => {
+  test('sync --event refuses another host, and --since together with it', async () => {
     const uri = 'https://api.calendly.com/scheduled_events/A1';
     for (const flags of [['https://example.com/scheduled_events/A1'], [uri, '--since', '2025-01-01']]) {
       const { code, error, text } = await failing({ DATABASE_URL: url }, ['sync', '--event', ...flags]);

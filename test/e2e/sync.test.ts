@@ -90,7 +90,7 @@ test('force-full lists everything again and leaves unchanged rows alone', async 
   expect((await runCli(['force-full', '--all', '--user', '1'], settings)).code).toBe(2);
 });
 
-test('--dry-run reports what would change and writes nothing', async () => {
+test('sync --dry-run reports what would change and writes nothing', async () => {
   const { sandbox, sql, settings } = await testAccount(30);
   const { document: before } = await runJson(['sync', '--dry-run'], settings);
   expect(
@@ -110,7 +110,7 @@ test('--dry-run reports what would change and writes nothing', async () => {
   expect(await sql`select 1 from meetings where deleted_reason = 'gone'`).toHaveLength(0);
 });
 
-test('--event reads one meeting again, and only one that the user hosts', async () => {
+test('sync --event reads one meeting again, by URI or id, and only one that the user hosts', async () => {
   const { sandbox, sql, settings } = await testAccount(0);
   const mine = sandbox.control.book().event.uri;
   const others = sandbox.control.book({ host: 1, with: [] }).event.uri;

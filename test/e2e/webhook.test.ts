@@ -17,7 +17,7 @@ async function testAccount() {
   return { sql, sandbox, settings, json };
 }
 
-test('subscribe creates a key, serve receives bookings, sync repairs, health and list report', async () => {
+test('webhook subscribe creates a key, serve receives bookings, sync repairs the subscription, and health reports it', async () => {
   const { sql, sandbox, settings, json } = await testAccount();
   const port = await freePort();
   const receiver = `http://127.0.0.1:${port}`;

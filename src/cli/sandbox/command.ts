@@ -57,8 +57,6 @@ function introduce(
   sandbox: Sandbox,
   { events, hosts, seed }: SandboxFlags,
 ): void {
-  // Pasted into .env they count as secrets, and would be hidden when the sandbox starts again.
-  output.allow(sandbox.hosts.map(({ token }) => token));
   output.document({
     command: 'sandbox',
     ok: true,

@@ -16,71 +16,59 @@ type EventOf<Type extends SyncEvent['type']> = Extract<SyncEvent, { type: Type }
 export async function showSync(output: Output): Promise<{ onEvent: OnSyncEvent; close(): void }> {
   const progress = await output.progress('Requesting meetings from Calendly …');
   const estimate = createEstimate();
-  const onEvent: OnSyncEvent = (event) => {
-    switch (event.type) {
-      case 'attempt':
-        return showAttempt(output, event.attempt);
-      case 'planned':
-        return showPlan(output, event.plan);
-      case 'progress':
-        return progress.update(progressText(event, estimate));
-      case 'warning':
-        return output.warn(oneLine(event.text));
-      case 'fetched': {
-        const { mode, active, canceled } = event;
-        return output.result(
-          `✅ ${mode.toUpperCase()} fetch complete: ${active} active, ${canceled} canceled`,
-        );
-      }
-      case 'initial_complete':
-        return output.result('✅ Initial sync complete - future syncs will be incremental');
-      case 'finished':
-        return event.result.status === 'complete' ? showUser(output, event.result) : undefined;
-      case 'subscription_repair':
-        return showRepair(output, event);
-      case 'subscription_repair_failed':
-        return output.warn(`The webhook subscription could not be checked: ${event.error.message}`);
-      case 'replayed':
-        return showReplay(output, event);
-    }
+  const handlers: { [Type in SyncEvent['type']]: (event: EventOf<Type>) => void } = {
+    attempt: ({ attempt }) => showAttempt(output, attempt),
+    planned: ({ plan }) => showPlan(output, plan),
+    progress: (event) => progress.update(progressText(event, estimate)),
+    warning: ({ text }) => output.warn(oneLine(text)),
+    fetched({ mode, active, canceled }) {
+      output.result(`✅ ${mode.toUpperCase()} fetch complete: ${active} active, ${canceled} canceled`);
+    },
+    initial_complete: () => output.result('✅ Initial sync complete - future syncs will be incremental'),
+    finished({ result }) {
+      if (result.status === 'complete') showUser(output, result);
+    },
+    subscription_repair: (event) => showRepair(output, event),
+    subscription_repair_failed({ error }) {
+      output.warn(`The webhook subscription could not be checked: ${error.message}`);
+    },
+    replayed: (event) => showReplay(output, event),
   };
+  const onEvent: OnSyncEvent = (event) => (handlers[event.type] as (event: SyncEvent) => void)(event);
   return { onEvent, close: () => progress.stop() };
 }
 
-/** What comes before the listing, by the reason of the plan. A `note` goes to stderr. */
-const PLAN_LINES: Record<Plan['reason'], { note?: string; result?: string }[]> = {
-  initial: [
-    { result: '🎯 Initial sync needed - will fetch 2 years of historical data' },
-    { result: '📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)' },
-  ],
-  no_sync_state: [
-    { note: 'Migration 022 is not applied, so nothing records the last sync: every sync is a full one.' },
-    { note: 'To change that: calendly-sync migrate' },
-    { result: '📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)' },
-  ],
-  recent: [
-    { result: '⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)' },
-    { result: '📅 INCREMENTAL SYNC: Fetching recent Calendly events' },
-  ],
-  full_listing_due: [
-    { result: '⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)' },
-    { note: 'The daily full listing is due: it covers 2 years back and 1 year forward.' },
-    { result: '📅 INCREMENTAL SYNC: Fetching recent Calendly events' },
-  ],
-  custom_window: [],
+const FULL_SYNC = '📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)';
+const INCREMENTAL = '⚡ Incremental sync - fetching recent data only (3 months back, 6 months forward)';
+const INCREMENTAL_SYNC = '📅 INCREMENTAL SYNC: Fetching recent Calendly events';
+
+/** What comes before the listing: remarks on stderr, then lines on stdout. */
+const PLAN_LINES: Record<Plan['reason'], { notes?: string[]; results?: string[] }> = {
+  initial: { results: ['🎯 Initial sync needed - will fetch 2 years of historical data', FULL_SYNC] },
+  no_sync_state: {
+    notes: [
+      'Migration 022 is not applied, so nothing records the last sync: every sync is a full one.',
+      'To change that: calendly-sync migrate',
+    ],
+    results: [FULL_SYNC],
+  },
+  recent: { results: [INCREMENTAL, INCREMENTAL_SYNC] },
+  full_listing_due: {
+    notes: ['The daily full listing is due: it covers 2 years back and 1 year forward.'],
+    results: [INCREMENTAL, INCREMENTAL_SYNC],
+  },
+  custom_window: {},
 };
 
 function showPlan(output: Output, { reason, window }: Plan): void {
-  if (reason === 'custom_window') {
-    const [from, to] = [window.from, window.to].map((ms) => `${new Date(ms).toISOString().slice(0, 16)}Z`);
-    output.note(
-      `Custom window: meetings that start from ${from} to ${to}. The user's sync state is unchanged.`,
-    );
-  }
-  for (const { note, result } of PLAN_LINES[reason]) {
-    if (note) output.note(note);
-    if (result) output.result(result);
-  }
+  const { notes = [], results = [] } = PLAN_LINES[reason];
+  for (const note of notes) output.note(note);
+  for (const line of results) output.result(line);
+  if (reason !== 'custom_window') return;
+  const [from, to] = [window.from, window.to].map((ms) => `${new Date(ms).toISOString().slice(0, 16)}Z`);
+  output.note(
+    `Custom window: meetings that start from ${from} to ${to}. The user's sync state is unchanged.`,
+  );
 }
 
 function showUser(output: Output, result: UserResult): void {

@@ -35,8 +35,6 @@ export interface Output {
   document(document: object): void;
   /** Adds values that must never be printed from here on. */
   redact(secrets: readonly string[]): void;
-  /** Lets values be printed after all: the tokens of a sandbox are meant to be copied. */
-  allow(values: readonly string[]): void;
   /** --json was given: no questions, no extra work for the eye. */
   readonly json: boolean;
   /** --quiet was given. */
@@ -55,7 +53,7 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
   const { stdout, stderr, environment } = terminal;
   const { json = false, quiet = false, verbose = false } = options;
   const withFlags = createHintRewriter(options);
-  let secrets: string[] = [];
+  const secrets: string[] = [];
   const safe = (text: string) => escapeControlCharacters(redactSecrets(text, secrets));
   const paintOut = painter(stdout, environment);
   const paintErr = painter(stderr, environment);
@@ -133,9 +131,6 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
     redact(more) {
       // Inside a JSON document a secret is in its escaped form.
       for (const secret of more) secrets.push(secret, JSON.stringify(secret).slice(1, -1));
-    },
-    allow(values) {
-      secrets = secrets.filter((secret) => !values.includes(secret));
     },
   };
 }

@@ -5,9 +5,8 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Options } from 'postgres';
+import type { Options, PostgresType } from 'postgres';
 import { CalendlySyncError } from '../../errors.js';
-import type { ArrayType } from '../array-types.js';
 import { clientDefaults, createDatabase, type Database } from '../connection.js';
 import { createPool } from '../pool.js';
 import { type Holder, lockFolder } from './folder-lock.js';
@@ -114,7 +113,7 @@ async function open(folder: string, { schema = null, archive, onClosed }: OpenOp
   ]);
   const engine = await startEngine(folder, archive);
   // `socket` is an option of postgres.js that its documentation and types omit.
-  const options: Options<Record<string, ArrayType>> & { socket: () => NodeJS.ReadWriteStream } = {
+  const options: Options<Record<string, PostgresType>> & { socket: () => NodeJS.ReadWriteStream } = {
     socket: () => embeddedSocket(engine),
     user: 'postgres',
     database: 'postgres',
