@@ -93,7 +93,7 @@ export function isAccessLost(error: unknown): boolean {
 }
 
 /** True for a 403 because the token lacks a scope: every other request of the kind fails, too. */
-export function lacksScope(error: unknown): boolean {
+function lacksScope(error: unknown): boolean {
   return statusOf(error) === 403 && !isAccessLost(error);
 }
 

@@ -6,6 +6,7 @@
 import { claimAccount } from '../accounts/lease.js';
 import { fingerprintOf, type ResolvedAccount, resolveAccount } from '../accounts/resolve.js';
 import { type CalendlyClient, type ClientOptions, createCalendlyClient } from '../calendly/client.js';
+import type { HttpTransport } from '../calendly/transport.js';
 import { systemClock } from '../clock.js';
 import type { Config, ProxySetting } from '../config.js';
 import type { Database } from '../database/connection.js';
@@ -52,6 +53,8 @@ export interface SyncOptions {
   full?: boolean | undefined;
   /** False leaves a disabled webhook subscription as it is. */
   repair?: boolean | undefined;
+  /** Replaces the network, for tests. */
+  transport?: HttpTransport | undefined;
   /** Overrides the client's timeout and retry pause, in ms. */
   timing?: Pick<ClientOptions, 'timeoutMs' | 'retryPauseMs'>;
 }
@@ -201,6 +204,7 @@ export function clientOf(options: SyncOptions, token: string): CalendlyClient {
     proxies: options.config,
     signal: options.signal,
     concurrency: options.concurrency,
+    transport: options.transport,
     onAttempt: (attempt) => options.onEvent({ type: 'attempt', attempt }),
     ...options.timing,
   });

@@ -1,11 +1,13 @@
 /**
- * `npm run bench [-- --events 20000 --deliveries 20000 --meetings 5000000 --database-url URL]`: the figures of the README, measured on this machine. The
- * database is a Postgres from npm unless one is named; its tables are emptied. One JSON document on stdout.
+ * `npm run bench [-- --events 20000 --deliveries 20000 --meetings 5000000 --only PART --database-url URL]`: measures on
+ * this machine and prints one JSON document. The database is a Postgres from npm unless one is named; its tables are
+ * emptied.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startPostgres } from '../support/postgres-server.js';
+import { benchClient } from './client.js';
 import { benchMigrations } from './migrations.js';
 import { benchLargeAccount, benchStart, benchUsualAccount } from './sync.js';
 import { benchWebhooks } from './webhooks.js';
@@ -15,6 +17,7 @@ const { values } = parseArgs({
     events: { type: 'string', default: '20000' },
     deliveries: { type: 'string', default: '20000' },
     meetings: { type: 'string', default: '5000000' },
+    only: { type: 'string' },
     'database-url': { type: 'string' },
   },
 });
@@ -26,18 +29,30 @@ try {
   execFileSync(process.execPath, [join(root, 'dist/bin/calendly-sync.js'), 'migrate', '--quiet'], {
     env: { ...process.env, DATABASE_URL: server.url },
   });
-  const note = (text: string) => process.stderr.write(`${text} …\n`);
+  const { url } = server;
+  const events = Number(values.events);
+  const parts: [name: string, title: string, measure: () => Promise<unknown>][] = [
+    ['start', 'the start of the program', () => benchStart(url)],
+    ['usual_account', 'an account of 250 meetings at 120 ms', () => benchUsualAccount(url)],
+    ['large_account', `an account of ${events} meetings`, () => benchLargeAccount(url, events)],
+    ['client', 'the client beside fetch', () => benchClient(url, Math.min(events, 5_000))],
+    [
+      'webhooks',
+      `${values.deliveries} webhook deliveries`,
+      () => benchWebhooks(url, { deliveries: Number(values.deliveries) }),
+    ],
+    [
+      'migrations',
+      `migrations beside ${values.meetings} other meetings, under load`,
+      () => benchMigrations(url, { rows: Number(values.meetings) }),
+    ],
+  ];
   const figures: Record<string, unknown> = { node: process.version };
-  note('start-up');
-  figures.start = await benchStart(server.url);
-  note('an account of 250 meetings at 120 ms');
-  figures.usual_account = await benchUsualAccount(server.url);
-  note(`an account of ${values.events} meetings`);
-  figures.large_account = await benchLargeAccount(server.url, Number(values.events));
-  note(`${values.deliveries} webhook deliveries`);
-  figures.webhooks = await benchWebhooks(server.url, { deliveries: Number(values.deliveries) });
-  note(`migrations on ${values.meetings} meetings of others, under load`);
-  figures.migrations = await benchMigrations(server.url, { rows: Number(values.meetings) });
+  for (const [name, title, measure] of parts) {
+    if (values.only !== undefined && values.only !== name) continue;
+    process.stderr.write(`${title} …\n`);
+    figures[name] = await measure();
+  }
   process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`);
 } finally {
   await server.stop();

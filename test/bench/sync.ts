@@ -1,6 +1,6 @@
 /**
- * What a sync costs: time of whole processes, requests, peak memory. The built program against a sandbox in another process and a
- * Postgres on this machine. Figures, never asserted.
+ * What a sync costs: time, CPU and peak memory of whole processes, and requests. The built program against a sandbox in
+ * another process and a Postgres on this machine. Figures, never asserted.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
 
 export interface ProcessFigures {
   seconds: number;
+  cpu_seconds: number;
   peak_mb: number;
   requests?: number;
 }
@@ -23,7 +24,7 @@ export async function benchUsualAccount(databaseUrl: string): Promise<Record<str
   }));
 }
 
-/** A large account, as fast as the machine allows: how much memory a full sync takes at its peak, and a second look at it all. */
+/** A large account, as fast as the machine allows: the peak memory of a full sync, and a second one of the same events. */
 export async function benchLargeAccount(
   databaseUrl: string,
   events: number,
@@ -34,7 +35,7 @@ export async function benchLargeAccount(
   }));
 }
 
-/** What every call pays before it does anything. */
+/** What every call costs before it does anything. */
 export async function benchStart(databaseUrl: string): Promise<Record<string, ProcessFigures>> {
   const settings = { DATABASE_URL: databaseUrl };
   return {
@@ -50,23 +51,22 @@ interface SandboxDocument {
   tokens: { token: string }[];
 }
 
-interface SandboxFlags {
+export interface SandboxFlags {
   events: number;
   latency: number;
   rateLimit: number;
 }
 
-async function withSandbox<T>(
+/** Runs `work` with the settings of a new sandbox, on a database that no account is synced into. */
+export async function withSandbox<T>(
   { events, latency, rateLimit }: SandboxFlags,
   databaseUrl: string,
   work: (settings: Record<string, string>) => Promise<T>,
 ): Promise<T> {
-  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} });
-  await sql`truncate users, meetings, calendly_accounts cascade`;
-  await sql.end();
+  await emptyTables(databaseUrl);
   const flags = { port: 0, hosts: 1, events, latency, 'rate-limit': rateLimit };
-  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = spawn(process.execPath, [program, 'sandbox', '--json', ...words], {
+  const argv = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = spawn(process.execPath, [program, 'sandbox', '--json', ...argv], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   try {
@@ -75,7 +75,7 @@ async function withSandbox<T>(
       child.once('exit', () => reject(new Error(`the sandbox ended: ${all}`)));
       child.stdout.setEncoding('utf8').on('data', (more: string) => {
         all += more;
-        // The document is printed at once and whole; the sandbox goes on serving after it.
+        // The sandbox prints one whole document and then serves until it is stopped.
         if (all.trimEnd().endsWith('\n}')) resolve(JSON.parse(all));
       });
     });
@@ -89,46 +89,57 @@ async function withSandbox<T>(
   }
 }
 
-/** Runs the program (or node alone) to its end; the least of three where that takes no time. */
-async function measured(words: string[] | null, settings: Record<string, string>): Promise<ProcessFigures> {
-  const first = await once(words, settings);
+export async function emptyTables(databaseUrl: string): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} });
+  await sql`truncate users, meetings, calendly_accounts cascade`;
+  await sql.end();
+}
+
+/** Runs the program (or node alone) to its end; the shortest of three runs if it takes less than a second. */
+async function measured(argv: string[] | null, settings: Record<string, string>): Promise<ProcessFigures> {
+  const first = await once(argv, settings);
   if (first.seconds > 1) return first;
-  const more = [first, await once(words, settings), await once(words, settings)];
-  return words?.[0] === 'sync' || words?.[0] === 'force-full'
+  const more = [first, await once(argv, settings), await once(argv, settings)];
+  return argv?.[0] === 'sync' || argv?.[0] === 'force-full'
     ? first
     : { ...first, seconds: Math.min(...more.map(({ seconds }) => seconds)) };
 }
 
-async function once(words: string[] | null, settings: Record<string, string>): Promise<ProcessFigures> {
+async function once(argv: string[] | null, settings: Record<string, string>): Promise<ProcessFigures> {
   const started = performance.now();
-  const child = spawn(process.execPath, words === null ? ['-e', '0'] : [program, ...words], {
+  const child = spawn(process.execPath, argv === null ? ['-e', '0'] : [program, ...argv], {
     env: { PATH: process.env.PATH, ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let peak = 0;
+  let usage = { peakKb: 0, cpuSeconds: 0 };
   const watch = setInterval(() => {
-    peak = Math.max(peak, peakKb(child.pid ?? 0));
-  }, 50);
+    usage = usageOf(child.pid ?? 0) ?? usage;
+  }, 20);
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (more: string) => {
     text += more;
   });
   const code = await new Promise((resolve) => child.once('close', resolve));
   clearInterval(watch);
-  if (code !== 0) throw new Error(`${words?.join(' ')} exited with ${code}: ${text}`);
+  if (code !== 0) throw new Error(`${argv?.join(' ')} exited with ${code}: ${text}`);
   const requests = text.startsWith('{') ? JSON.parse(text).totals?.requests : undefined;
   return {
     seconds: Math.round(performance.now() - started) / 1_000,
-    peak_mb: Math.round(peak / 1_024),
+    cpu_seconds: usage.cpuSeconds,
+    peak_mb: Math.round(usage.peakKb / 1_024),
     ...(requests === undefined ? {} : { requests }),
   };
 }
 
-/** The most memory that a process ever held, as Linux keeps it; 0 elsewhere. */
-function peakKb(pid: number): number {
+/** Peak memory and CPU time of a process so far, as Linux counts them; null elsewhere, and after its end. */
+function usageOf(pid: number) {
   try {
-    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+    const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8');
+    const peakKb = Number(/VmHWM:\s+(\d+)/.exec(read('status'))?.[1] ?? 0);
+    const [user = 0, system = 0] = read('stat').split(') ')[1]?.split(' ').slice(11, 13).map(Number) ?? [];
+    // In ticks of a hundredth of a second. A process that has just ended has no memory left.
+    return peakKb > 0 ? { peakKb, cpuSeconds: (user + system) / 100 } : null;
   } catch {
-    return 0;
+    return null;
   }
 }

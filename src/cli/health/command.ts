@@ -27,13 +27,17 @@ export const health: DefineCommand = (program, session) => {
           throw new CalendlySyncError('usage', "--prometheus and --json can't be used together.");
         }
         const { healthReport } = await import('../../health/report.js');
-        const options = { config, users: user ?? [], maxAgeMs, offline, signal };
-        const report = await withDatabase(
-          context,
-          (database) =>
-            healthReport({ database, ...options, onAttempt: (attempt) => showAttempt(output, attempt) }),
-          { create: false },
-        );
+        const options = {
+          config,
+          users: user ?? [],
+          maxAgeMs,
+          offline,
+          signal,
+          onAttempt: showAttempt(output),
+        };
+        const report = await withDatabase(context, (database) => healthReport({ database, ...options }), {
+          create: false,
+        });
         if (prometheus) {
           const { prometheusText } = await import('../../health/prometheus.js');
           output.result(prometheusText(report).trimEnd());

@@ -16,8 +16,9 @@ type EventOf<Type extends SyncEvent['type']> = Extract<SyncEvent, { type: Type }
 export async function showSync(output: Output): Promise<{ onEvent: OnSyncEvent; close(): void }> {
   const progress = await output.progress('Requesting meetings from Calendly …');
   const estimate = createEstimate();
+  const onAttempt = showAttempt(output);
   const handlers: { [Type in SyncEvent['type']]: (event: EventOf<Type>) => void } = {
-    attempt: ({ attempt }) => showAttempt(output, attempt),
+    attempt: ({ attempt }) => onAttempt(attempt),
     planned: ({ plan }) => showPlan(output, plan),
     progress: (event) => progress.update(progressText(event, estimate)),
     warning: ({ text }) => output.warn(oneLine(text)),

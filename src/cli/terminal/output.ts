@@ -105,15 +105,8 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
       if (silent) running = silentProgress();
       else if (spins) running = await spinnerProgress(safe(text), stderr);
       else running = lineProgress(safe(text), (line) => stderr.write(`${line}\n`));
-      const current = running;
-      return {
-        update: (next) => current.update(safe(next)),
-        around: current.around,
-        stop() {
-          current.stop();
-          if (running === current) running = silentProgress();
-        },
-      };
+      const { update, ...current } = running;
+      return { ...current, update: (next) => update(safe(next)) };
     },
     error({ message, hint }) {
       running.stop();

@@ -17,7 +17,7 @@ export async function prompt(
     return await Promise.race([answer, closed]);
   } catch (error) {
     if (!signal.aborted) throw error;
-    // The cursor still stands behind the question.
+    // The cursor is still behind the question.
     stderr.write('\n');
     return null;
   } finally {

@@ -98,7 +98,7 @@ function withAccount(
       token,
       proxies: config,
       signal,
-      onAttempt: (attempt) => showAttempt(output, attempt),
+      onAttempt: showAttempt(output),
     });
     const { account } = await resolveAccount(database, client, token, [], true);
     if (account === null) throw new CalendlySyncError('failed', 'The account could not be stored.');

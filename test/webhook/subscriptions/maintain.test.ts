@@ -30,7 +30,7 @@ async function neglected() {
     const uris = await sql`select webhook_subscription_uri as uri from calendly_accounts`;
     return { applied: row?.applied, uri: uris[0]?.uri };
   };
-  return { subscription, events, run, state };
+  return { subscription, events, run, state, requests: () => sandbox.requests().length };
 }
 
 test('the sync of the library recreates a disabled subscription and applies stored deliveries', async () => {
@@ -43,6 +43,16 @@ test('the sync of the library recreates a disabled subscription and applies stor
   expect(types).toContain('replayed');
   expect(types.indexOf('subscription_repair')).toBeLessThan(types.indexOf('planned'));
   expect(types.indexOf('finished')).toBeLessThan(types.indexOf('replayed'));
+});
+
+test('the requests for the subscription are counted with the others of the account', async () => {
+  const { run, requests } = await neglected();
+  for (const found of ['disabled', 'active']) {
+    const before = requests();
+    const { totals, webhook } = await run();
+    expect(webhook?.state).toBe(found);
+    expect(totals.requests).toBe(requests() - before);
+  }
 });
 
 test('without repair a sync leaves a disabled subscription alone and still applies stored deliveries', async () => {
