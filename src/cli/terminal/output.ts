@@ -84,7 +84,8 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
           typeof cell === 'string' ? { text: safe(cell) } : { ...cell, text: safe(cell.text) },
         ),
       );
-      const columns = stdout.columns ?? 80;
+      // Some terminals report a width of 0.
+      const columns = stdout.columns || 80;
       const drawn = stdout.isTTY
         ? await drawTable(head, cells, columns, paintOut, layout)
         : plainTable(head, cells);

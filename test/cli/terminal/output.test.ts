@@ -39,3 +39,11 @@ test('control characters are escaped, in a terminal and in a pipe', () => {
   expect(written('a\u001b[31mb\u202ec', { NO_COLOR: '1' }, 80)).toBe('a\\u001b[31mb\\u202ec\n');
   expect(written('a\u0007b')).toBe('a\\u0007b\n');
 });
+
+test('a table on a terminal whose width is unknown is drawn for 80 columns', async () => {
+  let all = '';
+  const stream = { write: (more: string) => (all += more), isTTY: true, columns: 0 };
+  const terminal = { stdout: stream, stderr: stream, stdin: process.stdin, environment: {}, cwd: '/' };
+  await createOutput(terminal, {}).table(['user', 'status'], [['dana@example.com', 'ok']]);
+  expect(all).toContain('│ dana@example.com │ ok     │');
+});
