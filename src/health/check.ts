@@ -1,4 +1,5 @@
 /** A health check: a function from the facts of one report to problems. Each file in `checks/` has one. Pure. */
+import type { HostWarning } from '../migrations/schema/warnings.js';
 import type { MigrationStatus } from '../migrations/status.js';
 import type { WebhookState } from '../webhook/subscriptions/inspect.js';
 import type { Problem } from './problem.js';
@@ -8,6 +9,8 @@ import type { UserHealth } from './status.js';
 export interface Facts {
   users: UserHealth[];
   migrations: MigrationStatus;
+  /** What is odd about the application's own tables. */
+  host: HostWarning[];
   /** Null without migration 022. */
   webhooks: WebhookState | null;
 }

@@ -21,6 +21,7 @@ export type ProblemCode =
   | 'meetings_waiting'
   | 'migrations_pending'
   | 'schema_drift'
+  | 'meetings_open'
   | 'webhook_disabled'
   | 'webhook_retrying'
   | 'webhook_key_differs'

@@ -15,12 +15,14 @@ import {
   type WebhookEventCount,
 } from '../database/tables/health-queries.js';
 import { CalendlySyncError } from '../errors.js';
+import { type HostWarning, readHostWarnings } from '../migrations/schema/warnings.js';
 import { type MigrationStatus, migrationStatus } from '../migrations/status.js';
 import { isRunning, parseIdentity } from '../process-identity.js';
 import { inspectWebhooks } from '../webhook/subscriptions/inspect.js';
 import type { ListedSubscription } from '../webhook/subscriptions/subscribe.js';
 import type { Check } from './check.js';
 import { checkAccounts } from './checks/accounts.js';
+import { checkHost } from './checks/host.js';
 import { checkMigrations } from './checks/migrations.js';
 import { checkWebhooks } from './checks/webhooks.js';
 import type { Problem } from './problem.js';
@@ -51,13 +53,15 @@ export interface HealthReport {
   users_not_connected: number;
   /** Problems that do not belong to a single user. */
   problems: Problem[];
+  /** What an operator should know of the application's tables, though it is no problem yet. */
+  warnings: HostWarning[];
   webhook_events: WebhookEventCount[];
   webhook_subscriptions: ListedSubscription[];
   migrations: Pick<MigrationStatus, 'applied' | 'pending'>;
 }
 
 /** In the order in which their problems are shown. */
-const CHECKS: readonly Check[] = [checkMigrations, checkWebhooks, checkAccounts];
+const CHECKS: readonly Check[] = [checkMigrations, checkHost, checkWebhooks, checkAccounts];
 /** A report does not wait long for a Calendly that does not answer. */
 const CALENDLY_TIMEOUT_MS = 5_000;
 
@@ -82,11 +86,12 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
   );
   requireNamed(named, states);
   const migrations = await migrationStatus(database);
+  const host = await readHostWarnings(database);
   const { calendlyToken: token, webhookSigningKeys: signingKeys } = config;
   const client = clientFor(options);
   const webhooks = hasSyncState ? await inspectWebhooks({ database, client, token, signingKeys }) : null;
   const users = states.map((state) => userHealth(state, { now, maxAgeMs, holderRuns: holderRuns(state) }));
-  const problems = CHECKS.flatMap((check) => check({ users, migrations, webhooks }));
+  const problems = CHECKS.flatMap((check) => check({ users, migrations, host, webhooks }));
   const { applied, pending } = migrations;
   return {
     healthy: problems.length === 0 && users.every((user) => user.problems.length === 0),
@@ -94,6 +99,7 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
     users,
     users_not_connected: unconnected,
     problems,
+    warnings: host.filter(({ code }) => code !== 'meetings_open'),
     webhook_events: events,
     webhook_subscriptions: webhooks?.listed ?? [],
     migrations: { applied, pending },

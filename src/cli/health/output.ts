@@ -54,6 +54,7 @@ export async function showHealth(output: Output, report: HealthReport, onTermina
     await showUsers(output, users, utc);
     for (const { text, hint } of problems) output.result(`${text} → ${hint}`);
   }
+  for (const { message, hint } of report.warnings) output.result(`⚠ ${message} → ${hint}`, 'warn');
   for (const line of summaryOf(report)) output.result(line);
 }
 
