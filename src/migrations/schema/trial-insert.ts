@@ -19,13 +19,18 @@ const ALWAYS = [
   'end_time',
   'is_deleted',
 ];
-/** Values as Calendly sends them, where the type alone does not say one. */
+/** Calendly's ids have two forms. */
+const IDS = ['00000000-0000-4000-8000-000000000000', 'AAAAAAAAAAAAAAAA'];
+/** Values as Calendly sends them (N: number of the row, ID: its id), where the type alone does not say one. */
 const SAMPLES: Readonly<Record<string, string>> = {
   meeting_source: `'calendly'`,
-  calendly_uri: `'https://api.calendly.com/scheduled_events/00000000-0000-4000-8000-00000000000N'`,
-  external_id: `'00000000-0000-4000-8000-00000000000N'`,
+  calendly_uri: `'https://api.calendly.com/scheduled_events/ID'`,
+  external_id: `'ID'`,
   status: `'active'`,
-  end_time: `now() + interval '30 minutes'`,
+  // Not both rows at one time, which a rule of the application may exclude.
+  start_time: `now() + interval 'N days'`,
+  end_time: `now() + interval 'N days 30 minutes'`,
+  join_url: `'https://calendly.com/events/ID/zoom'`,
   location_type: `'zoom_conference'`,
   event_type_uri: `'https://api.calendly.com/event_types/00000000-0000-4000-8000-000000000000'`,
 };
@@ -52,22 +57,24 @@ class Undo extends Error {}
 export async function tryInserting(sql: Sql): Promise<void> {
   const columns = columnsOf(EXPECTED['001']?.['columns meetings'] ?? '');
   if (columns.length === 0) return;
+  // The second row has nulls, as a sync writes them: a default does not help there.
   const value = ([name, type]: [string, string], row: number) =>
     name === 'user_id'
       ? '(select id from trial_user)'
-      : (SAMPLES[name] ?? BY_TYPE[type] ?? 'null').replace('N', String(row));
-  const insert = (row: number, chosen: [string, string][]) => {
-    const names = chosen.map(([name]) => name).join(', ');
+      : row === 1 && !ALWAYS.includes(name)
+        ? 'null'
+        : (SAMPLES[name] ?? BY_TYPE[type] ?? 'null').replace('N', String(row)).replace('ID', IDS[row] ?? '');
+  const names = columns.map(([name]) => name).join(', ');
+  const insert = (row: number) => {
     return `with trial_user as (select id from users limit 1)
-      insert into meetings (${names}) select ${chosen.map((column) => value(column, row)).join(', ')}
+      insert into meetings (${names}) select ${columns.map((column) => value(column, row)).join(', ')}
       where exists (select from trial_user)`;
   };
   try {
     await sql.savepoint(async (trial) => {
       const hasUser = await withUser(trial);
-      const rows = [columns, columns.filter(([name]) => ALWAYS.includes(name))];
-      for (const [index, chosen] of rows.entries()) {
-        const { count } = await trial.unsafe(insert(index, chosen));
+      for (const row of IDS.keys()) {
+        const { count } = await trial.unsafe(insert(row));
         if (hasUser && count === 0) throw refusal([DISCARDED], true);
       }
       await trial.unsafe('set constraints all immediate');
