@@ -13,6 +13,7 @@ import {
   parseBaseUrl,
   parseDatabaseUrl,
   parseList,
+  parsePort,
   parsePositiveDuration,
   parseProxy,
   parseSchema,
@@ -40,6 +41,8 @@ export interface Config {
   webhookSigningKeys: string[];
   /** Max age of a delivery's timestamp, in ms. */
   webhookToleranceMs: number;
+  /** Port of `webhook serve`, which many platforms set. */
+  port: number | null;
   /** Absolute path of the folder for the embedded database and backups. */
   home: string;
 }
@@ -134,6 +137,11 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
     default: '24h',
     description: 'max age of a webhook signature',
     parse: parsePositiveDuration,
+  },
+  port: {
+    name: 'PORT',
+    description: 'port of `webhook serve` (default: 8787)',
+    parse: parsePort,
   },
   home: {
     name: 'CALENDLY_SYNC_HOME',

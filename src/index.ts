@@ -34,8 +34,11 @@ export type { SyncOptions, SyncResult } from './sync/sync.js';
 export { requestFullSync, sync } from './sync/sync.js';
 export type { CleanOptions, CleanResult } from './webhook/clean.js';
 export { cleanWebhookEvents } from './webhook/clean.js';
+export type { PingOptions, PingProblem, PingResult, PingStep } from './webhook/ping.js';
+export { pingReceiver } from './webhook/ping.js';
 export type { DeliveryResult, DeliveryStatus } from './webhook/receiver/apply-deliveries.js';
 export type { Delivery, InviteeEvent, MeetingChange } from './webhook/receiver/delivery.js';
+export type { Endpoint, Incoming, Reply } from './webhook/receiver/exchange.js';
 export type { WebhookHandler, WebhookHandlerOptions } from './webhook/receiver/handler.js';
 export { createWebhookHandler, WEBHOOK_PATH } from './webhook/receiver/handler.js';
 export type {
@@ -46,7 +49,7 @@ export type {
   RejectionCount,
 } from './webhook/receiver/log-lines.js';
 export { logLines } from './webhook/receiver/log-lines.js';
-export type { WebhookServer } from './webhook/receiver/server.js';
+export type { Address, WebhookServer } from './webhook/receiver/server.js';
 export { startWebhookServer } from './webhook/receiver/server.js';
 export type { ReplayOptions, ReplayResult } from './webhook/replay.js';
 export { replayWebhookEvents } from './webhook/replay.js';

@@ -2,6 +2,7 @@
  * Parsers for the text of settings. Pure. Each throws an Error with a message that completes the sentence "NAME: …" and
  * contains no secret.
  */
+import { MIN_KEY_LENGTH } from './calendly/signature.js';
 import { parseConnectionUrl } from './database/connection-options.js';
 import { parseDuration } from './duration.js';
 
@@ -48,13 +49,15 @@ export function parseList(text: string): string[] {
     .filter(Boolean);
 }
 
-/** A shorter key can be guessed from one signed delivery. */
-const MIN_SIGNING_KEY_LENGTH = 16;
-
 export function parseSigningKeys(text: string): string[] {
   const keys = parseList(text);
-  if (keys.every((key) => key.length >= MIN_SIGNING_KEY_LENGTH)) return keys;
-  throw new Error(`a key must have at least ${MIN_SIGNING_KEY_LENGTH} characters`);
+  if (keys.every((key) => key.length >= MIN_KEY_LENGTH)) return keys;
+  throw new Error(`a key must have at least ${MIN_KEY_LENGTH} characters`);
+}
+
+export function parsePort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new Error(`"${text}" is not a valid port`);
 }
 
 export function parsePositiveDuration(text: string): number {

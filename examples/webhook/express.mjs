@@ -24,7 +24,7 @@ async function calendly(req, res, next) {
 }
 
 const app = express();
-app.post(WEBHOOK_PATH, express.raw({ type: () => true, limit: '1mb' }), calendly);
+app.post(WEBHOOK_PATH, express.raw({ type: () => true, limit: '256kb' }), calendly);
 app.get(`${WEBHOOK_PATH}/test`, calendly);
 app.use(express.json());
 app.listen(process.env.PORT ?? 8787, () => console.log('listening'));

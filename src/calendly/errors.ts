@@ -175,7 +175,7 @@ function explainApiError(cause: ApiError): [ErrorCode, string, string] {
       return [
         'calendly_forbidden',
         `Calendly does not allow ${request} (403: ${answer}).`,
-        "The token's user may not see this. An owner or admin of the organization may, and so may the user whose data it is.",
+        "The token's user may not see this. An owner or admin of the organization may, and the user whose data it is.",
       ];
     case 404:
       return [

@@ -3,6 +3,8 @@
 // Only an escape can produce such a character: the text itself is valid UTF-8.
 const SUSPICIOUS = /\\u(0000|[dD][89a-fA-F])/;
 
+const MAX_LEVELS = 500;
+
 /**
  * Parses a response body. U+0000 and lone surrogates in any string or key become U+FFFD.
  * @throws SyntaxError if the text is not JSON
@@ -12,11 +14,11 @@ export function parseJson(text: string): unknown {
   return SUSPICIOUS.test(text) ? sanitizeForPostgres(value) : value;
 }
 
-function sanitizeForPostgres(value: unknown): unknown {
+/** @param levels how deep it goes: JSON that is nested deeper is refused elsewhere, and must not overflow the stack here */
+function sanitizeForPostgres(value: unknown, levels = MAX_LEVELS): unknown {
   if (typeof value === 'string') return value.toWellFormed().replaceAll('\u0000', '\ufffd');
-  if (Array.isArray(value)) return value.map(sanitizeForPostgres);
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [sanitizeForPostgres(key), sanitizeForPostgres(inner)]),
-  );
+  if (value === null || typeof value !== 'object' || levels === 0) return value;
+  const inside = (inner: unknown) => sanitizeForPostgres(inner, levels - 1);
+  if (Array.isArray(value)) return value.map(inside);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [inside(key), inside(inner)]));
 }

@@ -20,6 +20,13 @@ export function integer(min: number, max: number): (text: string) => number {
 /** A port; 0 takes a free one. */
 export const port = integer(0, 65_535);
 
+/** `PORT` on this machine only, or `HOST:PORT`. */
+export function address(text: string): { host: string; port: number } {
+  const [, ipv6, host = ipv6 ?? '127.0.0.1', digits = ''] =
+    /^(?:(?:\[([\da-f:]+)\]|([^:[\]]+)):)?(\d+)$/i.exec(text) ?? [];
+  return { host, port: port(digits) };
+}
+
 const MAX_DURATION_MS = 3_650 * 86_400_000;
 
 /** A duration of at least `minMs`, in ms. */

@@ -1,6 +1,6 @@
 /**
- * CPU time per event of a first sync, over the client's own transport and over `fetch`: the same library in a process of
- * its own, turn by turn. Figures, never asserted.
+ * CPU time per event of a first sync, over the client's own transport and over `fetch`: the same library in processes
+ * of its own, turn by turn. Figures, never asserted.
  */
 import { execFileSync } from 'node:child_process';
 import type { HttpTransport } from '../../src/calendly/transport.js';

@@ -1,6 +1,6 @@
 /**
- * What a migration costs an application that is running: a `meetings` of millions of other rows, readers and writers on
- * it all the time, and the longest wait of one of them. Creates and drops a database of its own. Figures, never asserted.
+ * What a migration costs an application that is running: a `meetings` of millions of other rows, readers and writers
+ * on it all the time, and the longest wait of one of them. Creates and drops a database of its own. Figures, never asserted.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -24,7 +24,7 @@ export async function benchUsualAccount(databaseUrl: string): Promise<Record<str
   }));
 }
 
-/** A large account, as fast as the machine allows: the peak memory of a full sync, and a second one of the same events. */
+/** A large account, as fast as the machine allows: the peak memory of a full sync and of a second one. */
 export async function benchLargeAccount(
   databaseUrl: string,
   events: number,

@@ -73,7 +73,7 @@ test('the missing scope is in the message, whatever Calendly calls the error', a
   }
 });
 
-test('a web page instead of JSON is retried and then called unreachable, a page that does not exist invalid', async () => {
+test('a web page instead of JSON is retried and then called unreachable, with status 404 invalid', async () => {
   for (const [status, code] of [
     [200, 'calendly_unreachable'],
     [403, 'calendly_unreachable'],

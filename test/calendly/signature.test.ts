@@ -34,11 +34,11 @@ test('any of the keys may have signed, and no other', () => {
   expect(check(signatureHeader('one', body, now / 1_000), body, { keys: [] })).toBe('wrong_signature');
 });
 
-test('the time may be as far away as the tolerance says, either way', () => {
+test('a signature may be as old as the tolerance says, and five minutes in the future', () => {
   const body = Buffer.from('{}');
   const at = (seconds: number) => check(signatureHeader('one', body, now / 1_000 + seconds), body);
-  expect([at(-86_400), at(86_400)]).toEqual([null, null]);
-  expect([at(-86_401), at(86_401)]).toEqual(['expired', 'expired']);
+  expect([at(-86_400), at(300)]).toEqual([null, null]);
+  expect([at(-86_401), at(301)]).toEqual(['expired', 'expired']);
 });
 
 test('what is no signature is told from a wrong one', () => {

@@ -25,7 +25,7 @@ test('webhook subscribe creates a key, serve receives bookings, sync repairs the
   expect(created.code).toBe(0);
   expect(created.document).toMatchObject({ made: true, replaced: null, subscription: { state: 'active' } });
   settings.CALENDLY_WEBHOOK_SIGNING_KEY = created.document.signing_key;
-  const again = await json('webhook', 'subscribe', '--url', receiver);
+  const again = await json('webhook', 'subscribe', '--url', receiver, '--no-ping');
   expect(again.document).toMatchObject({ made: false, signing_key: null });
 
   const running = start(
@@ -67,6 +67,52 @@ test('webhook subscribe creates a key, serve receives bookings, sync repairs the
   expect((await json('webhook', 'unsubscribe')).document.removed).toBe(repaired.document.webhook.renewed);
   expect((await json('webhook', 'list')).document.subscriptions).toEqual([]);
 }, 120_000);
+
+test('subscribe checks a receiver before it asks Calendly, and ping says what does not work', async () => {
+  const { sandbox, settings, json } = await testAccount();
+  settings.CALENDLY_WEBHOOK_SIGNING_KEY = 'the-key-of-the-receiver';
+  const port = await freePort();
+  const receiver = `http://127.0.0.1:${port}`;
+  const refused = await json('webhook', 'subscribe', '--url', receiver);
+  expect(refused.code).toBe(1);
+  expect(refused.document.error).toMatchObject({
+    code: 'failed',
+    message: expect.stringContaining(`no connection to 127.0.0.1:${port} (ECONNREFUSED)`),
+    hint: expect.stringContaining('--no-ping'),
+  });
+  expect((await json('webhook', 'list')).document.subscriptions).toEqual([]);
+  expect(await runJson(['webhook', 'ping', '--url', receiver], settings)).toMatchObject({
+    code: 4,
+    document: { ok: false, status: null, problem: { step: 'connection' } },
+  });
+
+  const running = start(['webhook', 'serve', '--port', String(port)], settings);
+  while (!running.output().stderr.includes('Listening'))
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  expect((await json('webhook', 'subscribe', '--url', receiver)).document).toMatchObject({ made: true });
+  const ping = await runCli(['webhook', 'ping'], settings);
+  expect(ping.stdout).toMatch(
+    /^✅ http:\S+webhook answered in \d+ ms: DNS, TLS, path, key, clock and database work\.$/m,
+  );
+  expect(ping.code).toBe(0);
+  const wrong = { ...settings, CALENDLY_WEBHOOK_SIGNING_KEY: 'another-signing-key' };
+  expect((await runJson(['webhook', 'ping'], wrong)).document.problem).toMatchObject({ step: 'key' });
+  running.child.kill('SIGTERM');
+  expect((await running.ended).code).toBe(0);
+  await sandbox.deliveriesSettled();
+}, 60_000);
+
+test('a signing key that is too short is refused with exit code 2', async () => {
+  for (const key of ['short', 'a-key-that-is-long-enough,a']) {
+    const { code, document } = await runJson(['webhook', 'serve'], { CALENDLY_WEBHOOK_SIGNING_KEY: key });
+    expect(code).toBe(2);
+    expect(document.error).toMatchObject({
+      code: 'settings',
+      message: expect.stringContaining('at least 16 characters'),
+    });
+    expect(JSON.stringify(document)).not.toContain(key);
+  }
+});
 
 test('health reports retried deliveries and how to check the receiver, and exits with 4', async () => {
   const { sandbox, settings, json } = await testAccount();

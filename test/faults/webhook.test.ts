@@ -138,9 +138,13 @@ test('a large body is answered 413 and a slow sender 408, and other senders are 
   const server = await startWebhookServer(handler, { host: '127.0.0.1', port: 0 });
   onTestFinished(() => server.close());
   const base = server.url;
+  const seconds = Math.floor(Date.now() / 1_000);
   const large = await fetch(base + PATH, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'calendly-webhook-signature': `t=1,v1=${'0'.repeat(64)}` },
+    headers: {
+      'content-type': 'application/json',
+      'calendly-webhook-signature': `t=${seconds},v1=${'0'.repeat(64)}`,
+    },
     body: 'x'.repeat(2_000_000),
   }).then(
     ({ status }) => status,
@@ -154,7 +158,7 @@ test('a large body is answered 413 and a slow sender 408, and other senders are 
   });
   const closed = new Promise((resolve) => socket.once('close', resolve));
   const head = `POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100`;
-  socket.write(`${head}\r\nCalendly-Webhook-Signature: t=1,v1=${'0'.repeat(64)}\r\n\r\n{`);
+  socket.write(`${head}\r\nCalendly-Webhook-Signature: t=${seconds},v1=${'0'.repeat(64)}\r\n\r\n{`);
   expect(await postOnce(base, booking('MEANWHILE'))).toBe(200);
   expect(answer).toBe('');
   await closed;

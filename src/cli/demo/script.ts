@@ -72,7 +72,7 @@ async function runScript({ output, signal }: CommandContext, environment: DemoEn
   const port = String(await freePort());
   const url = `http://127.0.0.1:${port}`;
   settings.CALENDLY_WEBHOOK_SIGNING_KEY = newSigningKey();
-  await run('webhook', 'subscribe', '--url', url);
+  await run('webhook', 'subscribe', '--url', url, '--no-ping');
   const stop = new AbortController();
   const serving = environment.run(
     ['webhook', 'serve', '--port', port],

@@ -39,6 +39,8 @@ export interface Output {
   readonly json: boolean;
   /** --quiet was given. */
   readonly quiet: boolean;
+  /** The flags that it was created with. */
+  readonly options: OutputOptions;
 }
 
 /** The shared flags of a command, as far as they change what is printed. */
@@ -71,6 +73,7 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
   return {
     json,
     quiet,
+    options,
     result(text, tone) {
       if (silent) return;
       // Several lines are a script or metrics: breaking those would change them.

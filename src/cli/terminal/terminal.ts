@@ -3,7 +3,9 @@ import type { Environment } from '../../config.js';
 
 /** The part of a writable stream that output needs. */
 export interface OutputStream {
-  write(text: string): unknown;
+  write(text: string, callback?: (error?: Error | null) => void): unknown;
+  /** What waits for the reader. */
+  writableLength?: number;
   isTTY?: boolean;
   columns?: number;
 }

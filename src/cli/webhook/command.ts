@@ -1,7 +1,7 @@
 /** `webhook …`: the receiver, its subscriptions at Calendly, and deliveries that could not be applied yet. */
 import { Option } from '@commander-js/extra-typings';
 import { commandAction, type DefineCommand } from '../command.js';
-import { duration, httpUrl, port } from '../option-parsers.js';
+import { address, duration, durationFrom, httpUrl, port } from '../option-parsers.js';
 
 // Loaded when one of their commands runs.
 const receiver = () => import('./receiver.js');
@@ -16,10 +16,17 @@ export const webhook: DefineCommand = (program, session) => {
     .command('serve')
     .description('receive webhooks; with both intervals it is the whole service in one process')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--port <port>', 'port to listen on; 0 takes a free one', port, 8787)
+    .option('--port <port>', 'port to listen on; 0 takes a free one (default: PORT, else 8787)', port)
+    .option('--admin-port <[host:]port>', 'serve metrics and details there (host: 127.0.0.1)', address)
     .option('--public-url <url>', 'origin under which Calendly reaches it', httpUrl)
     .option('--sync-every <duration>', 'interval of the backup sync: 15m, 1h', duration)
     .option('--clean-every <duration>', 'interval at which old webhook events are deleted: 24h', duration)
+    .option('--drain <duration>', 'before it stops, /healthz is 503 for that long', durationFrom(0), 0)
+    .addOption(
+      new Option('--log-format <format>', 'json: one object per line, with time, level and request id')
+        .choices(['text', 'json'] as const)
+        .default('text' as const),
+    )
     .addHelpText('after', SERVE_EXAMPLES)
     .action(commandAction(session, async (...args) => (await receiver()).runServe(...args)));
   group
@@ -31,6 +38,7 @@ export const webhook: DefineCommand = (program, session) => {
         .choices(['user', 'organization'] as const)
         .default('user' as const),
     )
+    .option('--no-ping', 'do not check first whether the receiver answers there')
     .addHelpText('after', SUBSCRIBE_EXAMPLES)
     .action(commandAction(session, async (...args) => (await subscriptions()).runSubscribe(...args)));
   group
@@ -44,6 +52,14 @@ export const webhook: DefineCommand = (program, session) => {
     .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook unsubscribe')
     .action(commandAction(session, async (context) => (await subscriptions()).runUnsubscribe(context)));
   group
+    .command('ping')
+    .description(
+      'check the way from the public URL to the database with a signed request that changes nothing',
+    )
+    .option('--url <url>', 'public URL of the receiver (default: that of the subscription)', httpUrl)
+    .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook ping --url https://hooks.example.com')
+    .action(commandAction(session, async (...args) => (await import('./ping.js')).runPing(...args)));
+  group
     .command('replay')
     .description('apply stored deliveries that could not be applied when they arrived')
     .addHelpText('after', '\nExamples:\n  $ calendly-sync webhook replay')
@@ -56,12 +72,14 @@ Examples:
   $ calendly-sync webhook serve --sync-every 15m --clean-every 24h`;
 
 const SERVE_EXAMPLES = `
-Answers POST /api/calendly/webhook, GET /api/calendly/webhook/test (setup check),
-GET /healthz and GET /metrics.
+Answers POST /api/calendly/webhook, GET /api/calendly/webhook/test (setup check)
+and GET /healthz; with --admin-port, on that port only: GET /metrics, /test and /healthz
+with details. On a platform that sets PORT: --host 0.0.0.0
 
 Examples:
   $ calendly-sync webhook serve --public-url https://hooks.example.com
-  $ calendly-sync webhook serve --host 0.0.0.0 --sync-every 15m
+  $ calendly-sync webhook serve --host 0.0.0.0 --sync-every 15m --log-format json
+  $ calendly-sync webhook serve --admin-port 8788
   $ curl -s http://127.0.0.1:8787/api/calendly/webhook/test`;
 
 const SUBSCRIBE_EXAMPLES = `

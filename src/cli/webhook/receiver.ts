@@ -3,82 +3,87 @@ import { countOf } from '../../counting.js';
 import type { Database } from '../../database/connection.js';
 import { requireWebhookSchema } from '../../database/schema.js';
 import { CalendlySyncError, toCalendlySyncError } from '../../errors.js';
-import { sync } from '../../sync/sync.js';
+import { prometheusText } from '../../health/prometheus.js';
+import { healthReport } from '../../health/report.js';
+import { metricsText } from '../../prometheus.js';
 import { cleanWebhookEvents } from '../../webhook/clean.js';
 import { createWebhookHandler, WEBHOOK_PATH } from '../../webhook/receiver/handler.js';
-import { logLines, type ReceiverEvent } from '../../webhook/receiver/log-lines.js';
+import { resultLines } from '../../webhook/receiver/log-lines.js';
+import type { Address } from '../../webhook/receiver/server.js';
 import { type PeriodicTask, runWebhookService } from '../../webhook/receiver/service.js';
 import { replayWebhookEvents } from '../../webhook/replay.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
 import { EXIT } from '../exit-codes.js';
-import { showSync, syncResult } from '../sync/output.js';
-import type { Output } from '../terminal/output.js';
 import { oneLine } from '../terminal/sanitize.js';
+import { createBackupSync } from './backup-sync.js';
+import { createServiceLog, type LogFormat, type ServiceLog } from './log.js';
 
-interface ServeFlags {
+export interface ServeFlags {
   host: string;
-  port: number;
+  port?: number | undefined;
+  adminPort?: Address | undefined;
   publicUrl?: string | undefined;
-  /** In ms. */
   syncEvery?: number | undefined;
-  /** In ms. */
   cleanEvery?: number | undefined;
+  drain: number;
+  logFormat: LogFormat;
 }
 
+const DEFAULT_PORT = 8787;
 const EVENTS_OLDER_THAN_MS = 30 * 86_400_000;
+/** What `health` assumes, too. */
+const MAX_SYNC_AGE_MS = 86_400_000;
 
 /** Serves until a signal stops it. */
 export async function runServe(context: CommandContext, flags: ServeFlags): Promise<CommandResult> {
-  const { config, output, signal } = context;
-  const { host, port, publicUrl, syncEvery, cleanEvery } = flags;
+  const { config, signal } = context;
+  const log = createServiceLog(context, flags.logFormat);
+  const { output } = log;
   const counts = { received: 0, failed: 0 };
   return withDatabase(
-    context,
+    { ...context, output },
     async (database) => {
       const handler = createWebhookHandler({
         database,
         signingKeys: config.webhookSigningKeys,
         toleranceMs: config.webhookToleranceMs,
-        publicUrl: publicUrl ?? null,
+        publicUrl: flags.publicUrl ?? null,
+        moreMetrics: () => syncMetrics(context, database, log),
         onEvent(event) {
           if (event.type === 'received') counts.received++;
           if (event.type === 'not_stored') counts.failed++;
-          showEvent(output, event);
+          log.event(event);
         },
       });
-      await checkSchema(output, database);
+      await checkSchema(log, database);
       await runWebhookService({
         handler,
-        host,
-        port,
+        address: { host: flags.host, port: flags.port ?? config.port ?? DEFAULT_PORT },
+        adminAddress: flags.adminPort ?? null,
+        drainMs: flags.drain,
         signal,
-        tasks: [
-          ...periodic(output, syncEvery, (signal) => backupSync(context, database, signal)),
-          ...periodic(output, cleanEvery, (signal) => cleanEvents(output, database, signal)),
-        ],
-        onListening(url) {
+        tasks: periodicTasks(context, log, database, flags),
+        onListening(url, adminUrl) {
           output.note(`Listening on ${url}${WEBHOOK_PATH}`);
-          if (publicUrl === undefined) output.note(`Setup check: curl -s ${url}${WEBHOOK_PATH}/test`, 'dim');
+          if (adminUrl !== null)
+            output.note(`Metrics and setup check: ${adminUrl}/metrics, ${adminUrl}/test`);
+          if (flags.publicUrl === undefined)
+            output.note(`Setup check: curl -s ${url}${WEBHOOK_PATH}/test`, 'dim');
         },
       });
-      const handled = `${counts.received} ${counts.received === 1 ? 'delivery' : 'deliveries'}`;
-      output.note(`Stopped. ${handled} handled, none pending.`);
+      const lost = log.lost() > 0 ? ` ${countOf(log.lost(), 'log line')} could not be written.` : '';
+      output.note(
+        `Stopped. ${counts.received} ${counts.received === 1 ? 'delivery' : 'deliveries'} handled, none pending.${lost}`,
+      );
       return { document: { ...counts } };
     },
     { service: true },
   );
 }
 
-function showEvent(output: Output, event: ReceiverEvent): void {
-  for (const { text, level } of logLines(event)) {
-    if (level === 'error') output.warn(oneLine(text));
-    else output.result(oneLine(text));
-  }
-}
-
 /** A missing schema ends the command. An unreachable database does not: deliveries get a 503 until it is back. */
-async function checkSchema(output: Output, database: Database): Promise<void> {
+async function checkSchema({ output }: ServiceLog, database: Database): Promise<void> {
   try {
     await database.transaction(requireWebhookSchema, { readOnly: true });
   } catch (caught) {
@@ -88,25 +93,47 @@ async function checkSchema(output: Output, database: Database): Promise<void> {
   }
 }
 
-/** A task at an interval, if there is one; its errors are shown, and the receiver goes on. */
-function periodic(output: Output, everyMs: number | undefined, work: PeriodicTask['run']): PeriodicTask[] {
-  if (everyMs === undefined) return [];
-  const run = (signal: AbortSignal) =>
-    work(signal).catch((error) => {
-      if (!signal.aborted) output.error(toCalendlySyncError(error).toReport());
-    });
-  return [{ everyMs, run }];
+function periodicTasks(
+  context: CommandContext,
+  { output }: ServiceLog,
+  database: Database,
+  { syncEvery, cleanEvery }: ServeFlags,
+): PeriodicTask[] {
+  const runClean = async (signal: AbortSignal) => {
+    const { deleted } = await cleanWebhookEvents({ database, olderThanMs: EVENTS_OLDER_THAN_MS, signal });
+    output.result(`Deleted ${countOf(deleted, 'webhook event')} older than 30 days.`);
+  };
+  const task = (everyMs: number, work: PeriodicTask['run']): PeriodicTask => ({
+    everyMs,
+    run: (signal) =>
+      work(signal).catch((error) => {
+        if (!signal.aborted) output.error(toCalendlySyncError(error).toReport());
+      }),
+  });
+  return [
+    ...(syncEvery === undefined
+      ? []
+      : [task(syncEvery, createBackupSync({ ...context, output }, database, syncEvery))]),
+    ...(cleanEvery === undefined ? [] : [task(cleanEvery, runClean)]),
+  ];
 }
 
-async function backupSync({ config, output }: CommandContext, database: Database, signal: AbortSignal) {
-  const shown = await showSync(output);
-  const result = await sync({ config, database, signal, onEvent: shown.onEvent }).finally(shown.close);
-  syncResult(output, result);
-}
-
-async function cleanEvents(output: Output, database: Database, signal: AbortSignal) {
-  const { deleted } = await cleanWebhookEvents({ database, olderThanMs: EVENTS_OLDER_THAN_MS, signal });
-  output.result(`Deleted ${countOf(deleted, 'webhook event')} older than 30 days.`);
+/** The state of the sync and of the log. A database that does not answer is already among the receiver's metrics. */
+async function syncMetrics({ config }: CommandContext, database: Database, log: ServiceLog): Promise<string> {
+  const own = metricsText('calendly_sync_', [
+    {
+      name: 'log_lines_lost_total',
+      type: 'counter',
+      help: 'Log lines that no reader took.',
+      samples: [{ value: log.lost() }],
+    },
+  ]);
+  try {
+    const report = await healthReport({ database, config, maxAgeMs: MAX_SYNC_AGE_MS, offline: true });
+    return own + prometheusText(report);
+  } catch {
+    return own;
+  }
 }
 
 /** Applies the stored deliveries, and reports those that are still waiting. */
@@ -118,7 +145,9 @@ export async function runReplay(context: CommandContext): Promise<CommandResult>
     return replayWebhookEvents({
       database,
       signal,
-      onApplied: (result) => showEvent(output, { type: 'received', result }),
+      onApplied(result) {
+        for (const { text } of resultLines(result)) output.result(oneLine(text));
+      },
     });
   };
   const result = await withDatabase(context, replay, { create: false });

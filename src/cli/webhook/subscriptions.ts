@@ -4,7 +4,6 @@ import { createCalendlyClient } from '../../calendly/client.js';
 import { requireWebhookSchema } from '../../database/schema.js';
 import { CalendlySyncError } from '../../errors.js';
 import { requireToken } from '../../sync/sync.js';
-import { WEBHOOK_PATH } from '../../webhook/receiver/handler.js';
 import {
   listSubscriptions,
   newSigningKey,
@@ -16,10 +15,13 @@ import type { CommandContext, CommandResult } from '../command.js';
 import { withDatabase } from '../database.js';
 import { showAttempt } from '../show-attempt.js';
 import { oneLine } from '../terminal/sanitize.js';
+import { requirePong, withPath } from './ping.js';
 
 interface SubscribeFlags {
   url: string;
   scope: 'user' | 'organization';
+  /** False subscribes without checking the receiver. */
+  ping: boolean;
 }
 
 /** Creates the subscription and, if none is set, the signing key. */
@@ -29,7 +31,13 @@ export function runSubscribe(context: CommandContext, flags: SubscribeFlags): Pr
     const [set] = config.webhookSigningKeys;
     const signingKey = set ?? newSigningKey();
     const url = withPath(flags.url);
-    const { subscription, made, replaced } = await subscribe(subscriber, { ...flags, url, signingKey });
+    // A receiver cannot have a key that is only created now.
+    if (flags.ping && set !== undefined) await requirePong(url, set);
+    const { subscription, made, replaced } = await subscribe(subscriber, {
+      scope: flags.scope,
+      url,
+      signingKey,
+    });
     const what = made ? 'Calendly now sends' : 'Calendly already sends';
     output.result(`✅ ${what} bookings to ${oneLine(url)} (scope ${flags.scope}).`, 'good');
     if (replaced !== null) output.note(`Replaced ${oneLine(replaced)}.`, 'dim');
@@ -39,15 +47,10 @@ export function runSubscribe(context: CommandContext, flags: SubscribeFlags): Pr
       const print = output.quiet ? output.warn : output.result;
       print('The signing key, shown only once. Put this line into .env and restart the receiver:');
       print(`CALENDLY_WEBHOOK_SIGNING_KEY=${key}`);
+      output.note('Then check the way to it: calendly-sync webhook ping');
     }
     return { document: { subscription, made, replaced, signing_key: key } };
   });
-}
-
-/** A URL without a path gets the receiver's path; its query stays. */
-function withPath(url: string): string {
-  const given = new URL(url);
-  return given.pathname === '/' ? Object.assign(given, { pathname: WEBHOOK_PATH }).href : url;
 }
 
 /** Shows the subscriptions that the account can see. */

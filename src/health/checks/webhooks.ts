@@ -21,7 +21,8 @@ export function webhookProblems(state: WebhookState): Problem[] {
   ];
 }
 
-const SIGNATURE_REASONS = new Set(['no_signature', 'malformed_signature', 'wrong_signature', 'expired']);
+/** What a request with a well-formed signature can be rejected for. The others come from scanners. */
+const SIGNATURE_REASONS = new Set(['wrong_signature', 'expired']);
 const SUBSCRIBE = 'calendly-sync webhook subscribe --url';
 
 function failedProblems({ failed: { count, error } }: WebhookState): Problem[] {
@@ -30,8 +31,13 @@ function failedProblems({ failed: { count, error } }: WebhookState): Problem[] {
   return [{ code: 'webhooks_failed', message, hint: 'calendly-sync webhook replay' }];
 }
 
-function signatureProblems({ rejections }: WebhookState): Problem[] {
-  const rejected = rejections.filter(({ reason }) => SIGNATURE_REASONS.has(reason));
+/** A wrong key rejects every delivery: one that was accepted since then proves that the key is right. */
+function signatureProblems({ rejections, own }: WebhookState): Problem[] {
+  if (own.length === 0) return [];
+  const accepted = Math.max(...own.map(({ lastDelivery }) => lastDelivery?.getTime() ?? 0));
+  const rejected = rejections.filter(
+    ({ reason, last_at: last }) => SIGNATURE_REASONS.has(reason) && last.getTime() > accepted,
+  );
   const total = rejected.reduce((sum, { count }) => sum + count, 0);
   if (total === 0) return [];
   const reasons = rejected.map(({ reason, count }) => `${count} ${reason.replaceAll('_', ' ')}`).join(', ');

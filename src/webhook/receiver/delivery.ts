@@ -45,6 +45,8 @@ export interface MeetingChange {
 
 /** Calendly sends no JSON that is nested deeper than a few levels. */
 const MAX_DEPTH = 100;
+/** Ids of Calendly's URIs have about 150 characters. */
+const MAX_ID_LENGTH = 1_000;
 
 /**
  * Parses a body; null if it is not a JSON object.
@@ -69,7 +71,7 @@ export function parseDelivery(json: unknown, text: string): Delivery | null {
   }
   const payload = isJson(json.payload) ? json.payload : {};
   const idOf = (uri: string | null, at: string | null) =>
-    uri && at ? `${eventType}|${uri}|${at}` : hashId(eventType, JSON.stringify(json.payload ?? json));
+    uri && at ? shortId(eventType, `${uri}|${at}`) : hashId(eventType, JSON.stringify(json.payload ?? json));
   if (!isInviteeEvent(eventType)) {
     const at = canonicalTimestamp(textOf(payload.updated_at) ?? textOf(payload.created_at));
     return { ...base, eventId: idOf(textOf(payload.uri), at), occurredAt: at };
@@ -111,6 +113,11 @@ function changeTime(eventType: InviteeEvent, invitee: Json, deliveredAt: unknown
     if (time !== null) return time;
   }
   return null;
+}
+
+/** Postgres cannot index long text. */
+function shortId(eventType: string, content: string): string {
+  return content.length <= MAX_ID_LENGTH ? `${eventType}|${content}` : hashId(eventType, content);
 }
 
 function hashId(eventType: string, content: string): string {

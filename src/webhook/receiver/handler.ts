@@ -3,23 +3,24 @@
  * only after the transaction that stores it has committed; anything that prevents this is answered so that Calendly
  * retries.
  */
-import { parseJson } from '../../calendly/json.js';
+import { MIN_KEY_LENGTH } from '../../calendly/signature.js';
 import type { Database } from '../../database/connection.js';
-import { requireSchema } from '../../database/schema.js';
-import { CalendlySyncError, toCalendlySyncError } from '../../errors.js';
+import { CalendlySyncError } from '../../errors.js';
+import { createByteBudget } from './byte-budget.js';
 import { createCommitQueue } from './commit.js';
-import { withDeadline } from './deadline.js';
-import { type Delivery, INVITEE_EVENTS, parseDelivery } from './delivery.js';
-import type { OnReceiverEvent, Rejection } from './log-lines.js';
+import { type Endpoint, type Incoming, json, type Reply, toEndpoint } from './exchange.js';
+import { createIntake } from './intake.js';
+import type { OnReceiverEvent } from './log-lines.js';
 import { createMetrics } from './metrics.js';
+import { createProbe } from './probe.js';
 import { createRejections } from './rejections.js';
-import { REJECTION_STATUS, verifyRequest } from './verify-request.js';
+import { setupPage } from './setup-page.js';
 
 export interface WebhookHandlerOptions {
   database: Database;
   /** Signing keys; a delivery signed with any of them is authentic. At least one: there is no insecure mode. */
   signingKeys: readonly string[];
-  /** Max difference between the time of a signature and ours, in ms. Default: 24 h, as long as Calendly retries. */
+  /** Max age of a signature, in ms. Default: 24 h, as long as Calendly retries. */
   toleranceMs?: number;
   /** Path of the receiver; `…/test` is below it. Default: /api/calendly/webhook. */
   path?: string;
@@ -33,115 +34,78 @@ export interface WebhookHandlerOptions {
   bodyTimeoutMs?: number;
   /** How long a commit may take before the sender gets a 503, in ms. Default: 12 s; Calendly waits 15 s. */
   commitTimeoutMs?: number;
+  /** Further metrics in the Prometheus text format, for `/metrics` of the admin endpoint. */
+  moreMetrics?: () => Promise<string>;
 }
 
-/** The handler. `close` waits for pending deliveries and writes the last counts; the database stays open. */
-export interface WebhookHandler {
-  (request: Request): Promise<Response>;
+/** The handler. It serves the receiver's path, `…/test` and `/healthz`. */
+export interface WebhookHandler extends Endpoint {
+  /** For operators only: `/metrics`, and `/healthz` and `/test` with details. Mount it behind authentication. */
+  admin: Endpoint;
+  /** `/healthz` is 503 from now on, so that load balancers send nothing more; deliveries are still accepted. */
+  drain(): void;
+  /** Counts a connection that the server closed because of its limit. */
+  connectionDropped(): void;
+  /** Waits for pending deliveries and writes the last counts; the database stays open. */
   close(): Promise<void>;
 }
 
 export const WEBHOOK_PATH = '/api/calendly/webhook';
 const DAY_MS = 86_400_000;
-/** Pending deliveries and bytes beyond which senders get a 503. */
-const MAX_PENDING = 5_000;
-const MAX_PENDING_BYTES = 64 * 1_048_576;
-const PROBE_TIMEOUT_MS = 3_000;
+/** Bytes of all requests in memory. */
+const MAX_BYTES = 16 * 1_048_576;
+
+type Page = (incoming: Incoming) => Promise<Reply>;
 
 /**
  * Creates the receiver.
- * @throws CalendlySyncError `settings` without a signing key
+ * @throws CalendlySyncError `settings` without a signing key, or if one is too short
  */
 export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHandler {
-  const { database, now = Date.now, path = WEBHOOK_PATH, publicUrl = null, onEvent = () => {} } = options;
-  const keys = options.signingKeys.filter((key) => key !== '');
-  if (keys.length === 0) throw noKey();
+  const { database, now = Date.now, path = WEBHOOK_PATH, onEvent = () => {} } = options;
   const { toleranceMs = DAY_MS, bodyTimeoutMs = 10_000, commitTimeoutMs = 12_000 } = options;
+  const { publicUrl = null, moreMetrics = async () => '' } = options;
+  const keys = checkKeys(options.signingKeys);
+  const budget = createByteBudget(MAX_BYTES);
   const queue = createCommitQueue(database);
   const metrics = createMetrics(now);
   const rejections = createRejections(database, (counts) => onEvent({ type: 'rejected', counts }));
   const probe = createProbe(database);
-  let pendingBytes = 0;
+  const verify = { keys, toleranceMs, bodyTimeoutMs, budget, now };
+  const receive = createIntake({ verify, queue, metrics, rejections, probe, onEvent, commitTimeoutMs });
+  const setup = { url: publicUrl, path, keys: keys.length, toleranceMs };
+  let draining = false;
 
-  async function receive(request: Request): Promise<Response> {
-    const started = performance.now();
-    const verified = await verifyRequest(request, { keys, toleranceMs, bodyTimeoutMs, now });
-    if ('rejected' in verified) return reject(verified.rejected);
-    const { body } = verified;
-    const delivery = parse(body);
-    if (delivery === null) return reject('invalid_json');
-    const isFull = queue.size() >= MAX_PENDING || pendingBytes + body.byteLength > MAX_PENDING_BYTES;
-    if (isFull) return reject('overloaded');
-    pendingBytes += body.byteLength;
-    try {
-      const result = await withDeadline(queue.enqueue(delivery), commitTimeoutMs, () => {
-        throw databaseTimeout(commitTimeoutMs);
-      });
-      metrics.received(delivery.eventType, result.status, (performance.now() - started) / 1_000);
-      onEvent({ type: 'received', result });
-      return json(200, { received: true, status: result.status });
-    } catch (error) {
-      metrics.notStored();
-      onEvent({ type: 'not_stored', message: toCalendlySyncError(error).message });
-      return json(503, { error: 'not stored; send it again' });
-    } finally {
-      pendingBytes -= body.byteLength;
-    }
+  async function health(details: boolean): Promise<Reply> {
+    const state = await probe();
+    const ok = state === 'ready' && !draining;
+    return json(ok ? 200 : 503, details ? { ok, database: state, draining } : { ok });
   }
 
-  function reject(reason: Rejection): Response {
-    rejections.count(reason);
-    metrics.rejected(reason);
-    const status = REJECTION_STATUS[reason];
-    // Why a signature was rejected is for the operator only.
-    const error = status === 401 ? 'unauthorized' : reason;
-    return json(status, { error }, reason === 'wrong_method' ? { allow: 'POST' } : {});
-  }
-
-  async function handle(request: Request): Promise<Response> {
-    const { pathname, origin } = new URL(request.url);
-    if (pathname === path) return receive(request);
-    const page = { [`${path}/test`]: () => setupPage(origin), '/healthz': health, '/metrics': metricsPage }[
-      pathname
-    ];
-    if (!page) return json(404, { error: 'not found' });
-    if (request.method === 'GET' || request.method === 'HEAD') return page();
-    return json(405, { error: 'wrong_method' }, { allow: 'GET, HEAD' });
-  }
-
-  async function metricsPage(): Promise<Response> {
+  async function metricsPage(): Promise<Reply> {
+    const own = metrics.text({ inFlight: queue.size(), bytes: budget.used() });
     const headers = { 'content-type': 'text/plain; version=0.0.4' };
-    return new Response(metrics.text(queue.size()), { headers });
+    return { status: 200, headers, body: own + (await moreMetrics()) };
   }
 
-  async function health(): Promise<Response> {
-    const state = await probe();
-    return json(state === 'ready' ? 200 : 503, { ok: state === 'ready', database: state });
-  }
-
-  async function setupPage(origin: string): Promise<Response> {
-    const state = await probe();
-    const missing = [
-      ...(publicUrl === null ? ['The public URL: start the receiver with --public-url https://…'] : []),
-      ...(state === 'unreachable' ? ['The database does not answer.'] : []),
-      ...(state === 'not_migrated' ? ['The schema: run calendly-sync migrate'] : []),
-    ];
-    return json(200, {
-      webhook_url: `${(publicUrl ?? origin).replace(/\/+$/, '')}${path}`,
-      method: 'POST',
-      events: INVITEE_EVENTS,
-      configured: {
-        signing_keys: keys.length,
-        tolerance_seconds: Math.round(toleranceMs / 1_000),
-        public_url: publicUrl !== null,
-        database: state,
-      },
-      missing,
-      ready: missing.length === 0,
-    });
-  }
-
-  return Object.assign(handle, {
+  const test = async ({ origin }: Incoming, details: boolean) =>
+    json(200, setupPage({ ...setup, origin, database: await probe() }, details));
+  const pages = router({
+    '/healthz': () => health(false),
+    [`${path}/test`]: (incoming) => test(incoming, false),
+  });
+  const admin = router({
+    '/healthz': () => health(true),
+    '/metrics': metricsPage,
+    '/test': (incoming) => test(incoming, true),
+  });
+  const endpoint = toEndpoint((incoming) => (incoming.path === path ? receive(incoming) : pages(incoming)));
+  return Object.assign(endpoint, {
+    admin: toEndpoint(admin),
+    drain() {
+      draining = true;
+    },
+    connectionDropped: metrics.connectionDropped,
     async close() {
       await queue.idle();
       await rejections.close();
@@ -149,49 +113,32 @@ export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHan
   });
 }
 
-function parse(body: Uint8Array): Delivery | null {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
-    return parseDelivery(parseJson(text), text);
-  } catch {
-    return null;
-  }
+/** Pages that may only be read. */
+function router(pages: Record<string, Page>): Page {
+  const byPath = new Map(Object.entries(pages));
+  return async (incoming) => {
+    const page = byPath.get(incoming.path);
+    if (!page) return json(404, { error: 'not found' });
+    if (incoming.method === 'GET' || incoming.method === 'HEAD') return page(incoming);
+    return json(405, { error: 'wrong_method' }, { allow: 'GET, HEAD' });
+  };
 }
 
-type DatabaseState = 'ready' | 'not_migrated' | 'unreachable';
-
-/** Asks whether the database is ready; calls at the same time share one query. */
-function createProbe(database: Database): () => Promise<DatabaseState> {
-  let asking: Promise<DatabaseState> | null = null;
-  const ask = async (): Promise<DatabaseState> => {
-    try {
-      const { hasSyncState } = await database.transaction(requireSchema, { readOnly: true });
-      return hasSyncState ? 'ready' : 'not_migrated';
-    } catch (error) {
-      return toCalendlySyncError(error).code === 'schema_not_ready' ? 'not_migrated' : 'unreachable';
-    }
-  };
-  return () => {
-    asking ??= ask().finally(() => {
-      asking = null;
+function checkKeys(signingKeys: readonly string[]): string[] {
+  const keys = signingKeys.filter((key) => key !== '');
+  if (keys.length === 0) {
+    throw new CalendlySyncError('settings', 'CALENDLY_WEBHOOK_SIGNING_KEY is not set.', {
+      hint:
+        'Without a key, a forged delivery cannot be detected. ' +
+        'To create one: calendly-sync webhook subscribe --url https://…',
     });
-    return withDeadline(asking, PROBE_TIMEOUT_MS, () => 'unreachable');
-  };
-}
-
-function json(status: number, body: object, headers: Record<string, string> = {}): Response {
-  const type = { 'content-type': 'application/json' };
-  return new Response(JSON.stringify(body), { status, headers: { ...type, ...headers } });
-}
-
-function databaseTimeout(ms: number): CalendlySyncError {
-  return new CalendlySyncError('database_unreachable', `The database took longer than ${ms} ms.`);
-}
-
-function noKey(): CalendlySyncError {
-  return new CalendlySyncError('settings', 'CALENDLY_WEBHOOK_SIGNING_KEY is not set.', {
-    hint:
-      'Without a key, a forged delivery cannot be detected. ' +
-      'To create one: calendly-sync webhook subscribe --url https://…',
-  });
+  }
+  if (keys.some((key) => key.length < MIN_KEY_LENGTH)) {
+    throw new CalendlySyncError(
+      'settings',
+      `A webhook signing key must have at least ${MIN_KEY_LENGTH} characters.`,
+      { hint: 'Keys are separated by commas: a key must not contain one.' },
+    );
+  }
+  return keys;
 }

@@ -20,9 +20,10 @@ export interface RejectionCount {
 }
 
 export type ReceiverEvent =
-  | { type: 'received'; result: DeliveryResult }
+  /** A delivery is stored. `late`: the sender got a 503 before, and sends it again. `durationMs`: since the request. */
+  | { type: 'received'; requestId: string; result: DeliveryResult; durationMs: number; late: boolean }
   /** A delivery could not be stored; the sender got a 503 and retries. */
-  | { type: 'not_stored'; message: string }
+  | { type: 'not_stored'; requestId: string; message: string }
   /** Rejected requests since the last such event, by reason. */
   | { type: 'rejected'; counts: RejectionCount[] };
 
@@ -48,7 +49,12 @@ export function logLines(event: ReceiverEvent): LogLine[] {
     const list = event.counts.map(({ reason, count }) => `${count} ${reason.replaceAll('_', ' ')}`);
     return [error(`⚠ Requests rejected: ${list.join(', ')}`)];
   }
-  const { status, delivery, applied, error: reason } = event.result;
+  const late = event.late ? [error(`⚠ Stored after its 503: ${event.result.delivery.eventId}`)] : [];
+  return [...late, ...resultLines(event.result)];
+}
+
+/** The lines of one delivery. Text from Calendly is not escaped. */
+export function resultLines({ status, delivery, applied, error: reason }: DeliveryResult): LogLine[] {
   const { eventType, change } = delivery;
   if (status === 'duplicate') return [];
   if (status === 'failed') {

@@ -3,8 +3,10 @@
  * the same database. Gets the tasks as functions and knows nothing of them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { CalendlySyncError } from '../../errors.js';
+import { withDeadline } from './deadline.js';
 import type { WebhookHandler } from './handler.js';
-import { startWebhookServer } from './server.js';
+import { type Address, listen, startWebhookServer } from './server.js';
 
 /** A task that runs again and again. It must handle its own errors. */
 export interface PeriodicTask {
@@ -14,32 +16,62 @@ export interface PeriodicTask {
 
 export interface ServiceOptions {
   handler: WebhookHandler;
-  host: string;
-  port: number;
+  address: Address;
+  /** Where metrics and details are served; null: nowhere. */
+  adminAddress: Address | null;
   tasks: PeriodicTask[];
+  /** How long `/healthz` is 503 before no more requests are accepted, in ms. */
+  drainMs: number;
   signal: AbortSignal;
-  /** Called once the server listens. */
-  onListening(url: string): void;
+  /** Called once the servers listen. */
+  onListening(url: string, adminUrl: string | null): void;
 }
 
-/** Runs until the signal is aborted; then answers what is in progress, lets the tasks stop cleanly, and resolves. */
+/** Orchestrators kill after 30 s; closing the database takes up to 5 s more. */
+const STOP_TIMEOUT_MS = 18_000;
+/** Processes that start together must not do everything together. */
+const MAX_START_OFFSET_MS = 5_000;
+
+/**
+ * Runs until the signal is aborted; then answers what is in progress, lets the tasks stop cleanly, and resolves.
+ * @throws CalendlySyncError `settings` if an address is not available; `database_unreachable` if the database still keeps
+ * the service from stopping after 18 s
+ */
 export async function runWebhookService(options: ServiceOptions): Promise<void> {
-  const { handler, host, port, signal } = options;
-  const server = await startWebhookServer(handler, { host, port });
-  options.onListening(server.url);
+  const { handler, address, adminAddress, drainMs, signal } = options;
+  const server = await startWebhookServer(handler, address);
+  const admin = await (adminAddress && listen(handler.admin, adminAddress))?.catch(async (error) => {
+    await server.close();
+    throw error;
+  });
+  options.onListening(server.url, admin?.url ?? null);
   const tasks = options.tasks.map((task) => repeat(task, signal));
   if (!signal.aborted) {
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   }
-  await Promise.all([server.close(), ...tasks]);
+  handler.drain();
+  if (drainMs > 0) await delay(drainMs);
+  const stopped = Promise.all([server.close(), ...tasks]);
+  await withDeadline(stopped, STOP_TIMEOUT_MS, () => {
+    throw stopTimeout();
+  }).finally(() => admin?.close());
 }
 
-/** Starts at once, then at a fixed rate. A run that takes longer than the interval delays the next one. */
+/** Starts within seconds, then at a fixed rate. A run that takes longer than the interval delays the next one. */
 async function repeat({ everyMs, run }: PeriodicTask, signal: AbortSignal): Promise<void> {
-  let next = performance.now();
+  let next = performance.now() + Math.random() * Math.min(everyMs / 10, MAX_START_OFFSET_MS);
   while (!signal.aborted) {
+    await delay(Math.max(0, next - performance.now()), undefined, { signal }).catch(() => {});
+    if (signal.aborted) return;
     await run(signal);
     next = Math.max(next + everyMs, performance.now());
-    await delay(next - performance.now(), undefined, { signal }).catch(() => {});
   }
+}
+
+function stopTimeout(): CalendlySyncError {
+  return new CalendlySyncError(
+    'database_unreachable',
+    `Stopped after ${STOP_TIMEOUT_MS / 1_000} s although the database had not answered.`,
+    { hint: 'Deliveries that were not stored got no 2xx: Calendly sends them again.' },
+  );
 }

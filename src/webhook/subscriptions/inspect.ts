@@ -39,7 +39,7 @@ export interface WebhookState {
   /** Stored deliveries that could not be applied, and the newest error. */
   failed: { count: number; error: string | null };
   /** Requests that were rejected in the last 24 hours, by reason. */
-  rejections: { reason: string; count: number }[];
+  rejections: { reason: string; count: number; last_at: Date }[];
 }
 
 /** `forbidden`: another user's subscription, which only an owner or admin may see. */

@@ -48,27 +48,43 @@ test('failed deliveries are a problem, those that wait for an unknown host are n
   ]);
 });
 
-test('signatures that were rejected in the last 24 hours are a problem, other rejections are not', async () => {
+test('signatures that were rejected since the last accepted delivery are a problem, other rejections are not', async () => {
   const { url, sql, problems } = await subscribed();
   const { handler, post } = receiving(url);
   const { headers } = signedRequest('{', {});
   expect((await handler(signedRequest('{'))).status).toBe(400);
   await handler.close();
   expect(await sql`select reason from calendly_webhook_rejections`).toEqual([{ reason: 'invalid_json' }]);
-  expect(await problems()).toEqual([]);
-  for (let time = 0; time < 3; time++) expect((await post(booking('R'), 'other')).status).toBe(401);
   headers.delete('calendly-webhook-signature');
   expect((await handler(new Request(RECEIVER, { method: 'POST', body: '{}', headers }))).status).toBe(401);
+  await handler.close();
+  expect(await problems()).toEqual([]);
+  for (let time = 0; time < 3; time++) expect((await post(booking('R'), 'other')).status).toBe(401);
   await handler.close();
   expect(await problems()).toEqual([
     {
       code: 'webhook_signatures_rejected',
-      message:
-        '4 webhook requests rejected for the signature in the last 24 hours (1 no signature, 3 wrong signature)',
+      message: '3 webhook requests rejected for the signature in the last 24 hours (3 wrong signature)',
       hint: "Set CALENDLY_WEBHOOK_SIGNING_KEY to the subscription's key and restart the receiver, or create a new subscription: calendly-sync webhook subscribe --url U",
     },
   ]);
+  await sql`
+    insert into calendly_webhook_events (event_id, event_type, payload, user_id)
+    select 'accepted', 'invitee.created', '{}', user_id from calendly_accounts`;
+  await sql`update calendly_webhook_events set processed_at = now()`;
+  expect(await problems()).toEqual([]);
+  await sql`delete from calendly_webhook_events`;
+  expect(await problems()).toHaveLength(1);
   await sql`update calendly_webhook_rejections set hour = hour - interval '25 hours'`;
+  expect(await problems()).toEqual([]);
+});
+
+test('without a subscription, rejected signatures are no problem', async () => {
+  const { url, problems, ...account } = await subscribed();
+  await unsubscribe(account);
+  const { handler, post } = receiving(url);
+  expect((await post(booking('R'), 'other')).status).toBe(401);
+  await handler.close();
   expect(await problems()).toEqual([]);
 });
 

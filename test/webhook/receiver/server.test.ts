@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { connect } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { startWebhookServer } from '../../../src/webhook/receiver/server.js';
 import { testDatabase } from '../../support/database.js';
 import { booking, cancellation, HOST, receiving } from '../../support/webhooks.js';
 
@@ -38,4 +40,33 @@ test('a cancellation that arrives before its booking stays a cancellation', asyn
   const [guest] =
     await sql`select status, cancel_reason from meeting_invitees where calendly_uri like '%GE2'`;
   expect(guest).toEqual({ status: 'canceled', cancel_reason: 'ill' });
+});
+
+test('the server leaves the globals of its program alone', async () => {
+  const { Request: before, Response: and } = globalThis;
+  const { handler } = receiving(url);
+  const server = await startWebhookServer(handler, { host: '127.0.0.1', port: 0 });
+  expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  await server.close();
+  expect([globalThis.Request, globalThis.Response]).toEqual([before, and]);
+});
+
+test('a request whose target is a whole URL, or that has a query, is routed by its path', async () => {
+  const { handler } = receiving(url);
+  const server = await startWebhookServer(handler, { host: '127.0.0.1', port: 0 });
+  onTestFinished(() => server.close());
+  const { port } = new URL(server.url);
+  const statuses = {
+    '/healthz?probe=1': 200,
+    'http://elsewhere.test/healthz': 200,
+    '//healthz': 404,
+    '*': 404,
+  };
+  for (const [target, status] of Object.entries(statuses)) {
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    let answer = '';
+    for await (const chunk of socket) answer += chunk;
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  }
 });
