@@ -38,12 +38,16 @@ begin
   perform calendly_sync_table('calendly_pending_events', $$
     account_id bigint not null references calendly_accounts (id) on delete cascade,
     calendly_uri text not null,
-    kind text not null, -- changed, edited, no_show, unlisted
-    event jsonb, run_id bigint not null, listed_at timestamptz not null default clock_timestamp(), error text,
+    kind text not null, -- invitees, unlisted, no_show, audit
+    urgency integer not null default 0, -- the lower, the sooner
+    run_id bigint not null, -- the lease number of the run that found it
+    listed_at timestamptz not null default clock_timestamp(), error text,
     failures integer not null default 0, -- runs in a row that ended with an error of this event
     failed_at timestamptz, -- when the first of them did
     primary key (account_id, calendly_uri)
-  $$, '003: events that the next steps of a sync have to look at');
+  $$, '003: events that a sync has still to ask Calendly for');
+  create index if not exists calendly_pending_events_urgency_idx
+    on calendly_pending_events (account_id, urgency, calendly_uri);
 end
 $calendly$;
 

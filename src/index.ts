@@ -9,6 +9,7 @@ export { loadConfig } from './config.js';
 export type { Database, Sql, TransactionOptions } from './database/connection.js';
 export { openServer } from './database/connection.js';
 export type { WebhookEventCount } from './database/tables/health-queries.js';
+export type { SyncException } from './database/tables/pending-events.js';
 export type { UserId } from './database/user-id.js';
 export type { ErrorCode, ErrorReport } from './errors.js';
 export { CalendlySyncError, ERROR_CODES } from './errors.js';
@@ -27,11 +28,17 @@ export type { MigrationStatus } from './migrations/status.js';
 export { migrationStatus } from './migrations/status.js';
 export { openDatabase } from './open-database.js';
 export type { Applied } from './resources/meetings/apply.js';
-export { readOneMeeting } from './sync/one-meeting.js';
+export type {
+  MeetingChange as ChangedMeeting,
+  MeetingFacts,
+  MeetingOutcome,
+} from './resources/meetings/changes.js';
 export type { Plan } from './sync/plan.js';
-export type { Counts, OnSyncEvent, SyncEvent, UserResult } from './sync/report.js';
+export type { Counts, ListedChange, OnSyncEvent, SyncEvent, UserResult } from './sync/report.js';
 export type { SyncOptions, SyncResult } from './sync/sync.js';
 export { requestFullSync, sync } from './sync/sync.js';
+export type { Difference, Verification, VerifyOptions } from './sync/verify.js';
+export { verify } from './sync/verify.js';
 export type { CleanOptions, CleanResult } from './webhook/clean.js';
 export { cleanWebhookEvents } from './webhook/clean.js';
 export type { PingOptions, PingProblem, PingResult, PingStep } from './webhook/ping.js';

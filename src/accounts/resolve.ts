@@ -21,6 +21,8 @@ export interface ResolvedAccount {
   calendlyUri: string;
   userId: string | null;
   email: string | null;
+  /** Calendly has just said who the token's user is. */
+  isConfirmed: boolean;
 }
 
 /** Hashes a token, to recognize it without storing it. */
@@ -29,42 +31,43 @@ export function fingerprintOf(token: string): string {
 }
 
 /**
+ * Finds the account that a token was last confirmed to belong to; null if there is none.
+ * @throws CalendlySyncError `user_unknown` if `named` are other users
+ */
+export async function findKnownAccount(sql: Sql, token: string, named: string[]): Promise<Account | null> {
+  const account = await findAccountBy(sql, 'token_fingerprint', fingerprintOf(token));
+  if (account) await checkNamed(sql, account, named);
+  return account;
+}
+
+/**
  * Finds the account of a token; creates and links it if needed.
- * @param named the `--user` values: they select the row that a new account is linked to, and must match an
+ * @param options.known what `findKnownAccount` returned, if it was called
+ * @param options.named the `--user` values: they select the row that a new account is linked to, and must match an
  *   existing account
- * @param write false changes nothing; account and user may then be null
+ * @param options.write false changes nothing; account and user may then be null
  * @throws CalendlySyncError `user_unknown` if no `users` row matches and none can be created
  */
 export async function resolveAccount(
   database: Database,
   client: CalendlyClient,
   token: string,
-  named: string[],
-  write: boolean,
+  { named, write, ...options }: { named: string[]; write: boolean; known?: Account | null },
 ): Promise<ResolvedAccount> {
-  const tokenFingerprint = fingerprintOf(token);
-  const known = await database.transaction(
-    (sql) => findAccountBy(sql, 'token_fingerprint', tokenFingerprint),
-    { readOnly: true },
-  );
+  const known =
+    options.known !== undefined
+      ? options.known
+      : await database.transaction((sql) => findKnownAccount(sql, token, named), { readOnly: true });
   if (known) {
-    await database.transaction((sql) => checkNamed(sql, known, named), { readOnly: true });
-    return { account: known, calendlyUri: known.calendlyUri, userId: known.userId, email: known.email };
+    const { calendlyUri, userId, email } = known;
+    return { account: known, calendlyUri, userId, email, isConfirmed: false };
   }
-  const { value: me } = await client.me();
-  const profile: CalendlyProfile = {
-    calendlyUri: me.uri,
-    organizationUri: me.current_organization ?? null,
-    email: me.email ?? null,
-    name: me.name ?? null,
-    timezone: me.timezone ?? null,
-    tokenFingerprint,
-  };
+  const profile = await readProfile(client, token);
   return database.transaction(
     async (sql) => {
       // Two first syncs at the same time must not create two users.
       if (write) await lockLinking(sql);
-      const linked = await findAccountBy(sql, 'calendly_uri', me.uri);
+      const linked = await findAccountBy(sql, 'calendly_uri', profile.calendlyUri);
       if (linked) await checkNamed(sql, linked, named);
       const user = linked
         ? { id: linked.userId, email: linked.email }
@@ -72,13 +75,43 @@ export async function resolveAccount(
       const account = write && user ? await saveAccount(sql, user.id, profile) : linked;
       return {
         account,
-        calendlyUri: me.uri,
+        calendlyUri: profile.calendlyUri,
+        isConfirmed: true,
         userId: user?.id ?? null,
         email: profile.email ?? user?.email ?? null,
       };
     },
     { readOnly: !write },
   );
+}
+
+/** Asks Calendly who the token's user is. */
+async function readProfile(client: CalendlyClient, token: string): Promise<CalendlyProfile> {
+  const { value: me } = await client.me();
+  return {
+    calendlyUri: me.uri,
+    organizationUri: me.current_organization ?? null,
+    email: me.email ?? null,
+    name: me.name ?? null,
+    timezone: me.timezone ?? null,
+    tokenFingerprint: fingerprintOf(token),
+  };
+}
+
+/**
+ * Asks Calendly who the token's user is and updates the account: an e-mail, a name or an organization may change.
+ * @param save runs the write
+ */
+export async function refreshAccount(
+  client: CalendlyClient,
+  token: string,
+  account: Account,
+  save: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>,
+): Promise<Account> {
+  const profile = await readProfile(client, token);
+  // A token always belongs to one user; anything else is an answer to distrust.
+  if (profile.calendlyUri !== account.calendlyUri) return account;
+  return save((sql) => saveAccount(sql, account.userId, profile));
 }
 
 /**
@@ -93,6 +126,17 @@ async function chooseUser(
 ): Promise<User | null> {
   const wanted = named[0] ?? profile.email;
   const found = wanted === null ? [] : await findUsers(sql, wanted);
+  for (const other of named.slice(1)) {
+    const others = await findUsers(sql, other);
+    if (others.some(({ id }) => id === found[0]?.id)) continue;
+    throw new CalendlySyncError(
+      'user_unknown',
+      `CALENDLY_TOKEN belongs to one user, not to ${wanted} and ${other}.`,
+      {
+        hint: 'Name one of them.',
+      },
+    );
+  }
   const [user, second] = found;
   if (named.length > 0 && !user) throw noSuchUser(named[0] ?? '');
   if (user && second && user.id !== wanted) {

@@ -7,6 +7,7 @@ import { migrate } from './migrate/command.js';
 import { rollback } from './migrate/rollback.js';
 import { sandbox } from './sandbox/command.js';
 import { forceFull, sync } from './sync/command.js';
+import { verify } from './verify/command.js';
 import { webhook } from './webhook/command.js';
 
 export const commands: readonly DefineCommand[] = [
@@ -15,6 +16,7 @@ export const commands: readonly DefineCommand[] = [
   sync,
   forceFull,
   health,
+  verify,
   cleanWebhooks,
   webhook,
   demo,

@@ -1,216 +1,238 @@
 /**
- * Runs one sync of one account whose lease this process holds: list, process, record. Sync state on `users` changes
- * only if the run was complete, in the transaction that also ends the run's own row and releases the lease.
+ * Runs one sync of one account: list, read, write, record. Sync state on `users` changes only if the run was complete,
+ * in the transaction that also records the run and releases the lease. A dry run takes the same steps and writes
+ * nothing; a run of one meeting leaves the listing out.
  */
-import type { Lease } from '../accounts/lease.js';
-import type { CalendlyClient } from '../calendly/client.js';
-import type { Database } from '../database/connection.js';
-import { persistentTransaction } from '../database/retry.js';
-import { type Account, recordFullListing } from '../database/tables/accounts.js';
+
+import { recordFullListing } from '../database/tables/accounts.js';
 import { adoptMeetings } from '../database/tables/adopt-meetings.js';
-import { findDueForNoShows } from '../database/tables/calendly-events.js';
-import { releaseLease } from '../database/tables/leases.js';
+import { findDueForAudit, findDueForNoShows, findRemembered } from '../database/tables/calendly-events.js';
 import {
   addPending,
-  addPendingUris,
-  adoptPending,
   countPending,
-  dropPending,
+  findExceptions,
+  type Pending,
+  type PendingKind,
+  resumePending,
 } from '../database/tables/pending-events.js';
-import { endRun, type RunEnd, startRun } from '../database/tables/sync-runs.js';
+import { type RunRecord, recordRun } from '../database/tables/sync-runs.js';
 import { recordSync } from '../database/tables/users.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
-import { listChanges } from './listing.js';
-import type { Plan } from './plan.js';
-import { type FailedEvent, generalReason, processPending } from './process-pending.js';
-import {
-  type Counts,
-  countRequests,
-  fetchedEvent,
-  invalidValue,
-  type OnSyncEvent,
-  progressEvent,
-} from './report.js';
+import { ownership } from '../resources/meetings/owners.js';
+import { externalId } from '../resources/meetings/rows.js';
+import { incomplete } from './failures.js';
+import { listChanges, toText } from './listing.js';
+import { pendingEvents, readAll, readEvent, type Wanted } from './read.js';
+import { countRequests, fetchedEvent, invalidValue, progressEvent } from './report.js';
+import { type Item, type Run, urgencyOf } from './run.js';
+import { createWriter, type Writer } from './write.js';
 
 export interface AccountRunOptions {
-  database: Database;
-  client: CalendlyClient;
-  account: Account;
-  lease: Lease;
-  plan: Plan;
+  /** URI of the one meeting to read; null for a listing of the plan's window. */
+  event: string | null;
+  /** Updates what is known of the account, once a day; null if that is not due. */
+  refresh: (() => Promise<unknown>) | null;
+  /** Events that earlier runs left pending. */
+  leftovers: number;
+  /** Ended meetings are due for a look at their no-shows. */
+  hasDue: boolean;
   /** Migration 022 is applied, so `users` has sync state to record. */
   hasSyncState: boolean;
-  /** Aborted when the run must end; its reason is the error. */
-  signal: AbortSignal;
   /** Aborted by the caller: the run counts as stopped, not as failed. */
   stopSignal: AbortSignal;
-  /** Aborts the run and all its requests with this error. */
-  abort(error: unknown): void;
-  /** Max requests in progress, if it is set. */
-  concurrency?: number | undefined;
-  /** Counts what the run does, also if it fails. */
-  counts: Counts;
-  onEvent: OnSyncEvent;
 }
 
-/** Warnings about single events that are shown; the others are only counted. */
-const MAX_WARNINGS = 20;
-
 /** Runs the sync and returns its error, if any. Never throws for a failure at Calendly or in the database. */
-export async function runAccount(options: AccountRunOptions): Promise<CalendlySyncError | null> {
-  const { database, account, plan, client, counts, onEvent } = options;
+export async function runAccount(run: Run, options: AccountRunOptions): Promise<CalendlySyncError | null> {
+  const { plan, report, account } = run;
   let error: CalendlySyncError | null = null;
-  let runId: string | null = null;
+  const writer = createWriter(run);
+  let total = 1;
   try {
-    const start = { accountId: account.id, userId: account.userId, mode: plan.mode, window: plan.window };
-    const started = await persistentTransaction(database, async (sql) => ({
-      runId: await startRun(sql, start),
-      left: await countPending(sql, account.id),
-    }));
-    runId = started.runId;
-    const { unreadable, hasChanges } = await listWindow(options, runId, started.left > 0);
-    // The application may have written the same meetings in the meantime.
-    if (hasChanges || plan.fullWindow)
-      await adoptMeetings(database, { signal: options.signal, userId: account.userId });
-    await processAll(options, runId);
-    if (unreadable > 0) {
-      throw new CalendlySyncError(
-        'incomplete',
-        `${unreadable} listed rows have no URI and cannot be stored.`,
-        { hint: 'Everything else is stored.' },
-      );
+    try {
+      if (options.event === null) total = await syncWindow(run, writer, options);
+      else await syncEvent(run, writer, options.event);
+    } catch (cause) {
+      // Ends the requests that are still in progress.
+      run.abort(cause);
+      throw cause;
+    } finally {
+      // What was read is stored, however the run ends.
+      await writer.flush();
     }
-    onEvent(fetchedEvent(account.email, plan.mode, counts));
+    if (writer.failed.length > 0) throw incomplete(writer.failed, total);
   } catch (cause) {
-    error = toRunError(options, cause);
+    error = toRunError(run, options.stopSignal, cause);
   }
-  countRequests(counts, client);
+  countRequests(report.counts, run.client);
   try {
-    await record(options, runId, error);
+    await record(run, options, error);
   } catch (cause) {
     error ??= toCalendlySyncError(cause);
   }
-  if (!error && plan.reason === 'initial') onEvent({ type: 'initial_complete', email: account.email });
+  if (!error && plan.reason === 'initial' && run.lease)
+    report.emit({ type: 'initial_complete', email: account.email });
   return error;
 }
 
-/**
- * Lists the window and stores what needs work as pending.
- * @param mayBePending false if nothing is pending yet: then no listed event has to be removed from the pending ones
- * @returns the number of listed rows without a URI, and whether any event has changed
- */
-async function listWindow(
-  options: AccountRunOptions,
-  runId: string,
-  mayBePending: boolean,
-): Promise<{ unreadable: number; hasChanges: boolean }> {
-  const { id, userId, calendlyUri, email } = options.account;
-  const listing = { ...options, userId, calendlyUri, email, window: options.plan.window };
-  let dropUnchanged = mayBePending;
-  const pages = listChanges(listing, async (sql, { changed, unchanged, unlisted }) => {
-    if (dropUnchanged) await dropPending(sql, id, unchanged);
-    await addPendingUris(sql, id, runId, 'unlisted', unlisted);
-    await addPending(sql, id, runId, changed);
-  });
-  const warnings = limitedWarnings(options);
-  let unreadable = 0;
-  let hasChanges = false;
-  for await (const page of pages) {
-    dropUnchanged ||= page.unlisted.length > 0;
-    unreadable += page.unreadable;
-    hasChanges ||= page.changed.length > 0;
-    for (const { uri, text } of page.issues) warnings.add(invalidValue(uri, text));
-  }
-  warnings.end();
-  return { unreadable, hasChanges };
-}
-
-/** Processes everything that is pending: what this run found, and what an earlier run left. */
-async function processAll(options: AccountRunOptions, runId: string): Promise<void> {
-  const { database, client, account, plan, counts, onEvent } = options;
-  const toRead = await persistentTransaction(database, async (sql) => {
-    await adoptPending(sql, account.id, runId);
-    if (plan.updatesSyncState)
-      await addPendingUris(sql, account.id, runId, 'no_show', await findDueForNoShows(sql, account.userId));
-    return countPending(sql, account.id);
-  });
-  const warnings = limitedWarnings(options);
-  let read = 0;
-  const progress = () => onEvent(progressEvent(account.email, counts, client, { read, toRead }));
-  const ticking = setInterval(progress, 1_000);
-  const onProcessed = () => {
-    read++;
-    progress();
-  };
-  try {
-    const failed = await processPending({ ...options, warn: warnings.add, onProcessed });
-    if (failed.length > 0) throw incomplete(failed, toRead);
-  } finally {
-    clearInterval(ticking);
-    warnings.end();
-  }
-}
-
-function incomplete(failed: FailedEvent[], total: number): CalendlySyncError {
-  const uris = failed.map(({ uri }) => uri);
-  const some = `${uris.slice(0, 3).join(', ')}${uris.length > 3 ? ', …' : ''}`;
-  const times = new Map<string, number>();
-  for (const event of failed) times.set(generalReason(event), (times.get(generalReason(event)) ?? 0) + 1);
-  const [reason] = [...times].sort(([, a], [, b]) => b - a)[0] ?? [''];
-  const others = failed.length < total ? 'The others are stored. ' : '';
-  return new CalendlySyncError(
-    'incomplete',
-    `${failed.length} of ${total} meetings could not be brought up to date: ${some}` +
-      `\n${times.size > 1 ? 'The most frequent reason' : 'The reason'}: ${reason}`,
-    { hint: `${others}The next sync tries these again.` },
-  );
-}
-
-/** Ends the run's row, releases the lease and, if the run is complete, updates the sync state: all or nothing. */
-async function record(
-  { database, account, lease, plan, hasSyncState, counts }: AccountRunOptions,
-  runId: string | null,
-  error: CalendlySyncError | null,
-) {
-  const { requests, retries, rate_limit_wait_ms: rateLimitWaitMs, ...rest } = counts;
-  const stopped = error?.code === 'stopped';
-  const status: RunEnd['status'] = error === null ? 'complete' : stopped ? 'stopped' : 'failed';
-  await persistentTransaction(database, async (sql) => {
-    const held = await releaseLease(sql, lease, stopped ? null : error);
-    if (!held && error === null) {
-      throw new CalendlySyncError(
-        'locked',
-        'Another process took this account over before the run was recorded.',
-        { hint: 'What was read is stored; run the same command again.' },
-      );
+/** @returns the number of meetings that were asked for */
+async function syncWindow(run: Run, writer: Writer, options: AccountRunOptions): Promise<number> {
+  const { leftovers, refresh, hasDue } = options;
+  await refresh?.();
+  const { client, lease, plan, report, account } = run;
+  const listed = await listWindow(run, writer, leftovers > 0);
+  report.emit(fetchedEvent(account.email, plan.mode, report.counts));
+  const toRead =
+    lease && account.id !== null
+      ? await queueDue(run, account.id, { hasLeftovers: leftovers > 0, queued: listed.queued, hasDue })
+      : 0;
+  const wanted =
+    lease && account.id !== null ? pendingEvents(run, account.id) : dryEvents(run, listed.pending);
+  if (toRead > 0 || !lease) {
+    let read = 0;
+    const progress = () => report.emit(progressEvent(account.email, report.counts, client, { read, toRead }));
+    const ticking = setInterval(progress, 1_000);
+    try {
+      for await (const item of readAll(run, wanted)) {
+        await writer.add(item);
+        read++;
+        progress();
+      }
+    } finally {
+      clearInterval(ticking);
     }
-    if (runId === null) return;
-    await endRun(sql, runId, { status, counts: rest, requests, retries, rateLimitWaitMs, error });
+  }
+  if (listed.unreadable > 0) {
+    const message = `${listed.unreadable} listed rows have no valid URI and cannot be stored.`;
+    throw new CalendlySyncError('incomplete', message, { hint: 'Everything else is stored.' });
+  }
+  return toRead;
+}
+
+/** Lists the window; each page's rows are written before the next page is requested. */
+async function listWindow(run: Run, writer: Writer, hasLeftovers: boolean) {
+  const { lease, plan, report, userId } = run;
+  let mayBePending = hasLeftovers;
+  let adopted = !lease || userId === null;
+  let unreadable = 0;
+  let queued = false;
+  const pending = new Map<string, Pending>();
+  for await (const page of listChanges(run)) {
+    // The application may have written the same meetings in the meantime.
+    if (!adopted && userId !== null && (page.hasNew || plan.fullWindow)) {
+      await adoptMeetings(run.database, { signal: run.signal, userId });
+      adopted = true;
+    }
+    const unchanged = mayBePending ? page.unchanged.map((uri): Item => ({ uri })) : [];
+    await writer.write([...page.items, ...unchanged]);
+    queued ||= page.items.some(({ next }) => next);
+    mayBePending ||= page.items.some(({ next }) => next?.kind === 'unlisted');
+    if (!lease) {
+      for (const uri of page.unchanged) pending.delete(uri);
+      for (const { uri, next } of page.items) next ? pending.set(uri, next) : pending.delete(uri);
+    }
+    unreadable += page.unreadable;
+    for (const { uri, text } of page.issues) report.warn(invalidValue(uri, text));
+  }
+  return { unreadable, queued, pending: [...pending.values()] };
+}
+
+/** Queues what is due besides the listing, and returns how much there is to read. */
+async function queueDue(
+  run: Run,
+  accountId: string,
+  { hasLeftovers, queued, hasDue }: { hasLeftovers: boolean; queued: boolean; hasDue: boolean },
+): Promise<number> {
+  const { lease, plan } = run;
+  const due = hasDue || plan.daily ? await run.read((sql) => findDue(run, sql)) : [];
+  if (!lease || (!hasLeftovers && !queued && due.length === 0)) return 0;
+  return lease.transaction(async (sql) => {
+    if (hasLeftovers) await resumePending(sql, accountId, lease.number);
+    await addPending(sql, accountId, lease.number, due);
+    return countPending(sql, accountId);
+  });
+}
+
+async function findDue(
+  { userId, plan }: Run,
+  sql: Parameters<Parameters<Run['read']>[0]>[0],
+): Promise<Pending[]> {
+  if (userId === null || !plan.updatesSyncState) return [];
+  const pending = (kind: PendingKind) => (uri: string) => ({ uri, kind, urgency: urgencyOf(kind) });
+  const noShows = await findDueForNoShows(sql, userId);
+  const [from, to] = [toText(plan.window.from), toText(plan.window.to)];
+  const audit = plan.daily ? await findDueForAudit(sql, userId, from, to) : [];
+  return [...noShows.map(pending('no_show')), ...audit.map(pending('audit'))];
+}
+
+/** In a dry run, invitees are only counted; meetings that were not listed are asked for. */
+async function* dryEvents(run: Run, listed: Pending[]): AsyncGenerator<Wanted> {
+  const due = await run.read((sql) => findDue(run, sql));
+  for (const pending of [...listed, ...due]) {
+    if (pending.kind === 'unlisted') yield { ...pending, askedAt: run.databaseNow };
+    else run.report.counts.invitees.events_read++;
+  }
+}
+
+async function syncEvent(run: Run, writer: Writer, uri: string): Promise<void> {
+  const { report, userId, account } = run;
+  const known =
+    userId === null ? null : await run.read((sql) => findRemembered(sql, userId, externalId(uri)));
+  const wanted = { uri, kind: 'unlisted', urgency: 0, askedAt: run.databaseNow } as const;
+  const item = await readEvent(run, wanted, true);
+  const event = item.observation?.event ?? null;
+  if (known === null && item.missing) {
+    throw item.missing === 'gone'
+      ? new CalendlySyncError(
+          'calendly_not_found',
+          `Calendly has no meeting ${uri}, and neither has the database.`,
+          {
+            hint: 'Check the ID: it is the last part of the URI of the event.',
+          },
+        )
+      : new CalendlySyncError('calendly_forbidden', `The user of this token may not see ${uri}.`);
+  }
+  if (known === null && event && ownership(event, account.calendlyUri) === 'reassigned') {
+    throw new CalendlySyncError('usage', `${account.email ?? account.calendlyUri} does not host ${uri}.`, {
+      hint: 'A meeting is only stored under the user whose token it was read with.',
+    });
+  }
+  if (event) report.counts.fetched[event.status === 'canceled' ? 'canceled' : 'active'] = 1;
+  // The application may have inserted the meeting itself.
+  if (run.lease && userId !== null) await adoptMeetings(run.database, { signal: run.signal, userId });
+  await writer.write([item]);
+}
+
+/** Records the run, releases the lease and, if the run is complete, updates the sync state: all or nothing. */
+async function record(
+  run: Run,
+  { hasSyncState, leftovers }: AccountRunOptions,
+  error: CalendlySyncError | null,
+): Promise<void> {
+  const { lease, account, plan, report, userId } = run;
+  if (!lease || account.id === null || userId === null) return;
+  const accountId = account.id;
+  const { requests, retries, rate_limit_wait_ms: rateLimitWaitMs, ...counts } = report.counts;
+  const stopped = error?.code === 'stopped';
+  const status: RunRecord['status'] = error === null ? 'complete' : stopped ? 'stopped' : 'failed';
+  const window = plan.reason === 'one_meeting' ? null : plan.window;
+  const always = error !== null || report.hasWritten || !hasSyncState;
+  const ran = { accountId, userId, mode: plan.mode, window, status, error, always };
+  if (leftovers > 0)
+    report.exceptions.push(...(await run.read((sql) => findExceptions(sql, accountId)).catch(() => [])));
+  await lease.end(stopped ? null : error, async (sql) => {
+    await recordRun(sql, { ...ran, counts, requests, retries, rateLimitWaitMs });
     if (error !== null || !plan.updatesSyncState) return;
-    if (plan.fullWindow) await recordFullListing(sql, account.id, runId);
-    if (hasSyncState) await recordSync(sql, account.userId, plan.mode === 'full');
+    if (plan.fullWindow) await recordFullListing(sql, accountId);
+    if (hasSyncState) await recordSync(sql, userId, plan.mode === 'full');
   });
 }
 
 /** The error of a run: that it was stopped, why it was aborted, or else what was thrown. */
-function toRunError({ stopSignal, signal }: AccountRunOptions, cause: unknown): CalendlySyncError {
+function toRunError({ signal }: Run, stopSignal: AbortSignal, cause: unknown): CalendlySyncError {
   if (!stopSignal.aborted) return toCalendlySyncError(signal.aborted ? signal.reason : cause);
   return new CalendlySyncError('stopped', 'Stopped before the end. What was read so far is stored.', {
     hint: 'The next sync continues from there.',
     cause,
   });
-}
-
-/** Shows the first warnings and counts the others, so that 10,000 invalid rows do not fill a screen. */
-function limitedWarnings({ account, onEvent }: AccountRunOptions) {
-  let count = 0;
-  const warn = (text: string) => onEvent({ type: 'warning', email: account.email, text });
-  return {
-    add(text: string) {
-      if (++count <= MAX_WARNINGS) warn(text);
-    },
-    end() {
-      if (count > MAX_WARNINGS) warn(`… and ${count - MAX_WARNINGS} more like these`);
-    },
-  };
 }

@@ -1,51 +1,35 @@
 /**
- * Lists a window of events page by page and compares each page with the database: which listed events
- * changed, and which stored meetings the listing should contain but does not. Writes nothing itself; the
- * caller stores the findings.
+ * Lists a window of events page by page and compares each page with the database: which listed events changed, and
+ * which stored meetings the listing should contain but does not. Writes nothing; the caller stores the findings.
  */
-import type { CalendlyClient, EventPage, Window } from '../calendly/client.js';
+import type { EventPage } from '../calendly/client.js';
 import type { CalendlyEvent, Parsed } from '../calendly/schemas.js';
 import { canonicalTimestamp } from '../calendly/timestamps.js';
-import type { Database, Sql } from '../database/connection.js';
-import { persistentTransaction } from '../database/retry.js';
-import { databaseTime, findUnchanged, findUnlisted } from '../database/tables/calendly-events.js';
+import type { Sql } from '../database/connection.js';
+import { countStored, findUnchanged, findUnlisted } from '../database/tables/calendly-events.js';
 import { findMeetings } from '../database/tables/meetings.js';
-import type { Pending } from '../database/tables/pending-events.js';
-import type { MeetingOutcome } from '../resources/meetings/changes.js';
-import { diffEvent } from '../resources/meetings/diff.js';
+import { isImplausiblyShort } from '../resources/meetings/consistency.js';
+import { diffEvent, nextDigest } from '../resources/meetings/diff.js';
 import { digest, fingerprint, hasInvitees } from '../resources/meetings/fingerprint.js';
 import { compareTimes } from '../resources/meetings/merge.js';
 import { ownership } from '../resources/meetings/owners.js';
 import { externalId } from '../resources/meetings/rows.js';
-import { type Counts, type OnSyncEvent, progressEvent } from './report.js';
+import { progressEvent } from './report.js';
+import { type Item, type Run, urgencyOf } from './run.js';
 
 /** What one page brought. */
 export interface Findings {
-  active: number;
-  canceled: number;
-  /** Listed events that need work, with what their listed row alone changes. */
-  changed: (Pending & { outcome: MeetingOutcome; readsInvitees: boolean })[];
+  /** Listed events that differ from what is stored, and stored meetings that are missing in the listing. */
+  items: Item[];
   /** URIs of listed events that need nothing. */
   unchanged: string[];
-  /** URIs of stored meetings in the range that this page completes that were not listed. */
-  unlisted: string[];
+  /** Events that are not stored. */
+  hasNew: boolean;
+  active: number;
+  canceled: number;
   issues: { uri: string; text: string }[];
-  /** Listed rows without a URI. */
+  /** Listed rows without a valid URI. */
   unreadable: number;
-}
-
-export interface ListingOptions {
-  database: Database;
-  client: CalendlyClient;
-  /** Null if the user is not stored yet: every event is new. */
-  userId: string | null;
-  calendlyUri: string;
-  email: string | null;
-  window: Window;
-  signal: AbortSignal;
-  /** Counts the listed and the unchanged events. */
-  counts: Counts;
-  onEvent: OnSyncEvent;
 }
 
 /**
@@ -54,46 +38,55 @@ export interface ListingOptions {
  */
 const MAX_REMEMBERED = 1_000;
 
-/**
- * Lists the window, pages back to back, and yields the findings of each page.
- * @param store stores the findings in the transaction that compared the page; null if nothing may be written
- */
-export async function* listChanges(
-  options: ListingOptions,
-  store: ((sql: Sql, findings: Findings) => Promise<void>) | null,
-): AsyncGenerator<Findings> {
-  const { database, client, calendlyUri, email, window, signal, counts, onEvent } = options;
-  const seenAt = await persistentTransaction(database, databaseTime);
-  const listing = createListing(options, seenAt);
-  for await (const page of client.listEvents(calendlyUri, window)) {
-    const examine = async (sql: Sql) => {
-      const examined = await listing.examine(sql, page);
-      await store?.(sql, examined.findings);
-      return examined;
-    };
-    const { findings, commit } = store
-      ? await persistentTransaction(database, examine, signal)
-      : await database.transaction(examine, { readOnly: true });
-    commit();
-    counts.fetched.active += findings.active;
-    counts.fetched.canceled += findings.canceled;
-    counts.unchanged += findings.unchanged.length;
-    yield findings;
-    onEvent(progressEvent(email, counts, client));
-    signal.throwIfAborted();
+/** Lists the window of a run, pages back to back, and yields the findings of each page; a short listing twice. */
+export async function* listChanges(run: Run): AsyncGenerator<Findings> {
+  const { plan, userId, report } = run;
+  for (let again = false; ; again = true) {
+    const before = { ...report.counts.fetched, unchanged: report.counts.unchanged };
+    const found = yield* listOnce(run);
+    if (again) return;
+    const { active, canceled } = report.counts.fetched;
+    const [from, to] = [toText(plan.window.from), toText(plan.window.to)];
+    const stored =
+      userId === null || found.unlisted === 0
+        ? 0
+        : await run.read((sql) => countStored(sql, userId, from, to));
+    const initial = plan.reason === 'initial' || plan.reason === 'no_sync_state';
+    const counted = { initial, listed: active + canceled, stored, unlisted: found.unlisted };
+    if (!isImplausiblyShort(counted)) return;
+    report.counts.fetched = { active: before.active, canceled: before.canceled };
+    report.counts.unchanged = before.unchanged;
   }
 }
 
-/**
- * Compares the pages of one listing with the database. `seenAt` is the database time before the first page
- * was requested.
- */
-function createListing({ userId, calendlyUri, window }: ListingOptions, seenAt: string) {
+async function* listOnce(run: Run): AsyncGenerator<Findings, { unlisted: number }> {
+  const { client, account, plan, report, signal } = run;
+  const listing = createListing(run);
+  let unlisted = 0;
+  for await (const page of client.listEvents(account.calendlyUri, plan.window)) {
+    const { findings, commit } = await run.read((sql) => listing.examine(sql, page));
+    commit();
+    unlisted += findings.items.filter(({ next }) => next?.kind === 'unlisted').length;
+    report.counts.fetched.active += findings.active;
+    report.counts.fetched.canceled += findings.canceled;
+    report.counts.unchanged += findings.unchanged.length;
+    yield findings;
+    report.emit(progressEvent(account.email, report.counts, client));
+    signal.throwIfAborted();
+  }
+  return { unlisted };
+}
+
+/** Compares the pages of one listing with the database. */
+function createListing({ userId, plan, account, databaseNow, now }: Run) {
+  const { window } = plan;
+  const hostUri = account.calendlyUri;
   const recent = new Set<string>();
   // The listing has been compared up to `closed`; rows that start exactly then may be on two pages.
   let closed = toText(window.from);
   let atClosed: string[] = [];
-  let requestedAt = seenAt;
+  // Before the page was requested.
+  let requestedAt = databaseNow();
   let first = true;
 
   return {
@@ -102,11 +95,14 @@ function createListing({ userId, calendlyUri, window }: ListingOptions, seenAt: 
      * retried transaction examines the same page again.
      */
     async examine(sql: Sql, page: EventPage): Promise<{ findings: Findings; commit(): void }> {
-      const fresh = dedupeByUri(page.rows).filter(({ value }) => !recent.has(value.uri));
+      const rows = page.rows.filter(({ value }) => URL.canParse(value.uri));
+      const fresh = dedupeByUri(rows).filter(({ value }) => !recent.has(value.uri));
       const compared = await compare(sql, fresh);
       const range = await closeRange(sql, page);
-      const after = await databaseTime(sql);
-      const findings = { ...compared, unlisted: range.unlisted, unreadable: page.unreadable };
+      const after = databaseNow();
+      const items = [...compared.items, ...range.unlisted];
+      const unreadable = page.unreadable + page.rows.length - rows.length;
+      const findings = { ...compared, items, unreadable };
       const commit = () => {
         requestedAt = after;
         ({ closed, atClosed } = range);
@@ -122,43 +118,44 @@ function createListing({ userId, calendlyUri, window }: ListingOptions, seenAt: 
   };
 
   async function compare(sql: Sql, events: Parsed<CalendlyEvent>[]) {
-    const remembered = events.map(({ value, raw }) => ({
+    const listed = events.map(({ value, raw }) => ({
       externalId: externalId(value.uri),
       digest: digest(raw),
       fingerprint: fingerprint(value),
     }));
-    const same = userId === null ? new Set<string>() : await findUnchanged(sql, userId, remembered);
-    const others = remembered.map((event) => event.externalId).filter((id) => !same.has(id));
+    const same = userId === null ? new Set<string>() : await findUnchanged(sql, userId, listed);
+    const others = listed.map((event) => event.externalId).filter((id) => !same.has(id));
     const stored =
       userId === null || others.length === 0 ? new Map() : await findMeetings(sql, userId, others);
-    const changed: Findings['changed'] = [];
+    const items: Item[] = [];
     const unchanged: string[] = [];
-    for (const { value, raw } of events) {
-      const { uri } = value;
-      if (same.has(externalId(uri))) {
-        unchanged.push(uri);
-        continue;
-      }
-      const known = stored.get(externalId(uri)) ?? null;
-      const { outcome } = diffEvent(known, {
-        event: raw,
-        source: 'listing',
-        requestedAt: { event: requestedAt, invitees: requestedAt },
-        hostUri: calendlyUri,
-      });
-      const pending = { uri, event: raw, seenAt: requestedAt, outcome };
-      const isHosted = ownership(raw, calendlyUri) !== 'reassigned';
-      if (isHosted && known?.fingerprint !== fingerprint(value)) {
-        changed.push({ ...pending, kind: 'changed', readsInvitees: hasInvitees(value) });
-      } else if (outcome !== 'unchanged' && outcome !== 'unknown') {
-        changed.push({ ...pending, kind: 'edited', readsInvitees: false });
-      } else {
-        unchanged.push(uri);
-      }
+    for (const event of events) {
+      const id = externalId(event.value.uri);
+      const item = same.has(id) ? null : itemOf(event, stored.get(id) ?? null);
+      if (item) items.push(item);
+      else unchanged.push(event.value.uri);
     }
     const canceled = events.filter(({ value }) => value.status === 'canceled').length;
     const issues = events.flatMap((event) => event.issues.map((text) => ({ uri: event.value.uri, text })));
-    return { active: events.length - canceled, canceled, changed, unchanged, issues };
+    const hasNew = others.some((id) => !stored.has(id));
+    return { items, unchanged, hasNew, active: events.length - canceled, canceled, issues };
+  }
+
+  /** What a listed event changes; null for nothing. */
+  function itemOf({ value, raw }: Parsed<CalendlyEvent>, known: KnownMeeting): Item | null {
+    const { uri } = value;
+    const times = { event: requestedAt, invitees: requestedAt };
+    const observation = { uri, event: raw, source: 'listing', requestedAt: times, hostUri } as const;
+    const { row, outcome } = diffEvent(known, observation);
+    const isRead = known?.fingerprint === fingerprint(value) || ownership(raw, hostUri) === 'reassigned';
+    if (isRead && outcome === 'unchanged' && nextDigest(known, row, observation) === '') return null;
+    const readsInvitees = !isRead && hasInvitees(value);
+    const urgency = urgencyOf('invitees', value.start_time, now());
+    return {
+      uri,
+      observation: { ...observation, invitees: isRead || readsInvitees ? null : [] },
+      next: readsInvitees ? { uri, kind: 'invitees', urgency } : null,
+    };
   }
 
   /** Stored meetings that start between the ends of the last page and of this one must have been on one of the two. */
@@ -169,12 +166,17 @@ function createListing({ userId, calendlyUri, window }: ListingOptions, seenAt: 
     const reached = [closed, ...starts.map(({ start }) => start)].sort().at(-1) ?? closed;
     const end = page.last ? toText(window.to) : reached;
     const compared = end > closed;
-    let unlisted: string[] = [];
+    let unlisted: Item[] = [];
     if (compared && userId !== null) {
       // It is not documented whether the window includes its edges: what starts exactly there is left to the
       // next window.
       const from = first ? toText(window.from + 1_000) : closed;
-      unlisted = await findUnlisted(sql, userId, from, end, [...atClosed, ...starts.map(({ id }) => id)]);
+      const listedIds = [...atClosed, ...starts.map(({ id }) => id)];
+      const uris = await findUnlisted(sql, userId, { from, to: end, listedIds, all: plan.daily });
+      unlisted = uris.map((uri) => ({
+        uri,
+        next: { uri, kind: 'unlisted', urgency: urgencyOf('unlisted') },
+      }));
     }
     const onEdge = starts.filter(({ start }) => start === reached).map(({ id }) => id);
     const edge = reached === closed ? [...atClosed, ...onEdge] : onEdge;
@@ -182,8 +184,10 @@ function createListing({ userId, calendlyUri, window }: ListingOptions, seenAt: 
   }
 }
 
+type KnownMeeting = Parameters<typeof diffEvent>[0];
+
 /** Formats a time in ms since 1970 as canonical text. */
-function toText(ms: number): string {
+export function toText(ms: number): string {
   return canonicalTimestamp(new Date(ms).toISOString()) ?? '';
 }
 

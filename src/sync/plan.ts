@@ -11,7 +11,9 @@ export interface Plan {
   fullWindow: boolean;
   /** The run may set `last_calendly_sync` and the initial-sync flag; false for a custom window. */
   updatesSyncState: boolean;
-  reason: 'initial' | 'no_sync_state' | 'recent' | 'full_listing_due' | 'custom_window';
+  /** The daily work is due: the full listing, the audit, and who the token's user is. */
+  daily: boolean;
+  reason: 'initial' | 'no_sync_state' | 'recent' | 'full_listing_due' | 'custom_window' | 'one_meeting';
 }
 
 export interface PlanInput {
@@ -22,37 +24,50 @@ export interface PlanInput {
   lastFullListingAt: number | null;
   /** A custom window in ms since 1970; a missing end is that of the full window. */
   customWindow?: { since?: number | undefined; until?: number | undefined } | undefined;
+  /** Only one meeting is read. */
+  oneMeeting?: boolean | undefined;
+  /** Spreads the daily listings of accounts that were connected at the same time. */
+  accountId?: string | null;
 }
 
-/** The age, in ms, at which the last listing of the full window is repeated. */
-export const FULL_LISTING_EVERY_MS = 24 * 3_600_000;
+const HOUR_MS = 3_600_000;
+/** The age at which the last listing of the full window is repeated, at the latest. */
+export const FULL_LISTING_EVERY_MS = 24 * HOUR_MS;
+/** Some accounts repeat it up to so much earlier. */
+const SPREAD_MS = 6 * HOUR_MS;
 
 const FULL = { monthsBack: 24, monthsForward: 12 };
 const RECENT = { monthsBack: 3, monthsForward: 6 };
 
 /** Decides what a run does. */
-export function planRun({ now, initialComplete, lastFullListingAt, customWindow }: PlanInput): Plan {
+export function planRun(input: PlanInput): Plan {
+  const { now, initialComplete, lastFullListingAt, customWindow, oneMeeting, accountId } = input;
   const full = windowAround(now, FULL);
-  const incremental = {
-    mode: 'incremental',
-    window: full,
-    fullWindow: true,
-    updatesSyncState: true,
-  } as const;
-  const { since, until } = customWindow ?? {};
-  if (since !== undefined || until !== undefined) {
-    const window = { from: since ?? full.from, to: until ?? full.to };
-    return { ...incremental, window, fullWindow: false, updatesSyncState: false, reason: 'custom_window' };
-  }
-  if (initialComplete !== true) {
-    return { ...incremental, mode: 'full', reason: initialComplete === null ? 'no_sync_state' : 'initial' };
-  }
   // If the last listing is in the future, a clock was set back; the full window must still be listed.
   const age = lastFullListingAt === null ? Number.POSITIVE_INFINITY : now - lastFullListingAt;
-  if (age >= FULL_LISTING_EVERY_MS || age < -FULL_LISTING_EVERY_MS) {
-    return { ...incremental, reason: 'full_listing_due' };
+  const daily = age >= FULL_LISTING_EVERY_MS - spreadOf(accountId) || age < -FULL_LISTING_EVERY_MS;
+  const incremental = { mode: 'incremental', window: full, updatesSyncState: true } as const;
+  const partial = { ...incremental, fullWindow: false, updatesSyncState: false, daily: false };
+  if (oneMeeting) return { ...partial, reason: 'one_meeting' };
+  const { since, until } = customWindow ?? {};
+  if (since !== undefined || until !== undefined)
+    return {
+      ...partial,
+      window: { from: since ?? full.from, to: until ?? full.to },
+      reason: 'custom_window',
+    };
+  if (initialComplete !== true) {
+    const reason = initialComplete === null ? 'no_sync_state' : 'initial';
+    return { ...incremental, mode: 'full', fullWindow: true, daily, reason };
   }
-  return { ...incremental, window: windowAround(now, RECENT), fullWindow: false, reason: 'recent' };
+  if (daily) return { ...incremental, fullWindow: true, daily, reason: 'full_listing_due' };
+  return { ...incremental, window: windowAround(now, RECENT), fullWindow: false, daily, reason: 'recent' };
+}
+
+/** A part of `SPREAD_MS` that depends on the account alone. */
+function spreadOf(accountId: string | null | undefined): number {
+  // A multiplier without a common factor with the modulus puts neighboring ids far apart.
+  return accountId == null ? 0 : ((Number(accountId) * 7_919) % 360) * (SPREAD_MS / 360);
 }
 
 function windowAround(now: number, span: { monthsBack: number; monthsForward: number }): Window {

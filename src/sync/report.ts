@@ -1,9 +1,11 @@
 /** What a sync reports: events while it runs, and a result at its end. Shapes and arithmetic; runs nothing. */
 import type { CalendlyClient } from '../calendly/client.js';
 import type { HttpAttempt } from '../calendly/http.js';
+import type { SyncException } from '../database/tables/pending-events.js';
 import { userIdForJson } from '../database/user-id.js';
 import type { CalendlySyncError, ErrorReport } from '../errors.js';
 import type { Applied } from '../resources/meetings/apply.js';
+import { type MeetingChange, meetingChange } from '../resources/meetings/changes.js';
 import type { MaintenanceEvent } from '../webhook/subscriptions/maintain.js';
 import type { Plan } from './plan.js';
 
@@ -40,8 +42,23 @@ export interface UserResult extends Counts {
   /** UTC, ISO-8601; null if the run failed before it was planned. */
   window: { from: string; to: string } | null;
   duration_ms: number;
+  /** Nothing was written: the counters and changes are what a sync would do. */
+  dry_run: boolean;
+  /** The meetings whose rows changed, the first 100. */
+  changes: ListedChange[];
+  /** The number of all of them. */
+  changes_count: number;
+  /** Events that are set aside: the run is complete without them. The first 100. */
+  exceptions: SyncException[];
   error: ErrorReport | null;
 }
+
+/** One changed meeting and its event's URI. */
+export interface ListedChange extends Omit<MeetingChange, 'type'> {
+  uri: string;
+}
+
+const MAX_CHANGES = 100;
 
 /** What happens while a sync runs. `email` names the account. */
 export type SyncEvent =
@@ -54,6 +71,8 @@ export type SyncEvent =
       toRead: number | null;
       waitingUntil: number | null;
     }
+  /** A meeting's row changed, or would change in a dry run. */
+  | (MeetingChange & { email: string | null; uri: string })
   | { type: 'fetched'; email: string | null; mode: Plan['mode']; active: number; canceled: number }
   | { type: 'initial_complete'; email: string | null }
   | { type: 'finished'; email: string | null; result: UserResult }
@@ -80,12 +99,69 @@ export function zeroCounts(): Counts {
   };
 }
 
-/** Adds what applying one observation did. */
-export function countApplied(counts: Counts, { outcome, invitees }: Applied): void {
-  // Reading only the invitees of a meeting again does not count as a listed meeting.
-  if (outcome !== 'unknown') counts[outcome]++;
-  counts.invitees.new += invitees.new;
-  counts.invitees.updated += invitees.updated + invitees.removed;
+/** What one run reports: its counters, its changes, and its events as they happen. */
+export interface Reporter {
+  readonly counts: Counts;
+  readonly changes: ListedChange[];
+  readonly changesCount: number;
+  readonly exceptions: SyncException[];
+  /** The run wrote something. */
+  readonly hasWritten: boolean;
+  /** Adds what applying one observation did. */
+  applied(applied: Applied, listed: boolean): void;
+  warn(text: string): void;
+  emit: OnSyncEvent;
+}
+
+/** Warnings about single events that are shown; the others are only counted. */
+const MAX_WARNINGS = 20;
+
+/** Starts the report of one run. `end` tells how many warnings were not shown. */
+export function createReporter(email: string | null, emit: OnSyncEvent): Reporter & { end(): void } {
+  let warnings = 0;
+  const warn = (text: string) => emit({ type: 'warning', email, text });
+  const reporter = {
+    counts: zeroCounts(),
+    changes: [] as ListedChange[],
+    changesCount: 0,
+    exceptions: [] as SyncException[],
+    hasWritten: false,
+    emit,
+    applied(applied: Applied, listed: boolean) {
+      const { uri, outcome, invitees, meetingId, warning } = applied;
+      const { counts } = reporter;
+      // Only listed meetings count as unchanged.
+      if (outcome !== 'unknown' && (outcome !== 'unchanged' || listed)) counts[outcome]++;
+      counts.invitees.new += invitees.new;
+      counts.invitees.updated += invitees.updated + invitees.removed;
+      const wrote = invitees.new + invitees.updated + invitees.removed > 0;
+      reporter.hasWritten ||= wrote || (outcome !== 'unknown' && outcome !== 'unchanged');
+      if (warning) reporter.warn(`${uri}: ${warning}`);
+      const change = applied.after && meetingChange({ ...applied, after: applied.after }, meetingId, 'poll');
+      if (!change) return;
+      emit({ ...change, email, uri });
+      const { type: _type, ...facts } = change;
+      if (++reporter.changesCount <= MAX_CHANGES) reporter.changes.push({ uri, ...facts });
+    },
+    warn(text: string) {
+      if (++warnings <= MAX_WARNINGS) warn(text);
+    },
+    end() {
+      if (warnings > MAX_WARNINGS) warn(`… and ${warnings - MAX_WARNINGS} more like these`);
+    },
+  };
+  return reporter;
+}
+
+/** Passes events on; a callback that throws is not called for that event, and harms nothing else. */
+export function guarded(onEvent: OnSyncEvent | undefined): OnSyncEvent {
+  return (event) => {
+    try {
+      onEvent?.(event);
+    } catch {
+      // The sync goes on: its caller's display is not its business.
+    }
+  };
 }
 
 /** Sets the counters of requests to what the client has sent so far. */
@@ -138,23 +214,28 @@ export function toUserResult(run: {
   userId: string | null;
   email: string | null;
   plan: Plan | null;
-  counts: Counts;
+  report: Reporter;
+  dryRun: boolean;
   durationMs: number;
   error: CalendlySyncError | null;
 }): UserResult {
-  const { userId, email, plan, counts, durationMs, error } = run;
+  const { userId, email, plan, report, dryRun, durationMs, error } = run;
   const skipped = error?.code === 'locked' && plan === null;
   return {
     user_id: userId === null ? null : userIdForJson(userId),
     email,
     mode: plan?.mode ?? 'full',
     status: error === null ? 'complete' : skipped ? 'skipped' : 'failed',
-    window: plan && {
-      from: new Date(plan.window.from).toISOString(),
-      to: new Date(plan.window.to).toISOString(),
-    },
-    ...counts,
+    window:
+      plan && plan.reason !== 'one_meeting'
+        ? { from: new Date(plan.window.from).toISOString(), to: new Date(plan.window.to).toISOString() }
+        : null,
+    ...report.counts,
     duration_ms: durationMs,
+    dry_run: dryRun,
+    changes: report.changes,
+    changes_count: report.changesCount,
+    exceptions: report.exceptions,
     error: error?.toReport() ?? null,
   };
 }

@@ -3,8 +3,13 @@
  * the result. What a run does is in account-run.ts.
  */
 
-import { claimAccount } from '../accounts/lease.js';
-import { fingerprintOf, type ResolvedAccount, resolveAccount } from '../accounts/resolve.js';
+import { claimAccount, type Lease } from '../accounts/lease.js';
+import {
+  findKnownAccount,
+  type ResolvedAccount,
+  refreshAccount,
+  resolveAccount,
+} from '../accounts/resolve.js';
 import { type CalendlyClient, type ClientOptions, createCalendlyClient } from '../calendly/client.js';
 import type { HttpTransport } from '../calendly/transport.js';
 import { systemClock } from '../clock.js';
@@ -12,32 +17,37 @@ import type { Config, ProxySetting } from '../config.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
-import { findAccountBy } from '../database/tables/accounts.js';
+import type { Account } from '../database/tables/accounts.js';
+import { databaseTime, forgetReadings } from '../database/tables/calendly-events.js';
 import { clearInitialSync, isInitialSyncComplete } from '../database/tables/users.js';
+import { hasWaitingEvents } from '../database/tables/webhook-events.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { maintainWebhooks } from '../webhook/subscriptions/maintain.js';
 import type { Repair } from '../webhook/subscriptions/repair.js';
 import { runAccount } from './account-run.js';
-import { dryRun } from './dry-run.js';
+import { eventUri } from './event-uri.js';
 import { type Plan, planRun } from './plan.js';
 import {
   type Counts,
   countRequests,
-  fetchedEvent,
+  createReporter,
+  guarded,
   type OnSyncEvent,
   sumCounts,
   toUserResult,
   type UserResult,
-  zeroCounts,
 } from './report.js';
+import { openRun, type RunAccount } from './run.js';
 
 export interface SyncOptions {
   config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'> &
     Partial<Pick<Config, 'webhookSigningKeys' | ProxySetting>>;
   database: Database;
-  signal: AbortSignal;
-  onEvent: OnSyncEvent;
+  /** Stops the sync when it is aborted; what was read so far is stored. */
+  signal?: AbortSignal | undefined;
+  /** Told what happens. If it throws, the sync goes on. */
+  onEvent?: OnSyncEvent | undefined;
   /** `users.id` or e-mail of the users to sync; empty: every account. */
   users?: string[];
   /** Only reports what would change; writes nothing. */
@@ -47,10 +57,14 @@ export interface SyncOptions {
   /** A custom window of start times, in ms since 1970. */
   since?: number | undefined;
   until?: number | undefined;
+  /** Reads only this meeting, named by its event's URI or the last part of it; the sync state stays as it is. */
+  event?: string | undefined;
   /** Returns the current time in ms since 1970. */
   now?: () => number;
   /** Runs a full sync, even if the initial sync is complete. */
   full?: boolean | undefined;
+  /** Reads the invitees of all meetings in the window again. */
+  reread?: boolean | undefined;
   /** False leaves a disabled webhook subscription as it is. */
   repair?: boolean | undefined;
   /** Replaces the network, for tests. */
@@ -69,23 +83,70 @@ export interface SyncResult {
 
 /**
  * Syncs every connected account, or the named ones.
- * @throws CalendlySyncError `settings` without a token, `user_unknown`, `schema_not_ready`, `database_unreachable`
+ * @throws CalendlySyncError `settings` without a token, `usage`, `user_unknown`, `schema_not_ready`,
+ * `database_unreachable`
  */
 export async function sync(options: SyncOptions): Promise<SyncResult> {
   const token = requireToken(options.config);
-  const { hasSyncState } = await options.database.transaction(requireSchema, { readOnly: true });
+  const event = meetingOf(options);
+  const { database, repair = true, signal = new AbortController().signal } = options;
+  const { hasSyncState, known, needsMaintenance } = await database.transaction(
+    async (sql) => {
+      const schema = await requireSchema(sql);
+      const known = await findKnownAccount(sql, token, options.users ?? []);
+      const needsMaintenance =
+        schema.hasSyncState &&
+        (known === null || known.subscriptionUri !== null || (await hasWaitingEvents(sql)));
+      return { ...schema, known, needsMaintenance };
+    },
+    { readOnly: true },
+  );
+  const onEvent = guarded(options.onEvent);
   const controller = new AbortController();
-  const signal = AbortSignal.any([options.signal, controller.signal]);
-  // One client per account and run: it counts every request, and paces them together.
-  const client = clientOf({ ...options, signal }, token);
-  const account = { token, client, signal, abort: (error: unknown) => controller.abort(error) };
-  const run = async () => [await syncToken(options, account, hasSyncState)];
-  if (options.dryRun || !hasSyncState) return resultOf(await run(), null);
-  const { database, onEvent, repair = true } = options;
+  const context: SyncContext = {
+    options,
+    token,
+    known,
+    hasSyncState,
+    event,
+    stopSignal: signal,
+    signal: AbortSignal.any([signal, controller.signal]),
+    abort: (error) => controller.abort(error),
+    onEvent,
+    client: clientOf({ ...options, onEvent }, token, AbortSignal.any([signal, controller.signal])),
+  };
+  const run = async () => [await syncToken(context)];
+  if (options.dryRun || !needsMaintenance || event !== null) return resultOf(await run(), null);
   const signingKeys = options.config.webhookSigningKeys ?? [];
-  const webhooks = { database, client, token, signingKeys, signal: options.signal, repair, onEvent };
+  const webhooks = { database, client: context.client, token, signingKeys, signal, repair, onEvent };
   const { result, repair: repaired } = await maintainWebhooks(webhooks, run);
   return resultOf(result, repaired);
+}
+
+/** One call of `sync`: its options, checked, and what all its steps share. */
+interface SyncContext {
+  options: SyncOptions;
+  token: string;
+  /** The account that the token was last confirmed to belong to. */
+  known: Account | null;
+  hasSyncState: boolean;
+  event: string | null;
+  /** The caller's. */
+  stopSignal: AbortSignal;
+  /** The caller's, or that of an error. */
+  signal: AbortSignal;
+  abort(error: unknown): void;
+  onEvent: OnSyncEvent;
+  /** The one client of the call: all its requests are counted, and share one rate limit. */
+  client: CalendlyClient;
+}
+
+/** The URI of the meeting that `event` names. @throws CalendlySyncError `usage` */
+function meetingOf({ event, since, until, config }: SyncOptions): string | null {
+  if (event === undefined) return null;
+  if (since !== undefined || until !== undefined)
+    throw new CalendlySyncError('usage', "--event can't be used together with --since or --until.");
+  return eventUri(event, config.calendlyApiUrl);
 }
 
 function resultOf(users: UserResult[], webhook: Repair | null): SyncResult {
@@ -103,7 +164,10 @@ export async function requestFullSync(
   const { database, users = [] } = options;
   const token = requireToken(options.config);
   const { hasSyncState } = await database.transaction(requireSchema, { readOnly: true });
-  const { userId, email } = await resolveAccount(database, clientOf(options, token), token, users, true);
+  const { userId, email } = await resolveAccount(database, clientOf(options, token), token, {
+    named: users,
+    write: true,
+  });
   if (userId === null) return [];
   if (!hasSyncState) {
     throw new CalendlySyncError(
@@ -112,100 +176,121 @@ export async function requestFullSync(
       { hint: 'Run: calendly-sync migrate' },
     );
   }
-  await persistentTransaction(database, (sql) => clearInitialSync(sql, [userId]));
+  await persistentTransaction(database, async (sql) => {
+    await clearInitialSync(sql, [userId]);
+    if (options.reread) await forgetReadings(sql, userId);
+  });
   return [{ user_id: userIdForJson(userId), email }];
 }
 
-interface AccountOfToken {
-  token: string;
-  client: CalendlyClient;
-  /** Aborted by the caller, or by `abort`, with all requests of the client. */
-  signal: AbortSignal;
-  abort(error: unknown): void;
-}
-
-async function syncToken(
-  options: SyncOptions,
-  { token, client, signal, abort }: AccountOfToken,
-  hasSyncState: boolean,
-): Promise<UserResult> {
-  const { now = systemClock.now, database, signal: stopSignal, onEvent, concurrency } = options;
+async function syncToken(context: SyncContext): Promise<UserResult> {
+  const { options, stopSignal, client, onEvent } = context;
+  const { now = systemClock.now, database, dryRun = false } = options;
   const started = now();
   let resolved: ResolvedAccount | null = null;
   let plan: Plan | null = null;
-  const counts = zeroCounts();
+  let report = createReporter(null, onEvent);
   let error: CalendlySyncError | null = null;
+  let lease: Lease | null = null;
   try {
-    resolved = await resolveAccount(database, client, token, options.users ?? [], !options.dryRun);
-    const { userId, calendlyUri, email } = resolved;
-    let { account } = resolved;
-    if (options.dryRun || account === null) {
-      plan = await planFor(options, resolved, hasSyncState);
-      onEvent({ type: 'planned', email, plan });
-      const { window, mode } = plan;
-      await dryRun({ database, client, userId, calendlyUri, email, window, signal, counts, onEvent });
-      onEvent(fetchedEvent(email, mode, counts));
-    } else {
-      const user = account.userId;
-      // Before the lease is taken: if another run holds it, the next sync is a full one.
-      if (options.full && hasSyncState)
-        await persistentTransaction(database, (sql) => clearInitialSync(sql, [user]));
-      const lease = await claimAccount(database, account.id, abort);
-      try {
-        // Read again under the lease: a run that has just ended may have changed what this one must do.
-        const fresh = await database.transaction(
-          (sql) => findAccountBy(sql, 'token_fingerprint', fingerprintOf(token)),
-          { readOnly: true },
-        );
-        account = fresh ?? account;
-        plan = await planFor(options, { ...resolved, account }, hasSyncState);
-        onEvent({ type: 'planned', email, plan });
-        const run = { database, client, account, lease, plan, hasSyncState, counts, onEvent, concurrency };
-        error = await runAccount({ ...run, signal, stopSignal, abort });
-      } finally {
-        lease.stop();
-      }
-    }
+    resolved = await resolveAccount(database, client, context.token, {
+      known: context.known,
+      named: options.users ?? [],
+      write: !dryRun,
+    });
+    report = createReporter(resolved.email, onEvent);
+    const claim = dryRun ? null : await claimFor(context, resolved);
+    lease = claim?.lease ?? null;
+    const state = claim?.claimed ?? (await stateOf(context, resolved));
+    const { userId } = resolved;
+    const account: RunAccount = claim?.claimed.account ?? { ...resolved, id: resolved.account?.id ?? null };
+    plan = planFor(context, resolved, state);
+    if (plan.reason !== 'one_meeting') onEvent({ type: 'planned', email: resolved.email, plan });
+    const refresh =
+      claim && plan.daily && !resolved.isConfirmed
+        ? () => refreshAccount(client, context.token, claim.claimed.account, claim.lease.transaction)
+        : null;
+    const { signal, abort, event, hasSyncState } = context;
+    const { concurrency } = options;
+    const parts = { database, client, account, userId, plan, lease, report, signal, abort, concurrency, now };
+    const run = openRun(parts, state.now);
+    error = await runAccount(run, {
+      event,
+      refresh,
+      leftovers: state.pending,
+      hasDue: state.hasDue,
+      hasSyncState,
+      stopSignal,
+    });
   } catch (cause) {
     error = stopSignal.aborted ? stoppedEarly(cause) : toCalendlySyncError(cause);
     // These concern every account, or the command itself, not one account.
     if (/^(usage|settings|user_unknown|database_.*)$/.test(error.code)) throw error;
+  } finally {
+    await lease?.release();
+    report.end();
   }
-  countRequests(counts, client);
+  countRequests(report.counts, client);
   const { userId = null, email = null } = resolved ?? {};
-  const result = toUserResult({ userId, email, plan, counts, durationMs: now() - started, error });
+  const result = toUserResult({ userId, email, plan, report, dryRun, durationMs: now() - started, error });
   onEvent({ type: 'finished', email, result });
   return result;
 }
 
-async function planFor(
-  options: SyncOptions,
-  { account, userId }: ResolvedAccount,
-  hasSyncState: boolean,
-): Promise<Plan> {
-  const { now = systemClock.now, database, since, until } = options;
-  const complete =
-    hasSyncState &&
-    userId !== null &&
-    (await database.transaction((sql) => isInitialSyncComplete(sql, userId), { readOnly: true }));
+async function claimFor({ options, hasSyncState, abort }: SyncContext, { account }: ResolvedAccount) {
+  if (account === null) throw new Error('an account is created before it is claimed');
+  const { database } = options;
+  const { id, userId } = account;
+  if (options.full || options.reread) {
+    // Before the lease is taken: if another run holds it, the next sync does this.
+    await persistentTransaction(database, async (sql) => {
+      if (options.full && hasSyncState) await clearInitialSync(sql, [userId]);
+      if (options.reread) await forgetReadings(sql, userId);
+    });
+  }
+  return claimAccount(database, id, hasSyncState, abort);
+}
+
+/** What a dry run knows of an account. */
+async function stateOf({ options, hasSyncState }: SyncContext, { userId }: ResolvedAccount) {
+  return options.database.transaction(
+    async (sql) => ({
+      initialComplete: hasSyncState ? userId !== null && (await isInitialSyncComplete(sql, userId)) : null,
+      pending: 0,
+      hasDue: true,
+      now: await databaseTime(sql),
+    }),
+    { readOnly: true },
+  );
+}
+
+function planFor(
+  { options, event }: SyncContext,
+  { account: resolved }: ResolvedAccount,
+  state: { initialComplete: boolean | null; account?: Account },
+): Plan {
+  const { now = systemClock.now, since, until } = options;
+  const account = state.account ?? resolved;
   return planRun({
     now: now(),
-    initialComplete: hasSyncState ? complete : null,
+    initialComplete: state.initialComplete,
     lastFullListingAt: account?.lastFullListingAt?.getTime() ?? null,
     customWindow: { since, until },
+    oneMeeting: event !== null,
+    accountId: account?.id ?? null,
   });
 }
 
 /** Creates the Calendly client of a token; it reports each request as an event. */
-export function clientOf(options: SyncOptions, token: string): CalendlyClient {
+export function clientOf(options: SyncOptions, token: string, signal = options.signal): CalendlyClient {
   return createCalendlyClient({
     baseUrl: options.config.calendlyApiUrl,
     token,
     proxies: options.config,
-    signal: options.signal,
-    concurrency: options.concurrency,
     transport: options.transport,
-    onAttempt: (attempt) => options.onEvent({ type: 'attempt', attempt }),
+    signal: signal ?? new AbortController().signal,
+    concurrency: options.concurrency,
+    onAttempt: (attempt) => options.onEvent?.({ type: 'attempt', attempt }),
     ...options.timing,
   });
 }

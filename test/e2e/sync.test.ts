@@ -122,7 +122,8 @@ test('sync --event reads one meeting again, by URI or id, and only one that the 
   const byId = await runJson(['sync', '--event', mine.split('/').at(-1) ?? ''], settings);
   expect([byId.code, byId.document.totals]).toMatchObject([0, { unchanged: 1, updated: 0 }]);
   expect((await runCli(['sync', '--event', others], settings)).code).not.toBe(0);
-  expect((await runCli(['sync', '--event', 'nonsense'], settings)).code).toBe(2);
+  expect((await runCli(['sync', '--event', 'NO-SUCH-EVENT-1'], settings)).code).toBe(1);
+  expect((await runCli(['sync', '--event', 'no such thing'], settings)).code).toBe(2);
 });
 
 function lines(stdout: string): string[] {

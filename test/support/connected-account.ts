@@ -25,6 +25,6 @@ export async function connectedAccount(host = 0, existing?: Environment) {
   onTestFinished(() => database.close());
   const token = sandbox.hosts[host]?.token ?? '';
   const client = createCalendlyClient({ baseUrl: sandbox.url, token, retryPauseMs: 5 });
-  const { account } = await resolveAccount(database, client, token, [], true);
+  const { account } = await resolveAccount(database, client, token, { named: [], write: true });
   return { url, sql, database, sandbox, token, client, accountId: account?.id ?? '' };
 }

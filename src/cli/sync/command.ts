@@ -1,11 +1,10 @@
 /** `sync` brings the database up to date with Calendly; `force-full` lists everything again. */
 import { setFlagsFromString } from 'node:v8';
 import { CalendlySyncError } from '../../errors.js';
-import type { SyncResult } from '../../sync/sync.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
 import { integer, users } from '../option-parsers.js';
-import { instant, meetingUri } from './parsers.js';
+import { instant } from './parsers.js';
 
 const concurrency = integer(1, 999_999);
 
@@ -30,6 +29,7 @@ export const forceFull: DefineCommand = (program, session) => {
     .description('list the full two years again; unchanged rows are left alone')
     .option('--user <id-or-email>', 'only this user of the database (repeatable)', users)
     .option('--all', 'every user whose token is available')
+    .option('--reread', 'read the invitees of all meetings again')
     .option('--mark-only', 'only make the next sync a full one')
     .option('--concurrency <n>', 'max parallel requests (default: 24)', concurrency)
     .addHelpText('after', FORCE_FULL_EXAMPLES)
@@ -38,7 +38,7 @@ export const forceFull: DefineCommand = (program, session) => {
         if (all && flags.user) {
           throw new CalendlySyncError('usage', "--all and --user can't be used together.");
         }
-        return markOnly ? markForFullSync(context, flags.user) : runSync(context, { ...flags, full: true });
+        return markOnly ? markForFullSync(context, flags) : runSync(context, { ...flags, full: true });
       }),
     );
 };
@@ -54,41 +54,38 @@ interface SyncFlags {
   event?: string | undefined;
   repair?: boolean | undefined;
   full?: boolean | undefined;
+  reread?: boolean | undefined;
 }
 
 async function runSync(context: CommandContext, flags: SyncFlags): Promise<CommandResult> {
   const { config, output, signal } = context;
-  const { user = [], dryRun = false, event, ...options } = flags;
+  const { user = [], dryRun = false, ...options } = flags;
   const { since, until } = options;
-  if (event !== undefined && (since !== undefined || until !== undefined)) {
-    throw new CalendlySyncError('usage', "--event can't be used together with --since or --until.");
-  }
   if (since !== undefined && until !== undefined && since >= until) {
     throw new CalendlySyncError('usage', '--since must be before --until.');
   }
-  const uri = event === undefined ? null : meetingUri(event, config.calendlyApiUrl);
-  const [{ sync }, { readOneMeeting }, { showSync, syncResult }] = await Promise.all([
+  const [{ sync }, { showSync, syncResult }] = await Promise.all([
     import('../../sync/sync.js'),
-    import('../../sync/one-meeting.js'),
     import('./output.js'),
   ]);
   limitHeapGrowth();
   return withDatabase(context, async (database) => {
-    const shown = await showSync(output);
+    const shown = await showSync(output, dryRun);
     const common = { config, database, signal, onEvent: shown.onEvent, users: user, dryRun };
-    const work: Promise<SyncResult> =
-      uri === null ? sync({ ...common, ...options }) : readOneMeeting({ ...common, event: uri });
-    const result = await work.finally(shown.close);
+    const result = await sync({ ...common, ...options }).finally(shown.close);
     if (dryRun) output.note('Nothing was written (--dry-run).');
     return syncResult(output, result);
   });
 }
 
-async function markForFullSync(context: CommandContext, users: string[] = []): Promise<CommandResult> {
+async function markForFullSync(
+  context: CommandContext,
+  { user: users = [], reread }: SyncFlags,
+): Promise<CommandResult> {
   const { config, output, signal } = context;
   const { requestFullSync } = await import('../../sync/sync.js');
   return withDatabase(context, async (database) => {
-    const marked = await requestFullSync({ config, database, signal, users, onEvent: () => {} });
+    const marked = await requestFullSync({ config, database, signal, users, reread });
     for (const { user_id: id, email } of marked) {
       output.result(`The next sync of ${email ?? id} will be a full one.`);
     }

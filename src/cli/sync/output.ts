@@ -13,7 +13,10 @@ import { oneLine } from '../terminal/sanitize.js';
 type EventOf<Type extends SyncEvent['type']> = Extract<SyncEvent, { type: Type }>;
 
 /** Shows the events of a sync as they come. `close` ends the spinner. */
-export async function showSync(output: Output): Promise<{ onEvent: OnSyncEvent; close(): void }> {
+export async function showSync(
+  output: Output,
+  dryRun: boolean,
+): Promise<{ onEvent: OnSyncEvent; close(): void }> {
   const progress = await output.progress('Requesting meetings from Calendly …');
   const estimate = createEstimate();
   const onAttempt = showAttempt(output);
@@ -21,6 +24,10 @@ export async function showSync(output: Output): Promise<{ onEvent: OnSyncEvent; 
     attempt: ({ attempt }) => onAttempt(attempt),
     planned: ({ plan }) => showPlan(output, plan),
     progress: (event) => progress.update(progressText(event, estimate)),
+    meeting({ outcome, uri, after }) {
+      const what = `${uri} (${after.title ?? 'no title'}, ${after.start_time ?? 'no start'})`;
+      if (dryRun) output.result(oneLine(`Would be ${outcome.replace('_', ' as ')}: ${what}`));
+    },
     warning: ({ text }) => output.warn(oneLine(text)),
     fetched({ mode, active, canceled }) {
       output.result(`✅ ${mode.toUpperCase()} fetch complete: ${active} active, ${canceled} canceled`);
@@ -59,6 +66,7 @@ const PLAN_LINES: Record<Plan['reason'], { notes?: string[]; results?: string[] 
     results: [INCREMENTAL, INCREMENTAL_SYNC],
   },
   custom_window: {},
+  one_meeting: {},
 };
 
 function showPlan(output: Output, { reason, window }: Plan): void {

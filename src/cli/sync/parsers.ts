@@ -1,6 +1,5 @@
-/** Parsers for the flags of `sync` that name a time or a meeting. Pure. */
+/** Parsers for the flags of `sync` that name a time. Pure. */
 import { InvalidArgumentError } from '@commander-js/extra-typings';
-import { CalendlySyncError } from '../../errors.js';
 
 /** A day or a time as ms since 1970; without an offset it is UTC. */
 export function instant(text: string): number {
@@ -11,18 +10,4 @@ export function instant(text: string): number {
   const exists = Number.isFinite(ms) && new Date(`${day}T00:00Z`).toISOString().slice(0, 10) === day;
   if (match && exists) return ms;
   throw new InvalidArgumentError('It is not a valid date. Write 2025-01-31 or 2025-01-31T09:00Z.');
-}
-
-/**
- * The URI of a meeting at this Calendly; of a bare id, too.
- * @throws CalendlySyncError `usage`
- */
-export function meetingUri(text: string, calendlyApiUrl: string): string {
-  if (/^[\w-]+$/.test(text) && /\d/.test(text)) return `${calendlyApiUrl}/scheduled_events/${text}`;
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const ours = ['https://api.calendly.com', new URL(calendlyApiUrl).origin];
-  if (url && ours.includes(url.origin) && /\/scheduled_events\/[^/]+$/.test(url.pathname)) return text;
-  throw new CalendlySyncError('usage', `--event: "${text}" is not the URI of a scheduled event.`, {
-    hint: `Expected https://api.calendly.com/scheduled_events/ID, or the ID alone.`,
-  });
 }

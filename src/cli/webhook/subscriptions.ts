@@ -103,7 +103,7 @@ function withAccount(
       signal,
       onAttempt: showAttempt(output),
     });
-    const { account } = await resolveAccount(database, client, token, [], true);
+    const { account } = await resolveAccount(database, client, token, { named: [], write: true });
     if (account === null) throw new CalendlySyncError('failed', 'The account could not be stored.');
     return work({ database, client, accountId: account.id });
   });

@@ -1,5 +1,6 @@
 /** SQL of `calendly_accounts`: whose token and whose webhook subscription is whose. */
 import type { Sql } from '../connection.js';
+import { utcText } from '../table.js';
 
 /** One Calendly user that is synced here. */
 export interface Account {
@@ -90,10 +91,46 @@ export async function saveAccount(sql: Sql, userId: string, profile: CalendlyPro
   return row;
 }
 
-/** Records that this run has listed the full window completely. */
-export async function recordFullListing(sql: Sql, accountId: string, runId: string): Promise<void> {
+/** What a run needs to know of the account that it has just taken. */
+export interface ClaimedAccount {
+  account: Account;
+  /** `calendly_initial_sync_complete`; null without migration 022. */
+  initialComplete: boolean | null;
+  /** Events that earlier runs left pending. */
+  pending: number;
+  /** Ended meetings are due for a look at their no-shows. */
+  hasDue: boolean;
+  /** The database's time, as canonical text. */
+  now: string;
+}
+
+/** Reads an account and what a run needs besides, in one statement. */
+export async function readClaimedAccount(
+  sql: Sql,
+  accountId: string,
+  hasSyncState: boolean,
+): Promise<ClaimedAccount> {
+  const flag = hasSyncState
+    ? sql`(select coalesce(calendly_initial_sync_complete, false) from users u where u.id = a.user_id)`
+    : sql`null::boolean`;
+  const [row] = await sql<(Account & Omit<ClaimedAccount, 'account'>)[]>`
+    select ${sql.unsafe(ACCOUNT)}, ${flag} as "initialComplete",
+      (select count(*)::integer from calendly_pending_events where account_id = a.id) as pending,
+      exists (
+        select from calendly_events e where e.user_id = a.user_id and e.recheck_at < now()
+      ) as "hasDue",
+      ${sql.unsafe(utcText('clock_timestamp()'))} as now
+    from calendly_accounts a where id = ${accountId}`;
+  if (!row) throw new Error('the account was removed');
+  const { initialComplete, pending, hasDue, now, ...account } = row;
+  return { account, initialComplete, pending, hasDue, now };
+}
+
+/** Records that the run that holds the lease has listed the full window completely. */
+export async function recordFullListing(sql: Sql, accountId: string): Promise<void> {
   await sql`
-    update calendly_accounts set last_full_listing_at = (select started_at from calendly_sync_runs where id = ${runId})
+    update calendly_accounts
+    set last_full_listing_at = (select started_at from calendly_leases where account_id = ${accountId})
     where id = ${accountId}`;
 }
 

@@ -135,44 +135,105 @@ export async function findUnchanged(
   return new Set(rows.map((row) => row.external_id));
 }
 
+/** The digest of a meeting that Calendly has although a listing of its range lacked it. */
+const PRESENT_THOUGH_UNLISTED = 'unlisted';
+
+/** The URI of the event of a row `e` joined to its meeting `m`. */
+const URI = "coalesce(m.calendly_uri::text, 'https://api.calendly.com/scheduled_events/' || e.external_id)";
+
 /**
  * URIs of stored meetings that start in [from, to) and are not among the listed ones: a complete listing of that
  * range did not show them. What is known to be gone or lost is not asked about again, and a row that no listing and
  * no delivery has ever contained cannot be missing.
+ * @param all includes those that were present although they were not listed
  */
 export async function findUnlisted(
   sql: Sql,
   userId: string,
-  from: string,
-  to: string,
-  listedIds: string[],
+  { from, to, listedIds, all }: { from: string; to: string; listedIds: string[]; all: boolean },
 ): Promise<string[]> {
-  const rows = await sql<{ calendly_uri: string }[]>`
-    select coalesce(m.calendly_uri, 'https://api.calendly.com/scheduled_events/' || e.external_id) as calendly_uri
+  const rows = await sql<{ uri: string }[]>`
+    select ${sql.unsafe(URI)} as uri
     from calendly_events e join meetings m on m.id = e.meeting_id
-    where e.user_id = ${userId} and e.digest is not null
+    where e.user_id = ${userId} and e.digest is not null and (${all} or e.digest <> ${PRESENT_THOUGH_UNLISTED})
       and e.start_time >= ${from}::text::timestamptz and e.start_time < ${to}::text::timestamptz
       and (m.is_deleted is not true or coalesce(m.deleted_reason, '') not in ('gone', 'access_lost', 'reassigned'))
       and e.external_id <> all(${listedIds})`;
-  return rows.map((row) => row.calendly_uri);
+  return rows.map(({ uri }) => uri);
+}
+
+/** Remembers that Calendly has meetings that it does not list, so that not every run asks for them. */
+export async function rememberPresent(sql: Sql, userId: string, externalIds: string[]): Promise<void> {
+  if (externalIds.length === 0) return;
+  await sql`
+    update calendly_events set digest = ${PRESENT_THOUGH_UNLISTED}
+    where user_id = ${userId} and external_id = any(${externalIds}) and digest <> ${PRESENT_THOUGH_UNLISTED}`;
+}
+
+/** The number of meetings that are stored in [from, to). */
+export async function countStored(sql: Sql, userId: string, from: string, to: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::integer as count from calendly_events
+    where user_id = ${userId} and start_time >= ${from}::text::timestamptz and start_time < ${to}::text::timestamptz`;
+  return row?.count ?? 0;
 }
 
 /** URIs of meetings whose invitees are due for a second look, see `recheckAt`. */
 export async function findDueForNoShows(sql: Sql, userId: string): Promise<string[]> {
-  const rows = await sql<{ calendly_uri: string }[]>`
-    select m.calendly_uri
+  const rows = await sql<{ uri: string }[]>`
+    select m.calendly_uri as uri
     from calendly_events e join meetings m on m.id = e.meeting_id
-    where e.user_id = ${userId} and e.recheck_at < now()
-      and m.is_deleted is not true and m.calendly_uri is not null`;
-  return rows.map((row) => row.calendly_uri);
+    where e.user_id = ${userId} and e.recheck_at < now() and m.is_deleted is not true and m.calendly_uri is not null`;
+  return rows.map(({ uri }) => uri);
 }
 
-/** When a stored meeting starts, as canonical text; null if it is not stored or has no start. */
-export async function findStart(sql: Sql, userId: string, externalId: string): Promise<string | null> {
-  const [row] = await sql<{ start_time: string | null }[]>`
-    select ${sql.unsafe(utcText('start_time'))} as start_time from calendly_events
-    where user_id = ${userId} and external_id = ${externalId}`;
-  return row?.start_time ?? null;
+/**
+ * URIs of the thirtieth part of a user's meetings that start in [from, to) whose invitees were read longest ago: with
+ * one such audit a day, each of them is read every 30 days.
+ */
+export async function findDueForAudit(sql: Sql, userId: string, from: string, to: string): Promise<string[]> {
+  const rows = await sql<{ uri: string }[]>`
+    with candidates as (
+      select * from calendly_events
+      where user_id = ${userId} and read_at is not null
+        and start_time >= ${from}::text::timestamptz and start_time < ${to}::text::timestamptz
+    )
+    select m.calendly_uri as uri
+    from (
+      select meeting_id from candidates where read_at < now() - interval '20 hours'
+      order by read_at limit (select ceil(count(*) / 30.0) from candidates)
+    ) as e join meetings m on m.id = e.meeting_id
+    where m.calendly_uri is not null and m.invitees_total is distinct from 0`;
+  return rows.map(({ uri }) => uri);
+}
+
+/** Makes the next sync read the invitees of all of a user's meetings again. */
+export async function forgetReadings(sql: Sql, userId: string): Promise<void> {
+  await sql`update calendly_events set fingerprint = null where user_id = ${userId}`;
+}
+
+/** What decides whether Calendly's answer about one meeting changes anything. */
+export interface Remembered {
+  fingerprint: string | null;
+  createdAt: string | null;
+  /** When a delivery last wrote it; null if a poll did. Times are canonical text. */
+  deliveredAt: string | null;
+  startTime: string | null;
+}
+
+/** What is remembered of a stored meeting; null if it is not stored. */
+export async function findRemembered(
+  sql: Sql,
+  userId: string,
+  externalId: string,
+): Promise<Remembered | null> {
+  const [row] = await sql<Remembered[]>`
+    select e.fingerprint, ${sql.unsafe(utcText('m.calendly_created_at'))} as "createdAt",
+      case when e.digest = '' then ${sql.unsafe(utcText('e.written_at'))} end as "deliveredAt",
+      ${sql.unsafe(utcText('e.start_time'))} as "startTime"
+    from calendly_events e join meetings m on m.id = e.meeting_id
+    where e.user_id = ${userId} and e.external_id = ${externalId}`;
+  return row ?? null;
 }
 
 /** The users under whom meetings are stored, by external id: whose a delivery is that does not name its host. */
@@ -184,4 +245,14 @@ export async function findOwners(sql: Sql, externalIds: string[]): Promise<Map<s
     join calendly_events e on e.user_id = a.user_id and e.external_id = wanted.id
     group by 1`;
   return new Map(rows.map((row) => [row.external_id, row.user_ids]));
+}
+
+/** URIs of active meetings that are stored in [from, to) and that this tool has written. */
+export async function findActive(sql: Sql, userId: string, from: string, to: string): Promise<string[]> {
+  const rows = await sql<{ uri: string }[]>`
+    select ${sql.unsafe(URI)} as uri
+    from calendly_events e join meetings m on m.id = e.meeting_id
+    where e.user_id = ${userId} and e.digest is not null and m.is_deleted is not true
+      and e.start_time >= ${from}::text::timestamptz and e.start_time < ${to}::text::timestamptz`;
+  return rows.map(({ uri }) => uri);
 }

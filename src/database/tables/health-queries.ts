@@ -117,19 +117,21 @@ export async function readWebhookEventCounts(sql: Sql): Promise<WebhookEventCoun
     from calendly_webhook_events group by event_type order by event_type`;
 }
 
+/** A run is recorded when it ends; until then, the lease shows that it has begun. */
 function lastRun(sql: Sql) {
-  return sql`(
+  return sql`case when l.lease_owner is not null then jsonb_build_object('status', 'running', 'mode', 'unknown',
+    'started_at', l.started_at) else (
     select jsonb_build_object('status', r.status, 'mode', r.mode, 'started_at', r.started_at,
       'finished_at', r.finished_at, 'error_code', r.error_code, 'error', r.error)
     from calendly_sync_runs r where r.account_id = a.id
     order by r.started_at desc, r.id desc limit 1
-  )`;
+  ) end`;
 }
 
 function withDates(row: UserState): UserState {
   const run = row.last_run;
   if (run === null) return row;
-  const finished = run.finished_at === null ? null : new Date(run.finished_at);
+  const finished = run.finished_at == null ? null : new Date(run.finished_at);
   return { ...row, last_run: { ...run, started_at: new Date(run.started_at), finished_at: finished } };
 }
 

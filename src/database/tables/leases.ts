@@ -6,6 +6,10 @@ import type { Sql } from '../connection.js';
 
 /** How long a lease lasts if nobody renews it, in seconds. */
 export const LEASE_SECONDS = 120;
+/** How long a write waits for a row that somebody else has locked, in ms. */
+export const LOCK_TIMEOUT_MS = 4_000;
+/** A process that is frozen inside a transaction keeps its locks no longer than this. */
+const IDLE_TIMEOUT_MS = 60_000;
 
 /** A lease as its holder knows it. */
 export interface HeldLease {
@@ -14,10 +18,14 @@ export interface HeldLease {
   number: string;
 }
 
-/** What `lease_owner` says of the holder of an account; null if nobody holds it. */
+/**
+ * What `lease_owner` says of the holder of an account; null if nobody holds it. The transaction waits for no lock longer
+ * than a write does.
+ */
 export async function leaseHolder(sql: Sql, accountId: string): Promise<string | null> {
   const [row] = await sql<{ owner: string | null }[]>`
-    select lease_owner as owner from calendly_leases where account_id = ${accountId}`;
+    select set_config('lock_timeout', ${String(LOCK_TIMEOUT_MS)}, true),
+      (select lease_owner from calendly_leases where account_id = ${accountId}) as owner`;
   return row?.owner ?? null;
 }
 
@@ -43,6 +51,26 @@ export async function takeLease(
   return row?.number ?? null;
 }
 
+/**
+ * The fence, the first statement of every transaction in which a run writes: nobody can take the lease before that
+ * transaction ends. It also limits how long the transaction waits for locks, and how long it may be idle.
+ * @returns false if the lease is lost: nothing may be written
+ */
+export async function checkLease(
+  sql: Sql,
+  { accountId, number }: HeldLease,
+  lockTimeoutMs: number,
+): Promise<boolean> {
+  const query = sql`
+    select set_config('lock_timeout', ${String(lockTimeoutMs)}, true),
+      set_config('idle_in_transaction_session_timeout', ${String(IDLE_TIMEOUT_MS)}, true)
+    from calendly_leases
+    where account_id = ${accountId} and lease_no = ${number} and lease_owner is not null
+    for share`;
+  // Sent now, ahead of whatever the caller sends next.
+  return (await query.execute()).length > 0;
+}
+
 /** Renews a lease. False: it was lost to another process, and nothing more may be recorded under it. */
 export async function renewLease(sql: Sql, { accountId, number }: HeldLease): Promise<boolean> {
   const rows = await sql`
@@ -52,13 +80,16 @@ export async function renewLease(sql: Sql, { accountId, number }: HeldLease): Pr
   return rows.length > 0;
 }
 
-/** Releases an account, with the error that ended its run, if any. False: the lease was lost before. */
+/**
+ * Releases an account, with the error that ended its run, if any.
+ * @returns `before`: a first attempt did it, whose answer was lost. `lost`: another process has the account
+ */
 export async function releaseLease(
   sql: Sql,
   { accountId, number }: HeldLease,
   error: { code: string; message: string } | null,
-): Promise<boolean> {
-  const rows = await sql`
+): Promise<'released' | 'before' | 'lost'> {
+  const [row] = await sql<{ released: boolean; mine: boolean }[]>`
     with released as (
       update calendly_leases
       set lease_owner = null, lease_until = null, finished_at = now(),
@@ -71,7 +102,10 @@ export async function releaseLease(
       set last_error_code = ${error?.code ?? null}, last_error = ${error?.message ?? null},
         last_error_at = ${error ? sql`now()` : null}, updated_at = now()
       where id in (select account_id from released)
+        and (last_error_code, last_error) is distinct from (${error?.code ?? null}::text, ${error?.message ?? null}::text)
     )
-    select from released`;
-  return rows.length > 0;
+    select set_config('lock_timeout', ${String(LOCK_TIMEOUT_MS)}, true), exists (select from released) as released,
+      exists (select from calendly_leases where account_id = ${accountId} and lease_no = ${number}) as mine`;
+  if (row?.released) return 'released';
+  return row?.mine ? 'before' : 'lost';
 }

@@ -174,30 +174,42 @@ export async function updateMeetings(
     where m.id::text = x.id and m.id = any(${rows.map(({ id }) => id)})`;
 }
 
-/**
- * Marks a meeting as deleted because Calendly does not have it, or not for us, any more.
- * @returns `deleted` if it was active before
- */
+/** Why Calendly does not have a meeting, or not for us, any more. */
+export type MissingReason = 'gone' | 'access_lost';
+
+/** A meeting that was marked as deleted: the facts before. */
+export interface MarkedDeleted
+  extends Pick<MeetingRow, 'external_id' | 'title' | 'start_time' | 'status' | 'deleted_reason'> {
+  id: string;
+  was_deleted: boolean;
+}
+
+const MISSING = columns({ externalId: 'text not null', reason: 'text not null' });
+
+/** Marks meetings as deleted whose events the caller has locked. @returns those that were not marked so before */
 export async function markDeleted(
   sql: Sql,
   userId: string,
-  externalId: string,
-  reason: 'gone' | 'access_lost',
-): Promise<'deleted' | 'updated' | 'unchanged'> {
-  const [event] = await sql<{ meeting_id: string }[]>`
-    select meeting_id::text as meeting_id from calendly_events
-    where user_id = ${userId} and external_id = ${externalId}
-    for update`;
-  if (!event) return 'unchanged';
-  const [before] = await sql<{ is_deleted: boolean; deleted_reason: string | null }[]>`
-    select is_deleted is true as is_deleted, deleted_reason from meetings where id = ${event.meeting_id}
-    for no key update`;
-  if (!before || (before.is_deleted && before.deleted_reason === reason)) return 'unchanged';
-  await sql`
-    update meetings
-    set is_deleted = true, deleted_reason = ${reason}, last_calendar_sync = now(),
-      deleted_at = case when is_deleted then coalesce(deleted_at, now()) else now() end
-    where id = ${event.meeting_id}`;
-  await sql`update calendly_events set digest = '', recheck_at = null where meeting_id = ${event.meeting_id}`;
-  return before.is_deleted ? 'updated' : 'deleted';
+  missing: { externalId: string; reason: MissingReason }[],
+): Promise<MarkedDeleted[]> {
+  if (missing.length === 0) return [];
+  return sql<MarkedDeleted[]>`
+    with missing as (
+      select e.external_id, m.id, x.reason, m.is_deleted is true as was_deleted, m.title::text as title,
+        ${sql.unsafe(utcText('m.start_time'))} as start_time, m.status::text as status,
+        m.deleted_reason::text as deleted_reason
+      from ${rowsAsX(sql, MISSING, missing)}
+      join calendly_events e on e.user_id = ${userId} and e.external_id = x."externalId"
+      join meetings m on m.id = e.meeting_id
+      where m.is_deleted is not true or m.deleted_reason is distinct from x.reason
+    ), marked as (
+      update meetings m
+      set is_deleted = true, deleted_reason = missing.reason, last_calendar_sync = now(),
+        deleted_at = case when m.is_deleted then coalesce(m.deleted_at, now()) else now() end
+      from missing where m.id = missing.id
+    ), remembered as (
+      update calendly_events e set digest = '', recheck_at = null
+      from missing where e.meeting_id = missing.id
+    )
+    select id::text as id, external_id, was_deleted, title, start_time, status, deleted_reason from missing`;
 }

@@ -95,6 +95,15 @@ export async function lockWaitingEvents(sql: Sql, after: string, limit: number):
     for update skip locked`;
 }
 
+/** Whether deliveries wait to be applied. */
+export async function hasWaitingEvents(sql: Sql): Promise<boolean> {
+  const [row] = await sql<{ waiting: boolean }[]>`
+    select exists (
+      select from calendly_webhook_events where processed_at is null and signature_verified
+    ) as waiting`;
+  return row?.waiting ?? false;
+}
+
 /** How many stored deliveries could not be applied, and the newest error. */
 export async function countFailed(sql: Sql): Promise<{ count: number; error: string | null }> {
   const [row] = await sql<{ count: number; error: string | null }[]>`

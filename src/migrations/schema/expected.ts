@@ -21,8 +21,9 @@ export const EXPECTED: Readonly<Record<string, Readonly<Record<string, string>>>
   '003': {
     'index calendly_events_recheck_idx': '',
     'index calendly_events_start_idx': '',
+    'index calendly_pending_events_urgency_idx': '',
     'table calendly_events': 'user_id users.id, external_id text, meeting_id meetings.id, account_id bigint, adopted boolean, start_time timestamp with time zone, end_time timestamp with time zone, digest text, fingerprint text, read_at timestamp with time zone, recheck_at timestamp with time zone, written_at timestamp with time zone, failures integer, no_shows_removed jsonb',
-    'table calendly_pending_events': 'account_id bigint, calendly_uri text, kind text, event jsonb, run_id bigint, listed_at timestamp with time zone, error text, failures integer, failed_at timestamp with time zone',
+    'table calendly_pending_events': 'account_id bigint, calendly_uri text, kind text, urgency integer, run_id bigint, listed_at timestamp with time zone, error text, failures integer, failed_at timestamp with time zone',
   },
   '004': {
     'table calendly_webhook_rejections': 'hour timestamp with time zone, reason text, count bigint, last_at timestamp with time zone',

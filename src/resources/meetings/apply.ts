@@ -73,6 +73,24 @@ export async function applyObservations(
   return observations.map(({ uri }) => applied.get(uri) ?? nothingApplied(uri, userId));
 }
 
+/** What `applyObservations` would do, without writing and without a lock. `userId` null: nothing is stored. */
+export async function previewObservations(
+  sql: Sql,
+  userId: string | null,
+  observations: Observation[],
+): Promise<Applied[]> {
+  const ids = observations.map(({ uri }) => externalId(uri));
+  const stored = userId === null ? new Map<string, Stored>() : await readStored(sql, userId, ids);
+  return observations.map((observation) => {
+    const { uri } = observation;
+    const known = stored.get(externalId(uri)) ?? null;
+    const diff = diffMeeting(known, observation);
+    return diff
+      ? toApplied(uri, userId ?? '', known?.meeting.id ?? null, diff)
+      : nothingApplied(uri, userId ?? '');
+  });
+}
+
 async function lock(sql: Sql, userId: string, wanted: ReadonlySet<string>): Promise<string[]> {
   const [, ids] = await Promise.all([preferIndexes(sql), lockEvents(sql, userId, [...wanted])]);
   return ids;
@@ -156,7 +174,7 @@ async function write(
   return conflicting;
 }
 
-function toApplied(uri: string, userId: string, meetingId: string, diff: MeetingDiff): Applied {
+function toApplied(uri: string, userId: string, meetingId: string | null, diff: MeetingDiff): Applied {
   const { outcome, before, after, warning, invitees, added, removed } = diff;
   const counts = { new: added, updated: invitees.length - added, removed: removed.length };
   return { uri, userId, meetingId, outcome, before, after, warning, invitees: counts };

@@ -3,7 +3,7 @@
  * to remember of the observation. Pure: knows no SQL and no HTTP.
  */
 import { parseEvent } from '../../calendly/schemas.js';
-import type { Json } from '../../database/table.js';
+import { isJson, type Json } from '../../database/table.js';
 import type { Mark } from '../../database/tables/calendly-events.js';
 import type { InviteeRow, StoredInvitee } from '../../database/tables/invitees.js';
 import type { MeetingRow, StoredMeeting } from '../../database/tables/meetings.js';
@@ -77,7 +77,8 @@ export function diffMeeting(stored: Stored | null, observation: Observation): Me
   const { row, outcome } = diffEvent(known, observation);
   const current = row ?? known;
   if (current === null) return null;
-  const { invitees, agreement, noShowsRemoved, ...rest } = diffInvitees(stored, observation);
+  const diff = diffInvitees(stored, current.raw, observation);
+  const { invitees, agreement, noShowsRemoved, ...rest } = diff;
   const changes = row !== null || invitees.length > 0 || rest.removed.length > 0 || noShowsRemoved !== null;
   // A delivery that changes nothing must not make a poll in progress read the meeting again.
   const isSilent = observation.requestedAt === null && known !== null && !changes;
@@ -85,7 +86,7 @@ export function diffMeeting(stored: Stored | null, observation: Observation): Me
     start_time: current.start_time,
     end_time: current.end_time,
     digest: nextDigest(known, row, observation),
-    fingerprint: nextFingerprint(observation, known, agreement, rest.refused),
+    fingerprint: nextFingerprint(observation, current, known, diff),
     read: agreement?.believed ?? false,
     changed: known === null || changes,
     awaitsNoShows: !current.is_deleted && current.invitees_total !== 0,
@@ -152,13 +153,14 @@ interface InviteesDiff {
   removed: string[];
   /** All removals of no-show marks to remember; null if there are no others than before. */
   noShowsRemoved: Record<string, string> | null;
-  /** Whether the answer is believed; null if not all invitees were read. */
+  /** Whether the invitees are believed; null if not all of them are known. */
   agreement: Agreement | null;
   /** A stored invitee is newer than the answer. */
   refused: boolean;
 }
 
-function diffInvitees(stored: Stored | null, observation: Observation): InviteesDiff {
+/** @param current the event as it will be stored */
+function diffInvitees(stored: Stored | null, current: Json | null, observation: Observation): InviteesDiff {
   const { event, invitees, requestedAt, noShowRemovedAt = null } = observation;
   const known = stored?.meeting ?? null;
   const standing = requestedAt && standingOf(known?.written_at ?? null, requestedAt.invitees);
@@ -188,12 +190,15 @@ function diffInvitees(stored: Stored | null, observation: Observation): Invitees
     return !(before && sameRow(row, before));
   });
   const agreement =
-    standing && invitees && agreementOf(standing, event ?? known?.raw ?? null, invitees, known);
+    standing === null
+      ? checkDelivery(current, [...new Map([...rawsOf(knownInvitees), ...rawsOf(rows)]).values()])
+      : invitees && agreementOf(standing, event ?? known?.raw ?? null, invitees, known);
   const answered = new Set(invitees?.map(({ uri }) => String(uri)));
+  const mayRemove = standing !== null && agreement?.believed === true;
   return {
     invitees: changed.map(([, row]) => row),
     added: changed.filter(([uri]) => !knownInvitees.has(uri)).length,
-    removed: agreement?.believed ? [...knownInvitees.keys()].filter((uri) => !answered.has(uri)) : [],
+    removed: mayRemove ? [...knownInvitees.keys()].filter((uri) => !answered.has(uri)) : [],
     noShowsRemoved: removalsChanged ? Object.fromEntries(removals) : null,
     agreement,
     refused,
@@ -204,10 +209,10 @@ function diffInvitees(stored: Stored | null, observation: Observation): Invitees
  * The digest to remember: that of the observed event, if a listing that repeats it would change nothing. `''` otherwise:
  * it equals that of no event. Null if the observation says nothing of the event.
  */
-function nextDigest(
+export function nextDigest(
   known: StoredMeeting | null,
   row: MeetingRow | null,
-  { event, requestedAt, hostUri }: Observation,
+  { event, requestedAt, hostUri }: EventObservation,
 ): string | null {
   if (event === null) return null;
   if (requestedAt === null) return '';
@@ -230,17 +235,31 @@ function agreementOf(
   return checkInvitees(event, invitees, disagreements);
 }
 
+/**
+ * The invitees of a meeting after a delivery, if they are all that its own counters name: then no poll needs to read
+ * them. Null otherwise.
+ */
+function checkDelivery(event: Json | null, invitees: Json[]): Agreement | null {
+  const counter = isJson(event?.invitees_counter) ? event.invitees_counter : {};
+  if (typeof counter.total !== 'number' || typeof counter.active !== 'number') return null;
+  const agreement = checkInvitees(event, invitees, 0);
+  return agreement.reason === null ? agreement : null;
+}
+
+function rawsOf(rows: ReadonlyMap<string, { raw: Json | null }>): [string, Json][] {
+  return [...rows].flatMap(([uri, { raw }]) => (raw ? [[uri, raw]] : []));
+}
+
 /** The fingerprint to remember. Null: the next run reads the invitees again. */
 function nextFingerprint(
   { event }: Observation,
+  current: { raw: Json | null },
   known: StoredMeeting | null,
-  agreement: Agreement | null,
-  refused: boolean,
+  { agreement, refused }: Pick<InviteesDiff, 'agreement' | 'refused'>,
 ): string | null {
-  const lastFingerprint = known?.fingerprint ?? null;
-  if (agreement === null) return lastFingerprint;
+  if (agreement === null) return known?.fingerprint ?? null;
   if (refused || !agreement.believed) return null;
-  if (event === null) return lastFingerprint;
-  const parsed = parseEvent(event);
+  // Invitees that were read without their event belong to the event as it is stored.
+  const parsed = parseEvent(event ?? current.raw);
   return parsed && fingerprintOf(parsed.value);
 }

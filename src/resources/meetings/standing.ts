@@ -2,7 +2,6 @@
  * How a request stands to the last write of a meeting, by the database's clock alone: Calendly's times may come from a
  * skewed clock or an odd delivery, so they cannot decide this. Pure: knows no content.
  */
-import { canonicalTimestamp } from '../../calendly/timestamps.js';
 
 /**
  * `contested`: the meeting was written after the request was sent, so the answer may be older than what is stored.
@@ -24,7 +23,9 @@ export function standingOf(writtenAt: string | null, requestedAt: string): Stand
   return Date.parse(requestedAt) - Date.parse(writtenAt) < SETTLED_AFTER_MS ? 'recent' : 'settled';
 }
 
-/** A time (canonical text) plus some ms, rounded down to the ms: the database's time without asking for it again. */
+/** A time (canonical text) plus some ms, rounded down: the database's time without asking for it again. */
 export function later(time: string, ms: number): string {
-  return canonicalTimestamp(new Date(Date.parse(time) + Math.floor(ms)).toISOString()) ?? time;
+  const shifted = new Date(Date.parse(time) + Math.floor(ms)).toISOString();
+  // The microseconds stay: rounded down, the time could be before what was written just before it.
+  return shifted.replace('Z', time.slice(23));
 }

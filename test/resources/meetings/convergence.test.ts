@@ -230,5 +230,5 @@ test('a request is settled ten minutes after the last write, and contested if th
   expect(standingOf(at, later(at, SETTLED_AFTER_MS - 1))).toBe('recent');
   expect(standingOf(at, at)).toBe('recent');
   expect(standingOf('2026-01-01T00:00:00.000002Z', '2026-01-01T00:00:00.000001Z')).toBe('contested');
-  expect(later('2026-01-01T00:00:00.123456Z', 1_000.9)).toBe('2026-01-01T00:00:01.123000Z');
+  expect(later('2026-01-01T00:00:00.123456Z', 1_000.9)).toBe('2026-01-01T00:00:01.123456Z');
 });

@@ -206,7 +206,7 @@ describe('what a delivery must not do', () => {
     const { url, sql } = await testDatabase();
     const sandbox = await testSandbox({ events: 0 });
     const sync = syncing(sandbox, url);
-    const { event: real, invitees } = sandbox.control.book({ host: 0 });
+    const { event: real, invitees } = sandbox.control.book({ host: 0, created: '-1h' });
     await sync();
     await expectTruth(sql, sandbox);
     const { post } = receiving(url);

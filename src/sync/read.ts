@@ -1,0 +1,173 @@
+/**
+ * Asks Calendly for what a run has found: invitees, and meetings that were not listed. Many events at a time; the
+ * client limits how many requests are really in progress. Writes nothing.
+ */
+import type { Json } from '../database/table.js';
+import { findRemembered } from '../database/tables/calendly-events.js';
+import { nextPending, type Pending } from '../database/tables/pending-events.js';
+import { CalendlySyncError } from '../errors.js';
+import { isNotFoundFinal } from '../resources/meetings/consistency.js';
+import type { Observation } from '../resources/meetings/diff.js';
+import { fingerprint } from '../resources/meetings/fingerprint.js';
+import { ownership } from '../resources/meetings/owners.js';
+import { externalId } from '../resources/meetings/rows.js';
+import { later } from '../resources/meetings/standing.js';
+import { createFailureCheck, isEventSpecific } from './failures.js';
+import { invalidValue } from './report.js';
+import type { Item, Run } from './run.js';
+
+const CHUNK = 200;
+/** More than the client's own limit, so that writing one result delays no request. */
+const MIN_WORKERS = 32;
+
+/** Reads events many at a time and yields what came of each, in the order in which they finish. */
+export async function* readAll(run: Run, wanted: AsyncIterable<Wanted>): AsyncGenerator<Item> {
+  const events = wanted[Symbol.asyncIterator]();
+  const reading = new Map<Wanted, Promise<{ wanted: Wanted; startedAt: number; read: Read }>>();
+  const workers = Math.max(MIN_WORKERS, run.concurrency ?? 0);
+  const check = createFailureCheck(() => performance.now());
+  for (let open = true; ; ) {
+    while (open && reading.size < workers) {
+      const { value, done } = await events.next();
+      const startedAt = performance.now();
+      if (done) open = false;
+      else
+        reading.set(
+          value,
+          readOne(run, value).then((read) => ({ wanted: value, startedAt, read })),
+        );
+    }
+    if (reading.size === 0) return;
+    const { wanted: event, startedAt, read } = await Promise.race(reading.values());
+    reading.delete(event);
+    // The run ends with the reason of its end, not with what that did to a request.
+    run.signal.throwIfAborted();
+    if (!('error' in read)) {
+      check.succeeded();
+      yield read;
+      continue;
+    }
+    const { error } = read;
+    if (!isEventSpecific(error)) throw error;
+    yield { uri: event.uri, failure: error.message };
+    const reason = check.failed(error, event.uri, startedAt);
+    if (reason) throw reason;
+  }
+}
+
+/** An event to ask for, and the database's time before it was handed out. */
+export interface Wanted extends Pending {
+  readonly askedAt: () => string;
+}
+
+/** All pending events of a run, the most urgent first. */
+export async function* pendingEvents(run: Run, accountId: string): AsyncGenerator<Wanted> {
+  for (let after = { urgency: -1, uri: '' }; ; ) {
+    const cursor = after;
+    const { rows, now } = await run.read((sql) => nextPending(sql, accountId, cursor, CHUNK));
+    const fetched = performance.now();
+    const askedAt = () => later(now, performance.now() - fetched);
+    for (const pending of rows) yield { ...pending, askedAt };
+    const last = rows.at(-1);
+    if (!last) return;
+    after = last;
+  }
+}
+
+type Read = Item | { error: unknown };
+
+async function readOne(run: Run, wanted: Wanted): Promise<Read> {
+  try {
+    return wanted.kind === 'unlisted'
+      ? await confirmUnlisted(run, wanted)
+      : await readInvitees(run, wanted, null);
+  } catch (error) {
+    return { error };
+  }
+}
+
+/**
+ * Requests a stored meeting that was not listed: only Calendly's own 404 or 403 for it deletes it. One that is there
+ * and has not changed needs nothing.
+ */
+async function confirmUnlisted(run: Run, wanted: Wanted): Promise<Item> {
+  const item = await readEvent(run, wanted);
+  return item.observation && ownership(item.observation.event ?? {}, run.account.calendlyUri) !== 'reassigned'
+    ? { ...item, present: true }
+    : item;
+}
+
+/** Requests one meeting, and its invitees if they may have changed. */
+export async function readEvent(run: Run, wanted: Wanted, always = false): Promise<Item> {
+  const { uri, askedAt } = wanted;
+  const requestedAt = askedAt();
+  const answer = await run.client.event(uri);
+  const { userId } = run;
+  const known =
+    userId === null ? null : await run.read((sql) => findRemembered(sql, userId, externalId(uri)));
+  if ('accessLost' in answer) return { uri, missing: 'access_lost' };
+  if ('gone' in answer)
+    return known && !isNotFoundFinal(requestedAt, known) ? { uri } : { uri, missing: 'gone' };
+  const { raw: event, value } = answer.found;
+  const hostUri = run.account.calendlyUri;
+  const times = { event: requestedAt, invitees: requestedAt };
+  const observed = { uri: value.uri, event, source: 'request', requestedAt: times, hostUri } as const;
+  const isRead = known?.fingerprint === fingerprint(value) && !always;
+  if (isRead || ownership(event, hostUri) === 'reassigned')
+    return { uri, observation: { ...observed, invitees: null } };
+  return readInvitees(run, wanted, observed);
+}
+
+/** Requests the invitees of an event. Without the event itself they belong to the event as it is stored. */
+async function readInvitees(
+  run: Run,
+  { uri, askedAt }: Wanted,
+  observed: Omit<Observation, 'invitees'> | null,
+): Promise<Item> {
+  const invitedAt = askedAt();
+  const complete = (invitees: Json[]): Item => {
+    const requestedAt = { event: observed?.requestedAt?.event ?? invitedAt, invitees: invitedAt };
+    const base = observed ?? { uri, event: null, source: 'request' as const };
+    return { uri, observation: { ...base, requestedAt, invitees } };
+  };
+  const counter = observed?.event?.invitees_counter as { total?: unknown } | undefined;
+  if (counter?.total === 0) return complete([]);
+  try {
+    const { invitees, unreadable } = await run.client.invitees(uri);
+    run.report.counts.invitees.events_read++;
+    for (const { issues, value: invitee } of invitees) {
+      for (const text of issues) run.report.warn(invalidValue(invitee.uri, text));
+    }
+    if (unreadable > 0) {
+      const message = `${unreadable} of the invitees of ${uri} have no URI.`;
+      throw new CalendlySyncError('calendly_invalid_response', message);
+    }
+    return complete(invitees.map(({ raw }) => raw));
+  } catch (error) {
+    if (!(error instanceof CalendlySyncError) || error.code !== 'calendly_not_found') throw error;
+    return confirmDeletedSinceListed(run, uri, invitedAt, error);
+  }
+}
+
+/**
+ * The invitees of a listed event returned 404: the event may have been deleted since. It is deleted if the
+ * event itself returns 404 and a new listing of its start time lacks it. Any contradiction leaves the event
+ * to the next run, and this run incomplete.
+ */
+async function confirmDeletedSinceListed(
+  run: Run,
+  uri: string,
+  requestedAt: string,
+  cause: CalendlySyncError,
+): Promise<Item> {
+  const { client, account, userId } = run;
+  const known =
+    userId === null ? null : await run.read((sql) => findRemembered(sql, userId, externalId(uri)));
+  const answer = await client.event(uri);
+  if (!('gone' in answer) || !known?.startTime) throw cause;
+  const at = Date.parse(known.startTime);
+  for await (const page of client.listEvents(account.calendlyUri, { from: at - 1_000, to: at + 1_000 })) {
+    if (page.rows.some(({ value }) => value.uri === uri)) throw cause;
+  }
+  return isNotFoundFinal(requestedAt, known) ? { uri, missing: 'gone' } : { uri };
+}

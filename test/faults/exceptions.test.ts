@@ -1,0 +1,97 @@
+/** Rows that the database refuses and events that Calendly cannot show: the others are stored, and runs go on. */
+import { expect, test } from 'vitest';
+import { testDatabase } from '../support/database.js';
+import { testSandbox } from '../support/sandbox.js';
+import { syncing } from '../support/sync.js';
+import { expectTruth } from '../support/truth.js';
+
+async function account(events: number) {
+  const { url, sql } = await testDatabase();
+  const sandbox = await testSandbox({ events, rateLimit: 50_000 });
+  return { sql, sandbox, run: syncing(sandbox, url) };
+}
+
+const REFUSALS = {
+  'drops its insert': `if new.title = 'refused' then return null; end if; return new;`,
+  'fails with an error of its own code': `if new.title = 'refused' then perform no_such_column from users; end if; return new;`,
+  'runs into a timeout': `if new.title = 'refused' then raise exception using errcode = '57014'; end if; return new;`,
+};
+
+for (const [name, body] of Object.entries(REFUSALS)) {
+  test(`all rows but one are stored if a trigger of the application ${name}`, async () => {
+    const { sql, sandbox, run } = await account(150);
+    await sql.unsafe(`
+      create function refuse() returns trigger language plpgsql as $$ begin ${body} end $$;
+      create trigger refuse before insert on meetings for each row execute function refuse();`);
+    const bad = sandbox.control.book({ name: 'refused' }).event.uri;
+    const { user, events } = await run();
+    expect(user).toMatchObject({ status: 'failed', error: { code: 'incomplete' } });
+    expect(user.new + user.recorded_canceled).toBe(150);
+    const warnings = events.filter(({ type }) => type === 'warning');
+    expect(warnings.map((event) => 'text' in event && event.text)).toEqual([expect.stringContaining(bad)]);
+    await sql`drop trigger refuse on meetings`;
+    expect((await run()).user).toMatchObject({ status: 'complete', new: 1 });
+    await expectTruth(sql, sandbox);
+  });
+}
+
+test('if the database refuses every row, the run fails with the reason instead of asking for each', async () => {
+  const { sql, run } = await account(150);
+  await sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as $$ begin raise exception 'closed today'; end $$;
+    create trigger refuse before insert on meetings for each row execute function refuse();`);
+  const { user } = await run();
+  expect(user).toMatchObject({ status: 'failed', new: 0, error: { code: 'database_failed' } });
+  expect(user.error?.message).toContain('closed today');
+  expect(user.requests).toBeLessThan(10);
+});
+
+test('an event that fails in three runs is set aside: the account is synced, the event is named and tried daily', async () => {
+  const { sql, sandbox, run } = await account(30);
+  const { event } = sandbox.control.book({ start: '-100d', created: '-110d', invitees: 2, limit: 3 });
+  const id = event.uri.split('/').pop() ?? '';
+  sandbox.control.fail({ kind: 'status', status: 403, count: null, match: `${id}/invitees` });
+  for (const failures of [1, 2]) {
+    expect((await run()).user).toMatchObject({ status: 'failed', error: { code: 'incomplete' } });
+    expect(await sql`select failures from calendly_pending_events`).toEqual([{ failures }]);
+  }
+  const third = await run();
+  expect(third.user).toMatchObject({ status: 'complete', mode: 'full', error: null });
+  expect(third.user.exceptions).toMatchObject([{ uri: event.uri, message: expect.stringContaining('403') }]);
+  expect(await sql`select calendly_initial_sync_complete as done from users`).toEqual([{ done: true }]);
+  // The row itself is stored; only its invitees are missing.
+  expect(await sql`select from meetings where calendly_uri = ${event.uri}`).toHaveLength(1);
+
+  const soon = await run();
+  expect(soon.user).toMatchObject({ status: 'complete', mode: 'incremental', requests: 1 });
+  expect(soon.user.exceptions).toHaveLength(1);
+  await sql`update calendly_pending_events set listed_at = now() - interval '25 hours'`;
+  expect((await run()).user).toMatchObject({
+    status: 'complete',
+    requests: 2,
+    exceptions: [{ uri: event.uri }],
+  });
+
+  sandbox.control.clearFaults();
+  await sql`update calendly_pending_events set listed_at = now() - interval '25 hours'`;
+  expect((await run()).user).toMatchObject({ status: 'complete', exceptions: [] });
+  await expectTruth(sql, sandbox);
+});
+
+test('a token that may not read invitees ends the run at the first refusal, with the rows stored', async () => {
+  const { sandbox, sql, run } = await account(150);
+  const body = { title: 'Insufficient scope', message: 'no', required_scopes: ['scheduled_events:read'] };
+  sandbox.control.fail({ kind: 'status', status: 403, count: null, match: '/invitees', body });
+  const { user } = await run({ concurrency: 2 });
+  expect(user).toMatchObject({ status: 'failed', error: { code: 'calendly_forbidden' } });
+  expect(user.requests).toBeLessThan(20);
+  expect((await sql`select from meetings`).length).toBe(150);
+});
+
+test('if Calendly refuses ten events and answers for none, the run ends', async () => {
+  const { sandbox, run } = await account(150);
+  sandbox.control.fail({ kind: 'status', status: 403, count: null, match: '/invitees' });
+  const { user } = await run({ concurrency: 2 });
+  expect(user).toMatchObject({ status: 'failed', error: { code: 'calendly_forbidden' } });
+  expect(user.requests).toBeLessThan(60);
+});
