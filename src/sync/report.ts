@@ -83,7 +83,7 @@ export type SyncEvent =
 export type OnSyncEvent = (event: SyncEvent) => void;
 
 /** Returns counters at zero. */
-export function zeroCounts(): Counts {
+function zeroCounts(): Counts {
   return {
     fetched: { active: 0, canceled: 0 },
     new: 0,

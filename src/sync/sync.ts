@@ -10,11 +10,8 @@ import {
   refreshAccount,
   resolveAccount,
 } from '../accounts/resolve.js';
-import { type CalendlyClient, type ClientOptions, createCalendlyClient } from '../calendly/client.js';
-import type { HttpTransport } from '../calendly/transport.js';
+import type { CalendlyClient } from '../calendly/client.js';
 import { systemClock } from '../clock.js';
-import type { Config, ProxySetting } from '../config.js';
-import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { requireSchema } from '../database/schema.js';
 import type { Account } from '../database/tables/accounts.js';
@@ -26,10 +23,9 @@ import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { maintainWebhooks } from '../webhook/subscriptions/maintain.js';
 import type { Repair } from '../webhook/subscriptions/repair.js';
 import { runAccount } from './account-run.js';
-import { eventUri } from './event-uri.js';
+import { clientOf, meetingOf, requireToken, type SyncOptions, type SyncResult } from './options.js';
 import { type Plan, planRun } from './plan.js';
 import {
-  type Counts,
   countRequests,
   createReporter,
   guarded,
@@ -40,46 +36,7 @@ import {
 } from './report.js';
 import { openRun, type RunAccount } from './run.js';
 
-export interface SyncOptions {
-  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'> &
-    Partial<Pick<Config, 'webhookSigningKeys' | ProxySetting>>;
-  database: Database;
-  /** Stops the sync when it is aborted; what was read so far is stored. */
-  signal?: AbortSignal | undefined;
-  /** Told what happens. If it throws, the sync goes on. */
-  onEvent?: OnSyncEvent | undefined;
-  /** `users.id` or e-mail of the users to sync; empty: every account. */
-  users?: string[];
-  /** Only reports what would change; writes nothing. */
-  dryRun?: boolean;
-  /** Max requests in progress at a time, per account. */
-  concurrency?: number | undefined;
-  /** A custom window of start times, in ms since 1970. */
-  since?: number | undefined;
-  until?: number | undefined;
-  /** Reads only this meeting, named by its event's URI or the last part of it; the sync state stays as it is. */
-  event?: string | undefined;
-  /** Returns the current time in ms since 1970. */
-  now?: () => number;
-  /** Runs a full sync, even if the initial sync is complete. */
-  full?: boolean | undefined;
-  /** Reads the invitees of all meetings in the window again. */
-  reread?: boolean | undefined;
-  /** False leaves a disabled webhook subscription as it is. */
-  repair?: boolean | undefined;
-  /** Replaces the network, for tests. */
-  transport?: HttpTransport | undefined;
-  /** Overrides the client's timeout and retry pause, in ms. */
-  timing?: Pick<ClientOptions, 'timeoutMs' | 'retryPauseMs'>;
-}
-
-/** The result of a sync. A failure of one account is in that account's result. */
-export interface SyncResult {
-  users: UserResult[];
-  totals: Counts;
-  /** Our webhook subscription before the sync, and its repair; absent if there is none, or it was not checked. */
-  webhook?: Repair;
-}
+export type { SyncOptions, SyncResult } from './options.js';
 
 /**
  * Syncs every connected account, or the named ones.
@@ -87,8 +44,8 @@ export interface SyncResult {
  * `database_unreachable`
  */
 export async function sync(options: SyncOptions): Promise<SyncResult> {
-  const token = requireToken(options.config);
   const event = meetingOf(options);
+  const token = requireToken(options.config);
   const { database, repair = true, signal = new AbortController().signal } = options;
   const { hasSyncState, known, needsMaintenance } = await database.transaction(
     async (sql) => {
@@ -139,14 +96,6 @@ interface SyncContext {
   onEvent: OnSyncEvent;
   /** The one client of the call: all its requests are counted, and share one rate limit. */
   client: CalendlyClient;
-}
-
-/** The URI of the meeting that `event` names. @throws CalendlySyncError `usage` */
-function meetingOf({ event, since, until, config }: SyncOptions): string | null {
-  if (event === undefined) return null;
-  if (since !== undefined || until !== undefined)
-    throw new CalendlySyncError('usage', "--event can't be used together with --since or --until.");
-  return eventUri(event, config.calendlyApiUrl);
 }
 
 function resultOf(users: UserResult[], webhook: Repair | null): SyncResult {
@@ -278,33 +227,6 @@ function planFor(
     customWindow: { since, until },
     oneMeeting: event !== null,
     accountId: account?.id ?? null,
-  });
-}
-
-/** Creates the Calendly client of a token; it reports each request as an event. */
-export function clientOf(options: SyncOptions, token: string, signal = options.signal): CalendlyClient {
-  return createCalendlyClient({
-    baseUrl: options.config.calendlyApiUrl,
-    token,
-    proxies: options.config,
-    transport: options.transport,
-    signal: signal ?? new AbortController().signal,
-    concurrency: options.concurrency,
-    onAttempt: (attempt) => options.onEvent?.({ type: 'attempt', attempt }),
-    ...options.timing,
-  });
-}
-
-/**
- * Returns the token that is set.
- * @throws CalendlySyncError `settings`
- */
-export function requireToken({ calendlyToken }: SyncOptions['config']): string {
-  if (calendlyToken !== null) return calendlyToken;
-  throw new CalendlySyncError('settings', 'CALENDLY_TOKEN is not set.', {
-    hint:
-      'Create a personal access token at https://calendly.com/integrations/api_webhooks ' +
-      'and put CALENDLY_TOKEN=… in .env or the environment.\nWithout one: calendly-sync demo',
   });
 }
 

@@ -15,8 +15,8 @@ import { CalendlySyncError } from '../errors.js';
 import { diffMeeting } from '../resources/meetings/diff.js';
 import { externalId, sameJson } from '../resources/meetings/rows.js';
 import { toText } from './listing.js';
+import { clientOf, requireToken, type SyncOptions } from './options.js';
 import { planRun } from './plan.js';
-import { clientOf, requireToken, type SyncOptions } from './sync.js';
 
 export interface VerifyOptions
   extends Pick<

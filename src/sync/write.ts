@@ -27,6 +27,7 @@ export interface Writer {
   readonly failed: FailedEvent[];
 }
 
+const LOCK_NOT_AVAILABLE = '55P03';
 const BATCH = 100;
 /** A batch is written earlier when its JSON has so many characters: memory follows bytes, not rows. */
 const MAX_BATCH_SIZE = 4_000_000;
@@ -81,7 +82,7 @@ export function createWriter(run: Run): Writer {
       await writeBatch(run, batch, failed, lockTimeoutMs);
       if (batch.some(({ failure: text }) => text === undefined)) refusedInRow = 0;
     } catch (error) {
-      const isLocked = sqlState(error) === '55P03';
+      const isLocked = sqlState(error) === LOCK_NOT_AVAILABLE;
       if (concernsAll(error) || (run.signal.aborted && isLocked)) throw error;
       // A unique key of `meetings`: a receiver or the application has inserted the same meeting in the meantime.
       if (looks > 0 && run.userId !== null && violatedTable(error) === 'meetings') {
@@ -133,11 +134,14 @@ export function createWriter(run: Run): Writer {
 /** True for an error that every other batch would meet too. */
 function concernsAll(error: unknown): boolean {
   const { code, message } = toCalendlySyncError(error);
+  const state = sqlState(error);
+  // A lock or a timeout: a smaller batch may pass.
+  if (state === LOCK_NOT_AVAILABLE || state === '57014') return false;
   return (
     isTransient(error) ||
     ['locked', 'database_unreachable', 'database_refused'].includes(code) ||
-    ['25006', '53100'].includes(sqlState(error)) ||
-    (sqlState(error) === '42501' && message.includes('permission denied'))
+    state === '53100' ||
+    (state === '42501' && message.includes('permission denied'))
   );
 }
 

@@ -42,7 +42,7 @@ test('the most frequent reason of an incomplete run is in its message', async ()
     sandbox.control.fail({ kind: 'status', count: null, match: uri.split('/').pop() ?? '', ...fault });
   }
   const { user } = await syncing(sandbox, url)();
-  expect(user).toMatchObject({ status: 'failed', new: 2, error: { code: 'incomplete' } });
+  expect(user).toMatchObject({ status: 'failed', new: 5, error: { code: 'incomplete' } });
   expect(user.error?.message).toMatch(/3 of 5 meetings.*\nThe most frequent reason: .*You may not see this/);
 });
 
@@ -58,7 +58,7 @@ test('a few events that answer 500 and finish last do not end the run as unreach
     sandbox.control.fail({ kind: 'status', status: 500, count: null, match });
   }
   const { user } = await syncing(sandbox, url)({ timing: { retryPauseMs: 200 } });
-  expect(user).toMatchObject({ status: 'failed', new: 16, error: { code: 'incomplete' } });
+  expect(user).toMatchObject({ status: 'failed', new: 20, error: { code: 'incomplete' } });
 });
 
 test('a pause of hours ends the run, which keeps what it has listed', async () => {

@@ -21,7 +21,7 @@ export function createBackupSync(
     const token = requireToken(config);
     const before = await lastSync(token);
     if (before && before.at.getTime() !== own && before.ageMs < everyMs) return;
-    const shown = await showSync(output);
+    const shown = await showSync(output, false);
     try {
       const result = await sync({ config, database, signal, onEvent: shown.onEvent });
       shown.close();

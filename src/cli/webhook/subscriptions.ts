@@ -3,7 +3,7 @@ import { resolveAccount } from '../../accounts/resolve.js';
 import { createCalendlyClient } from '../../calendly/client.js';
 import { requireWebhookSchema } from '../../database/schema.js';
 import { CalendlySyncError } from '../../errors.js';
-import { requireToken } from '../../sync/sync.js';
+import { requireToken } from '../../sync/options.js';
 import {
   listSubscriptions,
   newSigningKey,

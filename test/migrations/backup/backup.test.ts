@@ -55,7 +55,7 @@ async function fill(database: Database, own: boolean): Promise<void> {
     await sql`
       insert into calendly_events (user_id, external_id, meeting_id, fingerprint, adopted)
       select user_id, external_id, id, title, external_id = 'm1' from meetings where meeting_source = 'calendly'`;
-    await sql`insert into calendly_pending_events (account_id, calendly_uri, kind, event, run_id) select id, 'u', 'changed', 'null', 9007199254740993 from calendly_accounts`;
+    await sql`insert into calendly_pending_events (account_id, calendly_uri, kind, run_id) select id, 'u', 'invitees', 9007199254740993 from calendly_accounts`;
     await sql`insert into calendly_webhook_rejections (hour, reason, count) values ('2026-01-01', 'bad signature', 9007199254740993)`;
     await sql`
       insert into calendly_webhook_events (event_id, event_type, payload, user_id, processed_at)
