@@ -2,7 +2,8 @@
 import { fingerprintOf } from '../../accounts/resolve.js';
 import type { Database } from '../../database/connection.js';
 import { lastSyncOf } from '../../database/tables/users.js';
-import { requireToken, sync } from '../../sync/sync.js';
+import { requireToken } from '../../sync/options.js';
+import { sync } from '../../sync/sync.js';
 import type { CommandContext } from '../command.js';
 import { showSync, syncResult } from '../sync/output.js';
 
