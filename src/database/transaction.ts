@@ -63,5 +63,6 @@ export async function runTransaction<T>(
  * grown, until something analyzes them. Lasts until the transaction ends.
  */
 export function preferIndexes(sql: Sql): Promise<unknown> {
-  return sql`set local enable_seqscan = off`;
+  // Sent now: a query waits for its `then`, which statements that are built after it may reach first.
+  return sql`set local enable_seqscan = off`.execute();
 }

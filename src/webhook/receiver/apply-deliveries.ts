@@ -16,6 +16,7 @@ import { type Applied, applyObservations } from '../../resources/meetings/apply.
 import { diffMeeting, type Observation } from '../../resources/meetings/diff.js';
 import { externalId } from '../../resources/meetings/rows.js';
 import type { Delivery, MeetingChange } from './delivery.js';
+import { limitWaits, type WaitLimits } from './wait-limits.js';
 
 /**
  * `applied`: the meeting is up to date · `ignored`: an event type that changes no meeting · `unmatched`: its host is
@@ -34,14 +35,18 @@ export interface DeliveryResult {
 }
 
 /** Stores and applies deliveries, copies of one change once. Returns the results in the order given. */
-export async function recordAndApply(sql: Sql, deliveries: Delivery[]): Promise<DeliveryResult[]> {
+export async function recordAndApply(
+  sql: Sql,
+  deliveries: Delivery[],
+  limits: WaitLimits,
+): Promise<DeliveryResult[]> {
   const unique = new Map<string, Delivery>();
   for (const delivery of deliveries) {
     if (!unique.has(delivery.eventId)) unique.set(delivery.eventId, delivery);
   }
   const distinct = [...unique.values()];
   const [, added, known, observations] = await Promise.all([
-    preferIndexes(sql),
+    limitWaits(sql, limits),
     insertEvents(sql, distinct.map(ledgerEntry)),
     lookUp(sql, distinct),
     precompute(distinct),
@@ -65,16 +70,17 @@ export async function reapply(sql: Sql, deliveries: Delivery[]): Promise<Deliver
 
 /**
  * Stores a delivery that the database refused to apply, with the error. In a transaction of its own.
- * @param asText stores the body as one JSON string, for a body that Postgres refuses as JSON
+ * @param options `asText` stores the body as one JSON string, for a body that Postgres refuses as JSON
  */
 export async function recordFailed(
   sql: Sql,
   delivery: Delivery,
   error: string,
-  asText: boolean,
+  { asText, limits }: { asText: boolean; limits: WaitLimits },
 ): Promise<DeliveryResult> {
   const entry = { ...ledgerEntry(delivery), done: false, error };
-  const added = await insertEvents(sql, [asText ? { ...entry, body: delivery.text } : entry]);
+  const stored = asText ? { ...entry, body: delivery.text } : entry;
+  const [, added] = await Promise.all([limitWaits(sql, limits), insertEvents(sql, [stored])]);
   return resultOf(delivery, added.size > 0 ? 'failed' : 'duplicate', error);
 }
 
@@ -189,7 +195,11 @@ async function applyForUser(sql: Sql, userId: string, items: Item[], locked: str
   }
 }
 
-function resultOf(delivery: Delivery, status: DeliveryStatus, error: string | null = null): DeliveryResult {
+export function resultOf(
+  delivery: Delivery,
+  status: DeliveryStatus,
+  error: string | null = null,
+): DeliveryResult {
   return { status, delivery, applied: [], error };
 }
 

@@ -1,19 +1,26 @@
 /**
- * Commits deliveries in batches, one transaction per batch. If one delivery makes its batch fail, each is retried
- * alone. A delivery that the database refuses is stored with the error; if even that fails, the sender gets a 503 and
- * retries.
+ * Commits deliveries in batches, one transaction per batch. If one delivery makes its batch fail, the batch is split
+ * until that one is alone; each delivery is answered when its own transaction is committed. A delivery that the
+ * database refuses is stored with the error. One that waits for a lock is retried beside the others. If nothing
+ * helps, the sender gets a 503 and retries.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../../database/connection.js';
 import { isLostRace, isRefusedRow, sqlState, violatedTable } from '../../database/errors.js';
 import { findUsersByUris } from '../../database/tables/accounts.js';
 import { adoptMeetings } from '../../database/tables/adopt-meetings.js';
-import { type CalendlySyncError, toCalendlySyncError } from '../../errors.js';
-import { type DeliveryResult, recordAndApply, recordFailed } from './apply-deliveries.js';
+import { toCalendlySyncError } from '../../errors.js';
+import { type DeliveryResult, recordAndApply, recordFailed, resultOf } from './apply-deliveries.js';
 import type { Delivery } from './delivery.js';
-import { createGroupCommit } from './group-commit.js';
+import { createGroupCommit, type Entry } from './group-commit.js';
+import { createLane, type Lane } from './lane.js';
+import type { WaitLimits } from './wait-limits.js';
 
 export interface CommitQueue {
-  /** Resolves after the commit. @throws CalendlySyncError when nothing could be stored */
+  /**
+   * Resolves after the commit. A delivery that is already in the queue is not queued a second time.
+   * @throws CalendlySyncError when nothing could be stored
+   */
   enqueue(delivery: Delivery): Promise<DeliveryResult>;
   /** Deliveries that wait for their commit. */
   size(): number;
@@ -35,49 +42,105 @@ const MAX_ATTEMPTS = 5;
 /** How often a batch is looked at again because its meetings stand in `meetings` already. */
 const MAX_LOOKS = 3;
 
+const BATCH_LIMITS: WaitLimits = { lockMs: 1_000, statementMs: 8_000 };
+/** Of a batch that has waited before: short, because the other half may be held up by the same lock. */
+const PART_LIMITS: WaitLimits = { lockMs: 100, statementMs: 2_000 };
+/** Transactions at once for the parts of split batches: both halves of one. */
+const MAX_PARTS = 2;
+/** How long a delivery that waits for a lock is retried, in ms. Its sender waits for 15 s. */
+const RETRY_LOCKED_FOR_MS = 4_000;
+const LOCKED_PAUSE_MS = 200;
+
+/** How a batch is attempted. */
+interface Attempt {
+  limits: WaitLimits;
+  /** Where its transactions take their turn. */
+  lane: Lane;
+  looks: number;
+  /** When its only delivery was first found to wait for a lock, in ms of `performance.now()`. */
+  lockedSince: number | null;
+}
+
+type Batch = Entry<Delivery, DeliveryResult>[];
+
 export function createCommitQueue(database: Database): CommitQueue {
-  const commits = createGroupCommit<Delivery, Committed>({
+  const parts = createLane(MAX_PARTS);
+  /** One at a time: whatever is locked, the others keep their connections. */
+  const locked = createLane(1);
+  const pending = new Map<string, Promise<DeliveryResult>>();
+  const commits = createGroupCommit<Delivery, DeliveryResult>({
     maxBatch: MAX_BATCH,
     maxConcurrent: database.kind === 'embedded' ? 1 : MAX_CONCURRENT,
     lingerMs: LINGER_MS,
     slowAfterMs: SLOW_AFTER_MS,
-    run: (batch) => commit(database, batch),
+    run: (batch) =>
+      commit(batch, { limits: BATCH_LIMITS, lane: (work) => work(), looks: MAX_LOOKS, lockedSince: null }),
   });
+
+  async function commit(batch: Batch, attempt: Attempt): Promise<void> {
+    const deliveries = batch.map(({ item }) => item);
+    const record = () => database.transaction((sql) => recordAndApply(sql, deliveries, attempt.limits));
+    try {
+      const results = await attempt.lane(() => retryConflicts(record));
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as DeliveryResult);
+    } catch (error) {
+      await recover(batch, attempt, error);
+    }
+  }
+
+  async function recover(batch: Batch, attempt: Attempt, error: unknown): Promise<void> {
+    const [only] = batch;
+    if (attempt.looks > 0 && violatedTable(error) === 'meetings') {
+      await adoptForHosts(database, batch);
+      return commit(batch, { ...attempt, looks: attempt.looks - 1 });
+    }
+    if (!isDeliverySpecific(error) && !isWaitTimeout(error)) return rejectAll(batch, error);
+    if (batch.length > 1) return split(batch, attempt);
+    if (!only) return;
+    if (!isWaitTimeout(error)) return storeFailed(database, only, attempt, error);
+    const lockedSince = attempt.lockedSince ?? performance.now();
+    // Not awaited: the next batch starts meanwhile.
+    void retryLocked(only, { ...attempt, lockedSince }, error);
+  }
+
+  async function split(batch: Batch, attempt: Attempt): Promise<void> {
+    const middle = Math.ceil(batch.length / 2);
+    const part = { ...attempt, limits: PART_LIMITS, lane: parts };
+    await Promise.all([commit(batch.slice(0, middle), part), commit(batch.slice(middle), part)]);
+  }
+
+  async function retryLocked(
+    entry: Batch[number],
+    attempt: Attempt & { lockedSince: number },
+    error: unknown,
+  ) {
+    if (performance.now() - attempt.lockedSince > RETRY_LOCKED_FOR_MS) return rejectAll([entry], error);
+    await delay(LOCKED_PAUSE_MS);
+    await commit([entry], { ...attempt, limits: PART_LIMITS, lane: locked });
+  }
+
   return {
     async enqueue(delivery) {
-      const committed = await commits.add(delivery);
-      if ('failure' in committed) throw committed.failure;
-      return committed.result;
+      const { eventId } = delivery;
+      const first = pending.get(eventId);
+      if (first) return first.then(() => resultOf(delivery, 'duplicate'));
+      const result = commits.add(delivery).finally(() => pending.delete(eventId));
+      pending.set(eventId, result);
+      return result;
     },
     size: commits.size,
     idle: commits.idle,
   };
 }
 
-type Committed = { result: DeliveryResult } | { failure: CalendlySyncError };
-
-async function commit(database: Database, batch: Delivery[], looks = MAX_LOOKS): Promise<Committed[]> {
-  try {
-    const results = await retryConflicts(() => database.transaction((sql) => recordAndApply(sql, batch)));
-    return results.map((result) => ({ result }));
-  } catch (error) {
-    const [only] = batch;
-    if (looks > 0 && violatedTable(error) === 'meetings') {
-      await adoptForHosts(database, batch);
-      return commit(database, batch, looks - 1);
-    }
-    if (!isDeliverySpecific(error)) return batch.map(() => ({ failure: toCalendlySyncError(error) }));
-    if (batch.length === 1 && only) return [await storeFailed(database, only, error)];
-    const committed: Committed[] = [];
-    for (const delivery of batch) committed.push(...(await commit(database, [delivery], looks)));
-    return committed;
-  }
+function rejectAll(batch: Batch, error: unknown): void {
+  for (const { reject } of batch) reject(toCalendlySyncError(error));
 }
 
 /** After an insert met a unique key of `meetings`: its application may have inserted the same meetings itself. */
-async function adoptForHosts(database: Database, batch: Delivery[]): Promise<void> {
+async function adoptForHosts(database: Database, batch: Batch): Promise<void> {
   try {
-    const hosts = batch.flatMap(({ change }) => change?.hosts ?? []);
+    const hosts = batch.flatMap(({ item }) => item.change?.hosts ?? []);
     const users = await database.transaction((sql) => findUsersByUris(sql, hosts));
     for (const userId of new Set(users.values())) await adoptMeetings(database, { userId });
   } catch {
@@ -86,17 +149,23 @@ async function adoptForHosts(database: Database, batch: Delivery[]): Promise<voi
 }
 
 /** Stores a refused delivery with the error, so that `webhook replay` can apply it once the cause is fixed. */
-async function storeFailed(database: Database, delivery: Delivery, cause: unknown): Promise<Committed> {
+async function storeFailed(
+  database: Database,
+  { item, resolve, reject }: Batch[number],
+  { lane, limits }: Attempt,
+  cause: unknown,
+): Promise<void> {
   const { message } = toCalendlySyncError(cause);
   for (const asText of [false, true]) {
     try {
-      const store = () => database.transaction((sql) => recordFailed(sql, delivery, message, asText));
-      return { result: await retryConflicts(store) };
+      const options = { asText, limits };
+      const store = () => database.transaction((sql) => recordFailed(sql, item, message, options));
+      return resolve(await lane(() => retryConflicts(store)));
     } catch (error) {
-      if (!isDeliverySpecific(error)) return { failure: toCalendlySyncError(error) };
+      if (!isDeliverySpecific(error)) return reject(toCalendlySyncError(error));
     }
   }
-  return { failure: toCalendlySyncError(cause) };
+  reject(toCalendlySyncError(cause));
 }
 
 /** Retries after a conflict with another transaction only: while the database is down, the sender must retry. */
@@ -117,4 +186,9 @@ function isConflict(error: unknown): boolean {
 /** True for an error that one delivery can cause, and that its batch may not have without it. */
 function isDeliverySpecific(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || isRefusedRow(error);
+}
+
+/** A lock was not granted in time, or a statement took too long. */
+function isWaitTimeout(error: unknown): boolean {
+  return ['55P03', '57014'].includes(sqlState(error));
 }

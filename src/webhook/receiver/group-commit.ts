@@ -5,9 +5,19 @@
  * nothing of the work.
  */
 
+/** An item, and how it is settled. Only the first call counts. */
+export interface Entry<T, R> {
+  item: T;
+  resolve(result: R): void;
+  reject(reason: unknown): void;
+}
+
 export interface GroupCommitOptions<T, R> {
-  /** Does the work of a batch; returns results in the same order. A failure rejects every item of the batch. */
-  run(batch: T[]): Promise<R[]>;
+  /**
+   * Does the work of a batch and settles its entries, each as soon as its result is known, some perhaps later. Another
+   * batch may start when this resolves. A failure rejects the entries that are not settled yet.
+   */
+  run(batch: Entry<T, R>[]): Promise<void>;
   /** Max items of a batch. */
   maxBatch: number;
   /** Max batches at once. */
@@ -19,7 +29,7 @@ export interface GroupCommitOptions<T, R> {
 }
 
 export interface GroupCommit<T, R> {
-  /** Resolves with the item's result when its batch is done. */
+  /** Settles as the work settles the item. */
   add(item: T): Promise<R>;
   /** Items that wait or are in progress. */
   size(): number;
@@ -27,18 +37,12 @@ export interface GroupCommit<T, R> {
   idle(): Promise<void>;
 }
 
-interface Waiting<T, R> {
-  item: T;
-  resolve(result: R): void;
-  reject(reason: unknown): void;
-}
-
 export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): GroupCommit<T, R> {
   const { run, maxBatch, maxConcurrent, lingerMs, slowAfterMs } = options;
-  let waiting: Waiting<T, R>[] = [];
+  let waiting: Entry<T, R>[] = [];
   const inFlight = new Set<Promise<R>>();
-  const running = new Set<Waiting<T, R>[]>();
-  const fastInFlight = new Set<Waiting<T, R>[]>();
+  const running = new Set<Entry<T, R>[]>();
+  const fastInFlight = new Set<Entry<T, R>[]>();
   /** How many items the next batch may hope for: those of the last batch, and those that came while it ran. */
   let expected = 1;
   let scheduled: { now: boolean; cancel(): void } | null = null;
@@ -74,7 +78,7 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
     schedule();
   }
 
-  async function work(batch: Waiting<T, R>[]): Promise<void> {
+  async function work(batch: Entry<T, R>[]): Promise<void> {
     running.add(batch);
     fastInFlight.add(batch);
     const slow = setTimeout(() => {
@@ -82,8 +86,7 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
       schedule();
     }, slowAfterMs);
     try {
-      const results = await run(batch.map(({ item }) => item));
-      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as R);
+      await run(batch);
     } catch (error) {
       for (const { reject } of batch) reject(error);
     } finally {

@@ -1,6 +1,10 @@
 /** Which items share a batch, and when it starts. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createGroupCommit, type GroupCommitOptions } from '../../../src/webhook/receiver/group-commit.js';
+import {
+  createGroupCommit,
+  type Entry,
+  type GroupCommitOptions,
+} from '../../../src/webhook/receiver/group-commit.js';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -21,9 +25,13 @@ function observed(options: Partial<GroupCommitOptions<number, number>> = {}) {
     lingerMs: 4,
     slowAfterMs: 20,
     run(batch) {
-      started.push(batch);
+      started.push(batch.map(({ item }) => item));
       return new Promise((resolve, reject) => {
-        ends.push((failure) => (failure ? reject(failure) : resolve(batch.map((one) => one * 10))));
+        ends.push((failure) => {
+          if (failure) return reject(failure);
+          for (const entry of batch) entry.resolve(entry.item * 10);
+          resolve();
+        });
       });
     },
     ...options,
@@ -123,4 +131,36 @@ test('a failure rejects the items of its batch and no other, and idle waits for 
   expect(await fine).toBe(30);
   expect(idle).toBe(true);
   expect(commits.size()).toBe(0);
+});
+
+test('an entry is settled before its batch ends, and one that is settled later holds back no batch', async () => {
+  const entries: Entry<number, string>[] = [];
+  let end = () => {};
+  const commits = createGroupCommit<number, string>({
+    maxBatch: 2,
+    maxConcurrent: 1,
+    lingerMs: 0,
+    slowAfterMs: 20,
+    run(batch) {
+      entries.push(...batch);
+      return new Promise((resolve) => {
+        end = resolve;
+      });
+    },
+  });
+  const [first, second, third] = [commits.add(1), commits.add(2), commits.add(3)];
+  await turn();
+  entries[0]?.resolve('early');
+  expect(await first).toBe('early');
+  expect(entries).toHaveLength(2);
+  end();
+  await turn();
+  vi.advanceTimersByTime(0);
+  await turn();
+  expect(entries).toHaveLength(3);
+  entries[2]?.resolve('next');
+  expect(await third).toBe('next');
+  expect(commits.size()).toBe(1);
+  entries[1]?.resolve('late');
+  expect(await second).toBe('late');
 });

@@ -1,0 +1,176 @@
+/** What other transactions hold delays the deliveries that need it, and no others. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type postgres from 'postgres';
+import { expect, test } from 'vitest';
+import { openServer } from '../../src/database/connection.js';
+import { testDatabase } from '../support/database.js';
+import { startFaultyProxy } from '../support/faulty-proxy.js';
+import { hold } from '../support/holding.js';
+import { booking, cancellation, HOST, type Loose, receiving } from '../support/webhooks.js';
+
+async function connected() {
+  const { url, sql } = await testDatabase();
+  await sql`insert into users (email) values ('host@example.com')`;
+  await sql`insert into calendly_accounts (user_id, calendly_uri) select id, ${HOST} from users`;
+  return { url, sql };
+}
+
+const LOCK_ONE = `select from calendly_events where external_id = 'HELD' for update`;
+const names = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => prefix + index);
+
+/** The number of sessions that wait for a lock, looked at until `running` settles. */
+async function maxWaiting(sql: postgres.Sql, running: Promise<unknown>): Promise<number> {
+  let [most, done] = [0, false];
+  void running.finally(() => {
+    done = true;
+  });
+  while (!done) {
+    const [row] = await sql`select count(distinct pid)::int as n from pg_locks where not granted`;
+    most = Math.max(most, row?.n);
+    await delay(20);
+  }
+  return most;
+}
+
+test('the limits of a transaction are sent before its other statements and apply to the first of them', async () => {
+  const { url, sql } = await connected();
+  await sql.unsafe(`
+    create table seen (settings text);
+    create function see() returns trigger language plpgsql as $$ begin
+      insert into seen select concat_ws(' ', current_setting('lock_timeout'), current_setting('statement_timeout'),
+        current_setting('idle_in_transaction_session_timeout'), current_setting('enable_seqscan'));
+      return new; end $$;
+    create trigger see before insert on calendly_webhook_events for each row execute function see()`);
+  for (const prepare of [false, true]) {
+    const statements: string[] = [];
+    const database = openServer(url, { prepare, debug: (_, query) => statements.push(query.trim()) });
+    const { post } = receiving(url, { database });
+    expect((await post(booking(`ORDER${prepare}`))).status).toBe(200);
+    const first = statements[statements.findIndex((query) => query.startsWith('begin')) + 1];
+    expect(first).toMatch(/^select set_config\('enable_seqscan', 'off', true\), set_config\('lock_timeout'/);
+    expect(statements.filter((query) => query.includes('lock_timeout'))).toHaveLength(1);
+  }
+  expect((await sql`select settings from seen`).map(({ settings }) => settings)).toEqual([
+    '1s 8s 5s off',
+    '1s 8s 5s off',
+  ]);
+  const [after] = await sql`select current_setting('lock_timeout') as lock_timeout`;
+  expect(after).toEqual({ lock_timeout: '0' });
+});
+
+test('one locked meeting delays its own delivery, and the 30 others of its batch are stored', async () => {
+  const { url, sql } = await connected();
+  const { post } = receiving(url);
+  expect((await post(booking('HELD'))).status).toBe(200);
+  const lock = await hold(url, LOCK_ONE);
+  let heldIsAnswered = false;
+  const held = post(cancellation('HELD')).finally(() => {
+    heldIsAnswered = true;
+  });
+  const others = await Promise.all(names('FREE', 30).map((id) => post(booking(id))));
+  expect(others.map(({ status }) => status)).toEqual(others.map(() => 200));
+  expect(heldIsAnswered).toBe(false);
+  expect((await held).status).toBe(503);
+  const [ledger] = await sql`select count(*)::int as n from calendly_webhook_events`;
+  expect(ledger).toEqual({ n: 31 });
+  await lock.release();
+  expect(await (await post(cancellation('HELD'))).json()).toEqual({ received: true, status: 'applied' });
+});
+
+test('a delivery that waited for a lock is stored once the lock is gone, without being sent again', async () => {
+  const { url, sql } = await connected();
+  const { post } = receiving(url);
+  await post(booking('HELD'));
+  const lock = await hold(url, LOCK_ONE);
+  const held = post(cancellation('HELD'));
+  await delay(1_800);
+  await lock.release();
+  expect((await held).status).toBe(200);
+  const [meeting] = await sql`select is_deleted from meetings where external_id = 'HELD'`;
+  expect(meeting).toEqual({ is_deleted: true });
+});
+
+test('copies of one delivery wait in one transaction, and all are answered when it is stored', async () => {
+  const { url, sql } = await connected();
+  const { post } = receiving(url);
+  await post(booking('HELD'));
+  const lock = await hold(url, LOCK_ONE);
+  const copies: Promise<Response>[] = [];
+  for (let count = 0; count < 12; count++) {
+    copies.push(post(cancellation('HELD')));
+    await delay(30);
+  }
+  const others = Promise.all(names('FREE', 20).map((id) => post(booking(id))));
+  expect(await maxWaiting(sql, others)).toBeLessThanOrEqual(1);
+  expect((await others).every(({ status }) => status === 200)).toBe(true);
+  await lock.release();
+  const answers = await Promise.all(copies.map(async (copy) => (await copy).json() as Promise<Loose>));
+  expect(answers.map(({ status }) => status)).toEqual(['applied', ...names('', 11).map(() => 'duplicate')]);
+  const [ledger] = await sql`select count(*)::int as n from calendly_webhook_events`;
+  expect(ledger).toEqual({ n: 22 });
+});
+
+test('while the row of one host is locked, deliveries of another host are stored', async () => {
+  const { url, sql } = await connected();
+  const other = HOST.replace('HOST0001', 'HOST0002');
+  await sql`insert into users (email) values ('other@example.com')`;
+  await sql`insert into calendly_accounts (user_id, calendly_uri)
+    select id, ${other} from users where email = 'other@example.com'`;
+  const { post } = receiving(url);
+  const lock = await hold(url, `select from users where email = 'host@example.com' for update`);
+  const held = names('HELD', 6).map((id) => post(booking(id)));
+  const event_memberships = [{ user: other, user_email: 'other@example.com', user_name: 'Other' }];
+  for (const id of names('FREE', 30)) {
+    expect((await post(booking(id, { event_memberships }))).status).toBe(200);
+  }
+  await lock.release();
+  expect((await Promise.all(held)).map(({ status }) => status)).toEqual(held.map(() => 200));
+}, 20_000);
+
+test('one refused delivery costs its batch few transactions, and it is stored with the error', async () => {
+  const { url, sql } = await connected();
+  await sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as $$ begin
+      if new.external_id = 'BAD' then raise exception 'not this one' using errcode = '23514'; end if;
+      return new; end $$;
+    create trigger refuse before insert on meetings for each row execute function refuse()`);
+  const server = openServer(url);
+  let transactions = 0;
+  const { post } = receiving(url, {
+    database: {
+      ...server,
+      transaction(work, options) {
+        transactions++;
+        return server.transaction(work, options);
+      },
+    },
+  });
+  const bodies = [...names('GOOD', 5), 'BAD', ...names('FINE', 10)].map((id) => booking(id));
+  const answers = await Promise.all(bodies.map(async (body) => (await post(body)).json() as Promise<Loose>));
+  expect(answers.map(({ status }) => status)).toEqual(
+    bodies.map((_, index) => (index === 5 ? 'failed' : 'applied')),
+  );
+  // The batch, two halves at each of four levels, and one that stores the error.
+  expect(transactions).toBe(10);
+});
+
+test('a receiver that dies before its COMMIT holds up the others for seconds, and only its own meeting', async () => {
+  const { url } = await connected();
+  const proxy = await startFaultyProxy(url);
+  const dead = openServer(proxy.url);
+  const dying = receiving(proxy.url, { database: dead });
+  const { post } = receiving(url);
+  expect((await post(booking('HELD'))).status).toBe(200);
+  proxy.swallowAt('commit\0');
+  const lost = dying.post(cancellation('HELD'));
+  await expect.poll(proxy.trapped).toBe(true);
+  const started = performance.now();
+  const repeated = (async () => {
+    while ((await post(cancellation('HELD'))).status !== 200) await delay(100);
+    return performance.now() - started;
+  })();
+  for (const id of names('FREE', 10)) expect((await post(booking(id))).status).toBe(200);
+  expect(await repeated).toBeLessThan(10_000);
+  proxy.cut();
+  expect((await lost).status).toBe(503);
+}, 20_000);

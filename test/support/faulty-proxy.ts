@@ -1,0 +1,66 @@
+/** A TCP proxy in front of Postgres whose connections can be swallowed, cut, or stopped at a certain text. */
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
+
+/** One connection: while it is silent, nothing passes in either direction, and nobody learns that the other ended. */
+interface Link {
+  client: Socket;
+  server: Socket;
+  silent: boolean;
+}
+
+/** Starts a proxy; it ends with the test. */
+export async function startFaultyProxy(databaseUrl: string) {
+  const target = new URL(databaseUrl);
+  const links = new Set<Link>();
+  let trap: string | null = null;
+  const forward = (link: Link, to: Socket, chunk: Buffer) => {
+    if (trap !== null && to === link.server && chunk.includes(trap)) {
+      trap = null;
+      link.silent = true;
+    }
+    if (!link.silent) to.write(chunk);
+  };
+  const proxy = createServer((client) => {
+    const server = connect(Number(target.port), target.hostname);
+    const link: Link = { client, server, silent: false };
+    links.add(link);
+    const closed = (other: Socket) => () => {
+      if (!link.silent) other.destroy();
+    };
+    client.on('data', (chunk) => forward(link, server, chunk)).on('error', () => {});
+    server.on('data', (chunk) => forward(link, client, chunk)).on('error', () => {});
+    client.on('close', closed(server));
+    server.on('close', closed(client));
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const cut = () => {
+    for (const { client, server } of links) {
+      client.destroy();
+      server.destroy();
+    }
+    links.clear();
+  };
+  onTestFinished(() => {
+    cut();
+    proxy.close();
+  });
+  const url = new URL(databaseUrl);
+  url.hostname = '127.0.0.1';
+  url.port = String((proxy.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    /** Closes all connections on both sides. */
+    cut,
+    /** From now on nothing passes on the connections that are open; new ones work. */
+    swallow() {
+      for (const link of links) link.silent = true;
+    },
+    /** The next connection that sends this text is swallowed before it. */
+    swallowAt(text: string) {
+      trap = text;
+    },
+    /** Whether a connection was swallowed at the text. */
+    trapped: () => trap === null,
+  };
+}
