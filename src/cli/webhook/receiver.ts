@@ -41,6 +41,11 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
   const log = createServiceLog(context, flags.logFormat);
   const { output } = log;
   const counts = { received: 0, failed: 0 };
+  let failedBeforeStop = 0;
+  const onStop = () => {
+    failedBeforeStop = counts.failed;
+  };
+  signal.addEventListener('abort', onStop, { once: true });
   return withDatabase(
     { ...context, output },
     async (database) => {
@@ -72,6 +77,7 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
             output.note(`Setup check: curl -s ${url}${WEBHOOK_PATH}/test`, 'dim');
         },
       });
+      if (counts.failed > failedBeforeStop) throw notStored(counts.failed - failedBeforeStop);
       const lost = log.lost() > 0 ? ` ${countOf(log.lost(), 'log line')} could not be written.` : '';
       output.note(
         `Stopped. ${counts.received} ${counts.received === 1 ? 'delivery' : 'deliveries'} handled, none pending.${lost}`,
@@ -79,6 +85,14 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
       return { document: { ...counts } };
     },
     { service: true },
+  );
+}
+
+function notStored(count: number): CalendlySyncError {
+  return new CalendlySyncError(
+    'database_unreachable',
+    `Stopped, but ${count} of the deliveries in progress could not be stored.`,
+    { hint: 'They got no 2xx: Calendly sends them again.' },
   );
 }
 

@@ -195,6 +195,7 @@ async function applyForUser(sql: Sql, userId: string, items: Item[], locked: str
   }
 }
 
+/** The result of a delivery that nothing was applied of. */
 export function resultOf(
   delivery: Delivery,
   status: DeliveryStatus,
