@@ -30,6 +30,8 @@ export async function databaseLabel({ databaseUrl, home }: Pick<Config, 'databas
 
 /** Connections of a service that receives, syncs and reports its health at the same time. */
 const SERVICE_CONNECTIONS = 6;
+/** A service outlives failovers: it must not stay on a server that is no longer the primary. */
+const SERVICE_CONNECTION_AGE_MS = 20 * 60_000;
 
 /**
  * Opens the database. A server is not connected to before the first transaction.
@@ -44,7 +46,9 @@ export async function openDatabase(
   if (url !== null) {
     return openServer(url, {
       schema,
-      ...(options.service ? { prepare: true, max: SERVICE_CONNECTIONS } : {}),
+      ...(options.service
+        ? { prepare: true, max: SERVICE_CONNECTIONS, maxAgeMs: SERVICE_CONNECTION_AGE_MS }
+        : {}),
     });
   }
   // Loaded only here, so that commands on a server load neither this nor WASM.

@@ -75,7 +75,7 @@ export interface ServerOptions
  */
 export function openServer(
   url: string,
-  { schema = null, prepare = false, max = 3, ...options }: ServerOptions = {},
+  { schema = null, prepare = false, max = 3, maxAgeMs, ...options }: ServerOptions = {},
 ): Database {
   const { options: server, label } = connectionOptions(url);
   const settings = {
@@ -90,6 +90,7 @@ export function openServer(
   const pool = createPool((prepared, onclose) => postgres({ ...settings, prepare: prepared, onclose }), {
     max,
     prepare,
+    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
   });
   return createDatabase(pool, { kind: 'server', label, schema, openSession: () => postgres(settings) });
 }
@@ -107,6 +108,8 @@ export function createDatabase(pool: Pool, { kind, label, schema, openSession }:
     session && openSession
       ? runInSession(openSession(), text, signal)
       : pool.run((client) => cancellable(client.unsafe(text), signal));
+  // The embedded database has no network that could swallow a connection, and no other connection.
+  const deadlineOf = ({ deadlineMs }: TransactionOptions) => (kind === 'server' ? deadlineMs : undefined);
   const searchPath = schema === null ? null : searchPathOf(schema, statement);
   return {
     kind,
@@ -120,7 +123,7 @@ export function createDatabase(pool: Pool, { kind, label, schema, openSession }:
         return await pool.run((client) => {
           const run = () => runTransaction(client, work, options, path);
           return surrounding ? surrounding.run(state, run) : run();
-        });
+        }, deadlineOf(options));
       } catch (error) {
         throw toDatabaseError(error, label);
       } finally {

@@ -5,10 +5,12 @@ import { CalendlySyncError, type ErrorCode } from '../errors.js';
 
 /** Errors of sockets (Node) and of connections (postgres.js, SQLSTATE class 08). */
 const SOCKET = /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|ENOENT)$/;
-const CONNECTION = /^(CONNECT_TIMEOUT|CONNECTION_(CLOSED|ENDED|DESTROYED)|08...)$/;
+const CONNECTION = /^(CONNECT_TIMEOUT|CONNECTION_(CLOSED|ENDED|DESTROYED|TIMEOUT)|08...)$/;
 const NO_ROUTE = /^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/;
 /** A serialization failure, a deadlock, a server that shuts down, starts or fails over, no connection left. */
 const TRANSIENT = /^(40001|40P01|57P0[123]|53300|25006)$/;
+/** A session that was lost or is of no more use: closed, idle for too long, shut down, on a read-only server. */
+const SESSION = /^(CONNECTION_CLOSED|08...|25P03|25006|57P0[123])$/;
 /** Node's names for OpenSSL's verification errors do not share a prefix. */
 const TLS = /^(ERR_(SSL|TLS|OSSL)_|EPROTO$|UNABLE_TO_|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH)|CERT|CRL/;
 
@@ -48,6 +50,11 @@ export function isTransient(error: unknown): boolean {
   const root = error instanceof CalendlySyncError ? error.cause : error;
   const code = sqlState(root);
   return isDriverError(root) && (isUnreachable(code) || TRANSIENT.test(code) || isLostRace(root));
+}
+
+/** True if the same work may succeed in a new session. Whether the old one committed it is unknown. */
+export function isSessionLost(error: unknown): boolean {
+  return SESSION.test(sqlState(error));
 }
 
 function isUnreachable(code: string): boolean {

@@ -9,14 +9,16 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
-import { sqlState } from './errors.js';
+import { isSessionLost, sqlState } from './errors.js';
 
 export interface Pool {
   /**
    * Gives a connection to `work`, exclusively, until it settles. Waits while all are in use. Rejects as soon as the
    * connection is lost, even if `work` is waiting for something else. With prepared statements `work` may run twice.
+   * @param deadlineMs when `work` may take no longer: its connection is closed, and the others are replaced, because a
+   * network that swallowed one may have swallowed them all
    */
-  run<T>(work: (client: postgres.Sql) => Promise<T>): Promise<T>;
+  run<T>(work: (client: postgres.Sql) => Promise<T>, deadlineMs?: number): Promise<T>;
   /** Ends all connections; waits up to 5 s for the running work. */
   end(): Promise<void>;
 }
@@ -26,10 +28,13 @@ export interface PoolOptions {
   max: number;
   /** Prepares statements where there is no pooler. */
   prepare?: boolean;
+  /** Age from which a connection is replaced before its next use, in ms: it may lead to a server of the past. */
+  maxAgeMs?: number;
 }
 
 interface Connection {
   client: postgres.Sql;
+  openedAt: number;
   /** To be ended when its work settles. */
   stale: boolean;
   /** Rejects the work that uses it. */
@@ -41,7 +46,7 @@ const END_TIMEOUT_S = 5;
 /** @param open opens a client with one connection, and passes `onclose` on to postgres.js */
 export function createPool(
   open: (prepare: boolean, onclose: () => void) => postgres.Sql,
-  { max, prepare = false }: PoolOptions,
+  { max, prepare = false, maxAgeMs = Number.POSITIVE_INFINITY }: PoolOptions,
 ): Pool {
   const connections = new Set<Connection>();
   /** Of the connections that may be open, those that are not in use; undefined: to be opened first. */
@@ -52,24 +57,47 @@ export function createPool(
   let preparing = prepare;
   let ended = false;
 
-  async function connect(): Promise<Connection> {
+  async function connect(deadlineMs?: number): Promise<Connection> {
     const onclose = () => {
       discard(connection, 0);
-      connection.fail(connectionClosed());
+      connection.fail(connectionError('CONNECTION_CLOSED', 'the connection was closed'));
     };
-    const connection: Connection = { client: open(preparing, onclose), stale: false, fail() {} };
+    const client = open(preparing, onclose);
+    const connection: Connection = { client, openedAt: performance.now(), stale: false, fail() {} };
     connections.add(connection);
     if (ended) discard(connection, 0);
     if (!preparing) return connection;
     try {
-      if (await isDirect(connection.client)) return connection;
+      if (await supervised(connection, isDirect, deadlineMs)) return connection;
     } catch (error) {
       discard(connection, 0);
       throw error;
     }
     preparing = false;
     discard(connection, 0);
-    return connect();
+    return connect(deadlineMs);
+  }
+
+  /** Lets work use a connection; rejects as soon as that is lost, or when the time is up. */
+  function supervised<T>(
+    connection: Connection,
+    work: (client: postgres.Sql) => Promise<T>,
+    deadlineMs: number | undefined,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const onTimeout = () => {
+        renew();
+        discard(connection, 0);
+        reject(connectionError('CONNECTION_TIMEOUT', `no answer within ${deadlineMs} ms`));
+      };
+      const timer = deadlineMs === undefined ? undefined : setTimeout(onTimeout, deadlineMs);
+      const settled = () => clearTimeout(timer);
+      connection.fail = (error) => {
+        settled();
+        reject(error);
+      };
+      work(connection.client).finally(settled).then(resolve, reject);
+    });
   }
 
   /** Ends a client. One whose connection is lost would wait for answers that never come, unless the timeout is 0. */
@@ -85,18 +113,25 @@ export function createPool(
     for (const connection of idle) if (connection) discard(connection);
   }
 
-  async function runOnce<T>(work: (client: postgres.Sql) => Promise<T>): Promise<T> {
+  /** Whether an idle connection can be used; one that is too old is ended. */
+  function isUsable(connection: Connection | undefined): connection is Connection {
+    if (connection === undefined || !connections.has(connection)) return false;
+    if (performance.now() - connection.openedAt < maxAgeMs) return true;
+    discard(connection);
+    return false;
+  }
+
+  async function runOnce<T>(
+    work: (client: postgres.Sql) => Promise<T>,
+    deadlineMs: number | undefined,
+  ): Promise<T> {
     let connection =
       idle.length > 0
         ? idle.pop()
         : await new Promise<Connection | undefined>((resolve) => waiting.push(resolve));
     try {
-      const used = connection && connections.has(connection) ? connection : await connect();
-      connection = used;
-      const result = new Promise<T>((resolve, reject) => {
-        used.fail = reject;
-        work(used.client).then(resolve, reject);
-      });
+      connection = isUsable(connection) ? connection : await connect(deadlineMs);
+      const result = supervised(connection, work, deadlineMs);
       running.add(result);
       return await result.finally(() => running.delete(result));
     } finally {
@@ -108,15 +143,17 @@ export function createPool(
   }
 
   return {
-    async run(work) {
+    async run(work, deadlineMs) {
       try {
-        return await runOnce(work);
+        return await runOnce(work, deadlineMs);
       } catch (error) {
+        // The server may have moved: new connections find the new one.
+        if (isSessionLost(error)) renew();
         if (!preparing || !isOutdatedStatement(error)) throw error;
       }
       // Its transaction was rolled back, so it can run again. The other connections have prepared the same statement.
       renew();
-      return runOnce(work);
+      return runOnce(work, deadlineMs);
     },
     async end() {
       ended = true;
@@ -145,7 +182,7 @@ function isOutdatedStatement(error: unknown): boolean {
   return sqlState(error) === '25P02' || (sqlState(error) === '0A000' && routine === 'RevalidateCachedQuery');
 }
 
-/** The error that postgres.js has for it. */
-function connectionClosed(): Error {
-  return Object.assign(new Error('the connection was closed'), { code: 'CONNECTION_CLOSED' });
+/** An error like those that postgres.js has for a lost connection. */
+function connectionError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
 }

@@ -13,6 +13,11 @@ export interface Sql extends postgres.ISql {
 export interface TransactionOptions {
   /** Opens the transaction READ ONLY: the server refuses any write. */
   readOnly?: boolean;
+  /**
+   * How long the transaction may hold a connection to a server, in ms. Then it rejects, whether or not it was
+   * committed, and all connections are replaced.
+   */
+  deadlineMs?: number;
 }
 
 /**

@@ -90,10 +90,12 @@ function problemOf(response: Response, text: string, now: number): PingProblem |
     return { step: 'key', message, hint };
   }
   if (status === 503 && answer.status === 'pong') {
-    const message =
-      answer.database === 'not_migrated' ? 'its database is not migrated' : 'its database does not answer';
-    const hint =
-      answer.database === 'not_migrated' ? 'Run: calendly-sync migrate' : 'Check its DATABASE_URL.';
+    const [message, hint] =
+      answer.database === 'not_migrated'
+        ? ['its database is not migrated', 'Run: calendly-sync migrate']
+        : answer.database === 'read_only'
+          ? ['its database refuses writes', 'Its DATABASE_URL must name the primary.']
+          : ['its database does not answer', 'Check its DATABASE_URL.'];
     return { step: 'database', message, hint };
   }
   const message = `it answers ${status}, but not as this receiver does`;

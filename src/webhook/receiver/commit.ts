@@ -6,7 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../../database/connection.js';
-import { isLostRace, isRefusedRow, sqlState, violatedTable } from '../../database/errors.js';
+import { isLostRace, isRefusedRow, isSessionLost, sqlState, violatedTable } from '../../database/errors.js';
 import { findUsersByUris } from '../../database/tables/accounts.js';
 import { adoptMeetings } from '../../database/tables/adopt-meetings.js';
 import { toCalendlySyncError } from '../../errors.js';
@@ -50,6 +50,8 @@ const MAX_PARTS = 2;
 /** How long a delivery that waits for a lock is retried, in ms. Its sender waits for 15 s. */
 const RETRY_LOCKED_FOR_MS = 4_000;
 const LOCKED_PAUSE_MS = 200;
+/** How long a transaction may take, in ms. Less than its sender waits, so that the answer is certain. */
+const DEADLINE = { deadlineMs: 10_000 };
 
 /** How a batch is attempted. */
 interface Attempt {
@@ -79,9 +81,10 @@ export function createCommitQueue(database: Database): CommitQueue {
 
   async function commit(batch: Batch, attempt: Attempt): Promise<void> {
     const deliveries = batch.map(({ item }) => item);
-    const record = () => database.transaction((sql) => recordAndApply(sql, deliveries, attempt.limits));
+    const record = () =>
+      database.transaction((sql) => recordAndApply(sql, deliveries, attempt.limits), DEADLINE);
     try {
-      const results = await attempt.lane(() => retryConflicts(record));
+      const results = await attempt.lane(() => persist(record));
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] as DeliveryResult);
     } catch (error) {
       await recover(batch, attempt, error);
@@ -141,7 +144,7 @@ function rejectAll(batch: Batch, error: unknown): void {
 async function adoptForHosts(database: Database, batch: Batch): Promise<void> {
   try {
     const hosts = batch.flatMap(({ item }) => item.change?.hosts ?? []);
-    const users = await database.transaction((sql) => findUsersByUris(sql, hosts));
+    const users = await database.transaction((sql) => findUsersByUris(sql, hosts), DEADLINE);
     for (const userId of new Set(users.values())) await adoptMeetings(database, { userId });
   } catch {
     // The next attempt to write reports what is wrong.
@@ -159,8 +162,8 @@ async function storeFailed(
   for (const asText of [false, true]) {
     try {
       const options = { asText, limits };
-      const store = () => database.transaction((sql) => recordFailed(sql, item, message, options));
-      return resolve(await lane(() => retryConflicts(store)));
+      const store = () => database.transaction((sql) => recordFailed(sql, item, message, options), DEADLINE);
+      return resolve(await lane(() => persist(store)));
     } catch (error) {
       if (!isDeliverySpecific(error)) return reject(toCalendlySyncError(error));
     }
@@ -168,13 +171,19 @@ async function storeFailed(
   reject(toCalendlySyncError(cause));
 }
 
-/** Retries after a conflict with another transaction only: while the database is down, the sender must retry. */
-async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
+/**
+ * Retries after a conflict with another transaction, and once in a new session if the old one was lost: the ledger
+ * tells what that has committed. While the database is down, the sender must retry.
+ */
+async function persist<T>(work: () => Promise<T>): Promise<T> {
+  let sessionLost = false;
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();
     } catch (error) {
-      if (attempt >= MAX_ATTEMPTS || !isConflict(error)) throw error;
+      const retriable = isConflict(error) || (isSessionLost(error) && !sessionLost);
+      if (attempt >= MAX_ATTEMPTS || !retriable) throw error;
+      sessionLost ||= isSessionLost(error);
     }
   }
 }

@@ -12,6 +12,7 @@ export interface Rejections {
   close(): Promise<void>;
 }
 
+const DEADLINE_MS = 5_000;
 const WRITE_EVERY_MS = 10_000;
 
 /** @param onCounts called before each write with what was counted since the last one */
@@ -30,7 +31,7 @@ export function createRejections(
     const fresh = takeAll(unreported);
     if (fresh.length > 0) onCounts(fresh);
     try {
-      await database.transaction((sql) => addRejections(sql, counts));
+      await database.transaction((sql) => addRejections(sql, counts), { deadlineMs: DEADLINE_MS });
     } catch {
       // The database is down, which is reported elsewhere: the counts wait, still one number per reason.
       for (const { reason, count } of counts) add(unwritten, reason, count);

@@ -19,6 +19,7 @@ export function setupPage({ url, origin, path, keys, toleranceMs, database }: Se
   const missing = [
     ...(url === null ? ['The public URL: start the receiver with --public-url https://…'] : []),
     ...(database === 'unreachable' ? ['The database does not answer.'] : []),
+    ...(database === 'read_only' ? ['A primary: the database refuses writes.'] : []),
     ...(database === 'not_migrated' ? ['The schema: run calendly-sync migrate'] : []),
   ];
   const page = {
