@@ -68,7 +68,10 @@ test('after a failover the old server refuses writes: the delivery is stored thr
   const status = async (id: string) => (await post(booking(id))).status;
   expect(await status('READ_ONLY')).toBe(503);
   const health = await handler.admin(new Request(HEALTHZ));
-  expect([health.status, await health.json()]).toEqual([503, { ok: false, database: 'read_only', draining: false }]);
+  expect([health.status, await health.json()]).toEqual([
+    503,
+    { ok: false, database: 'read_only', draining: false },
+  ]);
   await expect.poll(() => status('STILL')).toBe(503);
   // From here on only new connections lead to a server that accepts writes.
   await sql`alter database ${sql(name)} reset default_transaction_read_only`;
@@ -80,7 +83,8 @@ test('a connection is replaced before its next use when it is too old', async ()
   const { url } = await connected();
   const database = openServer(url, { max: 1, maxAgeMs: 200 });
   onTestFinished(() => database.close());
-  const pid = () => database.transaction((sql) => sql`select pg_backend_pid() as pid`).then(([row]) => row?.pid);
+  const pid = () =>
+    database.transaction((sql) => sql`select pg_backend_pid() as pid`).then(([row]) => row?.pid);
   const first = await pid();
   expect(await pid()).toBe(first);
   await new Promise((resolve) => setTimeout(resolve, 250));
