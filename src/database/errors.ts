@@ -45,6 +45,15 @@ export function violatedTable(error: unknown): string | null {
   return (root as { table_name?: string }).table_name ?? null;
 }
 
+/** The table whose row a foreign key waited for in vain until the lock timeout; null for any other error. */
+export function rowLockTable(error: unknown): string | null {
+  if (sqlState(error) !== '55P03') return null;
+  const root = error instanceof CalendlySyncError ? error.cause : error;
+  // The statement of the foreign key's check, which Postgres shows in no language but SQL.
+  const { where = '' } = root as { where?: string };
+  return /FROM ONLY (?:.*\.)?"?(\w+)"? x .* FOR KEY SHARE/.exec(where)?.[1] ?? null;
+}
+
 /** True for a failure that passes: the server was away or restarting, or another transaction was in the way. */
 export function isTransient(error: unknown): boolean {
   const root = error instanceof CalendlySyncError ? error.cause : error;

@@ -110,22 +110,52 @@ test('copies of one delivery wait in one transaction, and all are answered when 
   expect(ledger).toEqual({ n: 22 });
 });
 
-test('while the row of one host is locked, deliveries of another host are stored', async () => {
+/** Two hosts, and what makes a booking one of the second host. */
+async function twoHosts() {
   const { url, sql } = await connected();
-  const other = HOST.replace('HOST0001', 'HOST0002');
+  const user = HOST.replace('HOST0001', 'HOST0002');
   await sql`insert into users (email) values ('other@example.com')`;
   await sql`insert into calendly_accounts (user_id, calendly_uri)
-    select id, ${other} from users where email = 'other@example.com'`;
+    select id, ${user} from users where email = 'other@example.com'`;
+  return {
+    url,
+    other: { event_memberships: [{ user, user_email: 'other@example.com', user_name: 'Other' }] },
+  };
+}
+
+test('while the row of one host is locked, deliveries of another host are stored', async () => {
+  const { url, other } = await twoHosts();
   const { post } = receiving(url);
   const lock = await hold(url, `select from users where email = 'host@example.com' for update`);
   const held = names('HELD', 6).map((id) => post(booking(id)));
-  const event_memberships = [{ user: other, user_email: 'other@example.com', user_name: 'Other' }];
-  for (const id of names('FREE', 30)) {
-    expect((await post(booking(id, { event_memberships }))).status).toBe(200);
-  }
+  for (const id of names('FREE', 30)) expect((await post(booking(id, other))).status).toBe(200);
   await lock.release();
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual(held.map(() => 200));
 }, 20_000);
+
+test('a stream of deliveries of a locked host does not delay those of another host', async () => {
+  const { url, other } = await twoHosts();
+  const { post } = receiving(url);
+  const lock = await hold(url, `select from users where email = 'host@example.com' for update`);
+  const times: number[] = [];
+  const timed = async (id: string) => {
+    const started = performance.now();
+    const { status } = await post(booking(id, other));
+    times.push(performance.now() - started);
+    return status;
+  };
+  const [held, free]: [Promise<Response>[], Promise<number>[]] = [[], []];
+  for (const id of names('', 60)) {
+    held.push(post(booking(`HELD${id}`)));
+    free.push(timed(`FREE${id}`));
+    await delay(50);
+  }
+  expect(await Promise.all(free)).toEqual(free.map(() => 200));
+  // Only those that share the first batches wait at all.
+  expect(times.sort((one, two) => one - two)[40]).toBeLessThan(1_000);
+  expect((await Promise.all(held)).map(({ status }) => status)).toEqual(held.map(() => 503));
+  await lock.release();
+}, 30_000);
 
 test('one refused delivery costs its batch few transactions, and it is stored with the error', async () => {
   const { url, sql } = await connected();

@@ -14,6 +14,7 @@ import { type DeliveryResult, recordAndApply, recordFailed, resultOf } from './a
 import type { Delivery } from './delivery.js';
 import { createGroupCommit, type Entry } from './group-commit.js';
 import { createLane, type Lane } from './lane.js';
+import { createLockWaiters } from './lock-waiters.js';
 import type { WaitLimits } from './wait-limits.js';
 
 export interface CommitQueue {
@@ -59,8 +60,6 @@ interface Attempt {
   /** Where its transactions take their turn. */
   lane: Lane;
   looks: number;
-  /** When its only delivery was first found to wait for a lock, in ms of `performance.now()`. */
-  lockedSince: number | null;
 }
 
 type Batch = Entry<Delivery, DeliveryResult>[];
@@ -69,26 +68,46 @@ export function createCommitQueue(database: Database): CommitQueue {
   const parts = createLane(MAX_PARTS);
   /** One at a time: whatever is locked, the others keep their connections. */
   const locked = createLane(1);
+  const waiters = createLockWaiters();
   const pending = new Map<string, Promise<DeliveryResult>>();
   const commits = createGroupCommit<Delivery, DeliveryResult>({
     maxBatch: MAX_BATCH,
     maxConcurrent: database.kind === 'embedded' ? 1 : MAX_CONCURRENT,
     lingerMs: LINGER_MS,
     slowAfterMs: SLOW_AFTER_MS,
-    run: (batch) =>
-      commit(batch, { limits: BATCH_LIMITS, lane: (work) => work(), looks: MAX_LOOKS, lockedSince: null }),
+    run(batch) {
+      // While something is locked, more may be.
+      const limits = waiters.any() ? { ...BATCH_LIMITS, lockMs: PART_LIMITS.lockMs } : BATCH_LIMITS;
+      return commit(batch, { limits, lane: (work) => work(), looks: MAX_LOOKS });
+    },
   });
 
   async function commit(batch: Batch, attempt: Attempt): Promise<void> {
-    const deliveries = batch.map(({ item }) => item);
-    const record = () =>
-      database.transaction((sql) => recordAndApply(sql, deliveries, attempt.limits), DEADLINE);
+    let free = batch;
     try {
-      const results = await attempt.lane(() => persist(record));
-      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as DeliveryResult);
+      const results = await attempt.lane(async () => {
+        free = withoutLocked(batch);
+        return free.length === 0 ? [] : record(free, attempt.limits);
+      });
+      for (const [index, { resolve }] of free.entries()) resolve(results[index] as DeliveryResult);
     } catch (error) {
-      await recover(batch, attempt, error);
+      await recover(free, attempt, error);
     }
+  }
+
+  function record(batch: Batch, limits: WaitLimits): Promise<DeliveryResult[]> {
+    const deliveries = batch.map(({ item }) => item);
+    return persist(() => database.transaction((sql) => recordAndApply(sql, deliveries, limits), DEADLINE));
+  }
+
+  /** Those that need a lock for which others wait already wait with them. */
+  function withoutLocked(batch: Batch): Batch {
+    if (!waiters.any()) return batch;
+    return batch.filter((entry) => {
+      const error = waiters.errorFor(entry.item);
+      if (error !== null) void waitForLock(entry, error);
+      return error === null;
+    });
   }
 
   async function recover(batch: Batch, attempt: Attempt, error: unknown): Promise<void> {
@@ -101,9 +120,8 @@ export function createCommitQueue(database: Database): CommitQueue {
     if (batch.length > 1) return split(batch, attempt);
     if (!only) return;
     if (!isWaitTimeout(error)) return storeFailed(database, only, attempt, error);
-    const lockedSince = attempt.lockedSince ?? performance.now();
     // Not awaited: the next batch starts meanwhile.
-    void retryLocked(only, { ...attempt, lockedSince }, error);
+    void waitForLock(only, error);
   }
 
   async function split(batch: Batch, attempt: Attempt): Promise<void> {
@@ -112,14 +130,24 @@ export function createCommitQueue(database: Database): CommitQueue {
     await Promise.all([commit(batch.slice(0, middle), part), commit(batch.slice(middle), part)]);
   }
 
-  async function retryLocked(
-    entry: Batch[number],
-    attempt: Attempt & { lockedSince: number },
-    error: unknown,
-  ) {
-    if (performance.now() - attempt.lockedSince > RETRY_LOCKED_FOR_MS) return rejectAll([entry], error);
-    await delay(LOCKED_PAUSE_MS);
-    await commit([entry], { ...attempt, limits: PART_LIMITS, lane: locked });
+  /** Retries a delivery that waits for a lock, beside the others. */
+  async function waitForLock(entry: Batch[number], cause: unknown): Promise<void> {
+    const leave = waiters.join(entry.item, cause);
+    const until = performance.now() + RETRY_LOCKED_FOR_MS;
+    const retry = async () => (performance.now() < until ? record([entry], PART_LIMITS) : null);
+    for (let error = cause; ; ) {
+      await delay(LOCKED_PAUSE_MS);
+      try {
+        const [result] = (await locked(retry)) ?? [];
+        leave();
+        return result ? entry.resolve(result) : rejectAll([entry], error);
+      } catch (caught) {
+        error = caught;
+      }
+      if (isWaitTimeout(error)) continue;
+      leave();
+      return recover([entry], { limits: PART_LIMITS, lane: locked, looks: MAX_LOOKS }, error);
+    }
   }
 
   return {
