@@ -120,7 +120,7 @@ async function listWindow(run: Run, writer: Writer, hasLeftovers: boolean) {
   for await (const page of listChanges(run)) {
     // The application may have written the same meetings in the meantime.
     if (!adopted && userId !== null && (page.hasNew || plan.fullWindow)) {
-      await adoptMeetings(run.database, { signal: run.signal, userId });
+      await adoptMeetings(run.database, { signal: run.signal, userId, onDuplicate: report.warn });
       adopted = true;
     }
     const unchanged = mayBePending ? page.unchanged.map((uri): Item => ({ uri })) : [];

@@ -195,3 +195,73 @@ test('a delivery whose row meets a unique key of the application updates the row
   expect(await sql`select from calendly_webhook_events where processed_at is null`).toHaveLength(0);
   await expectEachOnce(sql, listed());
 });
+
+/** A meeting that a sync has stored, and that the application inserts after it by its URI only. */
+async function storedTwice(references: string) {
+  const form = APPLICATIONS['userid is text and googleeventid is calendly_<id>'] as Application;
+  const app = await application(
+    {
+      ...form,
+      row: ({ uri, start_time }) => ({
+        title: 'A meeting',
+        meeting_source: 'calendly',
+        starttime: start_time,
+        calendly_event_uri: uri,
+      }),
+    },
+    3,
+  );
+  const { sql, database, sandbox, insert, sync } = app;
+  await sql.unsafe(`
+    create unique index on meetings (calendly_event_uuid) where calendly_event_uuid is not null; ${references}`);
+  await migrate(database);
+  const { event } = sandbox.control.book({ start: '+3d' });
+  await sync();
+  const [ours] = await sql<{ id: number }[]>`select id from meetings where calendly_uri = ${event.uri}`;
+  const id = ours?.id ?? 0;
+  const insertTheirs = async () => {
+    await insert(event);
+    const [theirs] = await sql<{ id: number }[]>`select max(id) as id from meetings`;
+    return theirs?.id ?? 0;
+  };
+  const rows = () =>
+    sql<{ id: number; is_deleted: boolean }[]>`
+      select id, is_deleted is true as is_deleted from meetings where ${event.uri} in (calendly_uri, calendly_event_uri)
+      order by id`;
+  return { ...app, event, id, insertTheirs, rows };
+}
+
+test('a row of ours gives way to the row of the application, although a unique key lets only one hold the event', async () => {
+  const { sql, database, sandbox, event, insertTheirs, rows, sync } = await storedTwice('');
+  const theirs = await insertTheirs();
+  expect(await adoptMeetings(database)).toMatchObject({ adopted: 1, duplicates: 0 });
+  await database.close();
+  expect([...(await rows())]).toEqual([{ id: theirs, is_deleted: false }]);
+  expect(await sql`select from meeting_invitees where meeting_id = ${theirs}`).not.toHaveLength(0);
+  sandbox.control.cancel({ event: event.uri.split('/').at(-1) ?? '' });
+  await sync();
+  expect([...(await rows())]).toEqual([{ id: theirs, is_deleted: true }]);
+});
+
+test('a row of ours that the application refers to is never deleted, and the second row is reported', async () => {
+  const { sql, database, sandbox, event, id, insertTheirs, rows, sync } = await storedTwice(
+    'create table ai_notes (id serial, meeting_id integer references meetings on delete cascade)',
+  );
+  await sql`insert into ai_notes (meeting_id) values (${id})`;
+  const theirs = await insertTheirs();
+  const reported: string[] = [];
+  const onDuplicate = (text: string) => reported.push(text);
+  expect(await adoptMeetings(database, { onDuplicate })).toMatchObject({ adopted: 0, duplicates: 1 });
+  await database.close();
+  const text = `${event.uri.split('/').at(-1)} has two rows in meetings: ${id} is synced, ${theirs} is not, because ai_notes refers to ${id}`;
+  expect(reported).toEqual([text]);
+  sandbox.control.cancel({ event: event.uri.split('/').at(-1) ?? '' });
+  await sql`update calendly_accounts set last_full_listing_at = null`;
+  const { events } = await sync();
+  expect(events).toContainEqual(expect.objectContaining({ type: 'warning', text }));
+  expect([...(await rows())]).toEqual([
+    { id, is_deleted: true },
+    { id: theirs, is_deleted: false },
+  ]);
+  expect(await sql`select from ai_notes where meeting_id = ${id}`).toHaveLength(1);
+});

@@ -7,12 +7,15 @@ import type { Database, Sql } from '../connection.js';
 import { isRefusedRow } from '../errors.js';
 import { persistentTransaction } from '../retry.js';
 import { MEETING } from './meetings.js';
+import { referrer } from './references.js';
 
 export interface AdoptOptions {
   /** Ends the adoption after the current batch; what is adopted stays adopted. */
   signal?: AbortSignal | undefined;
   /** Only meetings of this user, and only in a `meetings` that belongs to an application. */
   userId?: string;
+  /** Called with one sentence for each row that is not deleted and that another row stands for. */
+  onDuplicate?: ((text: string) => void) | undefined;
 }
 
 export interface Adoption {
@@ -32,7 +35,7 @@ const BATCH = 1_000;
  */
 export async function adoptMeetings(
   database: Database,
-  { signal, userId }: AdoptOptions = {},
+  { signal, userId, onDuplicate }: AdoptOptions = {},
 ): Promise<Adoption> {
   const total: Adoption = { adopted: 0, duplicates: 0, unrecognised: 0 };
   const host = await database.transaction(readColumns, { readOnly: true });
@@ -46,7 +49,11 @@ export async function adoptMeetings(
       signal,
     );
     let adopted = batch.adopted;
-    for (const id of batch.others) if (await replaceOurs(database, rows, id)) adopted++;
+    for (const id of batch.others) {
+      const outcome = await replaceOurs(database, rows, id);
+      if (outcome.isReplaced) adopted++;
+      else if (outcome.duplicate !== null) onDuplicate?.(outcome.duplicate);
+    }
     total.adopted += adopted;
     total.duplicates += batch.recognised - adopted;
     total.unrecognised += batch.seen - batch.recognised;
@@ -169,41 +176,64 @@ async function adoptBatch(
   return batch ?? { seen: 0, recognised: 0, adopted: 0, others: [], last: null };
 }
 
+interface Outcome {
+  isReplaced: boolean;
+  /** What the operator should know of a row that is not deleted and stays a duplicate. */
+  duplicate: string | null;
+}
+
 /**
  * Lets a row of the application stand for an event that a row of ours stands for: both wrote it at the same time,
- * and the application refers to its own. Its row takes over what ours says, and ours is deleted.
- * @returns false if it stays as it is: the other row is the application's too, or something refers to ours
+ * and the application refers to its own. Its row takes over what ours says, and ours is deleted. Both stay as they are
+ * if the other row is the application's too, or if a table of the application refers to ours.
  */
 async function replaceOurs(
   database: Database,
   { key, owner }: Candidates,
   meetingId: string,
-): Promise<boolean> {
+): Promise<Outcome> {
+  let duplicate: string | null = null;
   try {
     return await persistentTransaction(database, async (sql) => {
-      const [event] = await sql<{ user_id: string; external_id: string; ours: string }[]>`
-        select e.user_id::text as user_id, e.external_id, e.meeting_id::text as ours
+      duplicate = null;
+      const [event] = await sql<
+        { external_id: string; ours: string; adopted: boolean; is_deleted: boolean }[]
+      >`
+        select e.external_id, e.meeting_id::text as ours, e.adopted, m.is_deleted is true as is_deleted
         from meetings m
         join users u on u.id::text = ${sql.unsafe(owner)}
         join calendly_events e on e.user_id = u.id and e.external_id = ${sql.unsafe(key)}
-        where m.id = ${meetingId} and not e.adopted
+        where m.id = ${meetingId} and e.meeting_id <> m.id
         for update of e`;
-      if (!event) return false;
+      if (!event) return { isReplaced: false, duplicate };
       const { ours } = event;
+      if (!event.is_deleted)
+        duplicate = `${event.external_id} has two rows in meetings: ${ours} is synced, ${meetingId} is not`;
+      if (event.adopted) return { isReplaced: false, duplicate };
+      // With the lock on ours, nobody can insert a reference to it before it is deleted.
+      await sql`select from meetings where id in (${ours}, ${meetingId}) order by id for update`;
+      const [found] = await sql<{ table: string | null }[]>`
+        select ${sql.unsafe(await referrer(sql))} as table from meetings m where m.id = ${ours}`;
+      if (found?.table)
+        return {
+          isReplaced: false,
+          duplicate: duplicate && `${duplicate}, because ${found.table} refers to ${ours}`,
+        };
       await sql`update meeting_invitees set meeting_id = ${meetingId} where meeting_id = ${ours}`;
       await sql`
+        update calendly_events set meeting_id = ${meetingId}, adopted = true where meeting_id = ${ours}`;
+      // Ours goes first: a unique key of the application would not let both rows hold the same values.
+      await sql`
+        with o as (delete from meetings where id = ${ours} returning *)
         update meetings m
         set ${sql.unsafe(MEETING.assign('o', 'external_id'))}, last_calendar_sync = o.last_calendar_sync,
           user_id = coalesce(m.user_id, o.user_id), meeting_source = coalesce(m.meeting_source, o.meeting_source),
           external_id = coalesce(m.external_id, o.external_id)
-        from meetings o where o.id = ${ours} and m.id = ${meetingId}`;
-      await sql`
-        update calendly_events set meeting_id = ${meetingId}, adopted = true where meeting_id = ${ours}`;
-      await sql`delete from meetings where id = ${ours}`;
-      return true;
+        from o where m.id = ${meetingId}`;
+      return { isReplaced: true, duplicate: null };
     });
   } catch (error) {
     if (!isRefusedRow(error)) throw error;
-    return false;
+    return { isReplaced: false, duplicate };
   }
 }
