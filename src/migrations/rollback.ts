@@ -23,7 +23,7 @@ import { withResult } from './partial-failure.js';
 import { explainingPermissions } from './permission-hint.js';
 import { runFile } from './run-file.js';
 import { type Catalog, catalogText, enterCatalog, leaveCatalog, OBJECTS } from './schema/catalog.js';
-import { countSynced, deleteSynced } from './synced-rows.js';
+import { countSynced, deleteSynced, NO_SYNCED_ROWS, type SyncedRows } from './synced-rows.js';
 import { idOf, type MigrationId, targetVersion } from './versions.js';
 import { shutOutSyncs } from './writers.js';
 
@@ -33,7 +33,7 @@ export interface RollbackOptions extends LockOptions {
   migrations?: Migration[] | undefined;
   /** Schema to copy what is dropped into; null: nowhere, it is lost. */
   backup: string | null;
-  /** Delete the rows of a host's `meetings` that the sync wrote. */
+  /** Delete the rows of a host's `meetings` that the sync inserted and no table of the application refers to. */
   deleteSynced?: boolean | undefined;
 }
 
@@ -49,12 +49,10 @@ export interface UndoStep extends MigrationId {
   made: HistoryRow['made'];
 }
 
-export interface RollbackPlan {
+export interface RollbackPlan extends SyncedRows {
   /** Newest first. */
   steps: UndoStep[];
   losses: LossLine[];
-  /** Rows that the sync wrote into a host's `meetings`; they lose the columns that mark them. */
-  synced: number;
 }
 
 /**
@@ -68,12 +66,12 @@ export function planRollback(
   return explainingPermissions(database, async () => {
     const { history } = await readState(database);
     const steps = stepsOf(migrations, history ?? [], to);
-    if (steps.length === 0) return { steps, losses: [], synced: 0 };
+    if (steps.length === 0) return { steps, losses: [], ...NO_SYNCED_ROWS };
     return database.transaction(
       async (sql) => {
         await sql.unsafe(ALL_ROWS);
         const losses = await countLosses(sql, steps);
-        return { steps, losses, synced: staysBehind(steps) ? await countSynced(sql) : 0 };
+        return { steps, losses, ...(staysBehind(steps) ? await countSynced(sql) : NO_SYNCED_ROWS) };
       },
       { readOnly: true },
     );
@@ -93,6 +91,7 @@ export function rollback(database: Database, options: RollbackOptions): Promise<
   return explainingPermissions(database, async () => {
     const { history } = await readState(database, options);
     const steps = stepsOf(options.migrations ?? readMigrations(), history ?? [], options.to);
+    const deletes = options.deleteSynced && staysBehind(steps);
     const done: ((MigrationId & { rows: number }) | null)[] = [];
     const result = () => {
       const ran = done.filter((item) => item !== null);
@@ -108,7 +107,7 @@ export function rollback(database: Database, options: RollbackOptions): Promise<
           prepare: beforeText(database.schema),
           lookup: () => historyText(database.schema),
           run: (locked, found) =>
-            undo(database, locked, found as HistoryRow[], step, options, step === steps[0]),
+            undo(database, locked, found as HistoryRow[], step, { ...options, deleteSynced: deletes }),
         })),
         done,
       );
@@ -146,7 +145,6 @@ async function undo(
   history: HistoryRow[],
   step: UndoStep,
   options: RollbackOptions,
-  first: boolean,
 ): Promise<(MigrationId & { rows: number }) | null> {
   const { sql, query } = locked;
   const row = history.at(-1);
@@ -157,9 +155,10 @@ async function undo(
   const { catalog } = found;
   await shutOutSyncs(locked, catalog);
   const losses = await readLosses(sql, row);
-  const rows = options.backup === null ? 0 : await backUp(sql, losses, options.backup);
-  // While the sync's memory of what it wrote is still there.
-  if (first && options.deleteSynced) await deleteSynced(sql);
+  let rows = options.backup === null ? 0 : await backUp(sql, losses, options.backup);
+  // The last moment at which the sync's memory says which rows it inserted.
+  if (options.deleteSynced && 'table calendly_events' in row.made)
+    rows += await deleteSynced(sql, options.backup);
   await query(marksText(catalog, row));
   const results = await runFile<{ key: string; same: boolean }>(
     locked,

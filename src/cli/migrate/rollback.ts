@@ -123,7 +123,7 @@ function showResult({ output }: CommandContext, { rolled_back, backup }: Rollbac
 function showPlan(
   { output }: CommandContext,
   { label }: Database,
-  { steps, losses, synced }: RollbackPlan,
+  { steps, losses, synced, deletable, kept }: RollbackPlan,
   { backup, deleteSynced }: RollbackFlags,
 ): void {
   for (const { version, name } of steps) {
@@ -140,11 +140,15 @@ function showPlan(
   if (synced > 0) {
     output.note(
       deleteSynced
-        ? `  rows of meetings that the sync inserted (adopted rows stay): up to ${synced}`
+        ? `  rows of meetings that the sync inserted (adopted rows stay): ${deletable}`
         : `${synced} ${synced === 1 ? 'row' : 'rows'} of meetings stay, and lose the columns that mark them as synced; ` +
             '--delete-synced deletes those that the sync inserted.',
       'warn',
     );
+  }
+  for (const { table, rows } of deleteSynced ? kept : []) {
+    const are = rows === 1 ? 'row is' : 'rows are';
+    output.note(`  ${rows} ${are} kept, because ${table} refers to ${rows === 1 ? 'it' : 'them'}`, 'warn');
   }
   output.note(
     backup

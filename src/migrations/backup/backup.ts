@@ -52,21 +52,28 @@ export async function backUp(sql: Sql, losses: Loss[], backup: string): Promise<
   const own = losses.filter(({ kind }) => kind === 'rows').map(({ sqlName }) => sqlName);
   if (own.length > 0) await sql.unsafe(`lock table ${own.join(', ')} in access exclusive mode`);
   let total = 0;
-  let position = await lastPosition(sql, backup);
-  for (const loss of losses) {
-    const query = copyQuery(loss);
-    const [some] = await sql.unsafe(`select exists (${query}) as some`);
-    if (!some?.some) continue;
-    if (position === null) await createBackup(sql, backup);
-    position = (position ?? 0) + 1;
-    const copy = `t${position}_${loss.table}`.slice(0, 63);
-    const { count } = await sql.unsafe(`create table ${quoteName(backup)}.${quoteName(copy)} as ${query}`);
-    await sql.unsafe(
-      `insert into ${quoteName(backup)}.manifest values (${position}, ${[loss.version, loss.kind, loss.table, copy].map(quoteText).join(', ')}, ${count})`,
-    );
-    total += count;
-  }
+  for (const loss of losses) total += await copyRows(sql, backup, loss, copyQuery(loss));
   return total;
+}
+
+/** Copies what a query returns, as rows or columns of this table. Returns how many rows; 0 leaves no copy behind. */
+export async function copyRows(
+  sql: Sql,
+  backup: string,
+  { version, kind, table }: Pick<Loss, 'version' | 'kind' | 'table'>,
+  query: string,
+): Promise<number> {
+  const [some] = await sql.unsafe(`select exists (${query}) as some`);
+  if (!some?.some) return 0;
+  const last = await lastPosition(sql, backup);
+  if (last === null) await createBackup(sql, backup);
+  const position = (last ?? 0) + 1;
+  const copy = `t${position}_${table}`.slice(0, 63);
+  const { count } = await sql.unsafe(`create table ${quoteName(backup)}.${quoteName(copy)} as ${query}`);
+  await sql.unsafe(
+    `insert into ${quoteName(backup)}.manifest values (${position}, ${[version, kind, table, copy].map(quoteText).join(', ')}, ${count})`,
+  );
+  return count;
 }
 
 function copyQuery({ kind, sqlName, columns }: Loss): string {

@@ -81,7 +81,10 @@ async function restoreAll(sql: Sql, name: string, history: HistoryRow[]): Promis
   const results: RestoredTable[] = [];
   // Newest migrations were dropped first; what they refer to has to be there again.
   const oldestFirst = [...tables].sort(
-    (a, b) => Number(a.version) - Number(b.version) || a.position - b.position,
+    (a, b) =>
+      Number(a.version) - Number(b.version) ||
+      Number(b.source === 'users') - Number(a.source === 'users') ||
+      a.position - b.position,
   );
   for (const table of oldestFirst) results.push(await restoreTable(sql, name, table));
   return results;
@@ -94,7 +97,10 @@ async function restoreTable(sql: Sql, backup: string, table: BackupTable): Promi
     throw notReady(`${table.source}.${now.lacking[0]}, which this database lacks`, backup);
   const { write, equal, orphaned } = table.kind === 'rows' ? rowsOf(now, copy) : valuesOf(now, copy);
   if (table.kind === 'rows') await requireSameRows(sql, now, copy, table.source);
+  const isMemory = table.source === 'calendly_events';
+  if (isMemory) await sql.unsafe(forgetAdoption(now.name, copy));
   const { count: restored } = await sql.unsafe(write);
+  if (isMemory) await sql.unsafe(markInserted(now.name, copy));
   const [seen] = await sql.unsafe<{ equal: number; orphaned: number }[]>(`
     select (count(*) filter (where ${equal}))::float8 as equal, (count(*) filter (where ${orphaned}))::float8 as orphaned
     from ${copy} as saved left join ${now.name} as there on ${matches(now.key)}`);
@@ -147,6 +153,22 @@ function rowsOf({ name, columns, parents }: TableNow, copy: string): Statements 
       .join(' and '),
     orphaned,
   };
+}
+
+/** Removes what an adoption after the rollback wrote of the same rows, and no sync has changed since. */
+function forgetAdoption(name: string, copy: string): string {
+  return `
+    delete from ${name} as there using ${copy} as saved
+    where there.meeting_id = saved.meeting_id and there.adopted and there.written_at = 'epoch'
+      and there.digest is null and there.fingerprint is null`;
+}
+
+/** A row that the sync inserted before the rollback is not another integration's, whoever has adopted it since. */
+function markInserted(name: string, copy: string): string {
+  return `
+    update ${name} as there set adopted = false from ${copy} as saved
+    where there.meeting_id = saved.meeting_id and there.external_id = saved.external_id
+      and there.adopted and not saved.adopted`;
 }
 
 /** Values of columns on a table that stayed: written where the columns are as the migration left them. */

@@ -332,6 +332,40 @@ test('rows that the sync wrote stay in a host’s meetings, and go with --delete
   }
 });
 
+test('--delete-synced keeps rows that the application refers to, and backs up the others with their invitees', async () => {
+  const { sql, database, backup } = await migrated('integer');
+  await fill(database, false);
+  await sql.unsafe(`
+    create table ai_notes (id serial, meeting_id integer references meetings on delete cascade);
+    insert into ai_notes (meeting_id) select id from meetings where external_id = 'm0'`);
+  const before = await everything(sql);
+  const plan = await planRollback(database, { to: '0' });
+  expect(plan).toMatchObject({ synced: 6, deletable: 4, kept: [{ table: 'ai_notes', rows: 1 }] });
+  await rollback(database, { to: '0', backup, deleteSynced: true });
+  expect(await sql`select count(*)::integer as n from meetings`).toEqual([{ n: 82 }]);
+  expect(await sql`select from ai_notes`).toHaveLength(1);
+  await migrate(database, { adopt: false });
+  await restore(database, backup);
+  expect(await everything(sql)).toEqual(before);
+  for (const table of await restore(database, backup))
+    expect(table).toMatchObject({ restored: 0, orphaned: 0 });
+  expect(await everything(sql)).toEqual(before);
+});
+
+test('a restore after an adoption knows which rows the sync inserted', async () => {
+  const { sql, database, backup } = await migrated('integer');
+  await fill(database, false);
+  const marks = () => sql`select external_id, adopted from calendly_events order by 1`;
+  const before = [...(await marks())];
+  await rollback(database, { to: '0', backup });
+  expect((await migrate(database)).adoption).toMatchObject({ adopted: 6 });
+  await sql`update calendly_events set digest = 'synced since', written_at = now() where external_id = 'm2'`;
+  await restore(database, backup);
+  const read = await sql`select external_id from calendly_events where fingerprint is null order by 1`;
+  expect([...read]).toEqual([{ external_id: 'm2' }]);
+  expect([...(await marks())]).toEqual(before);
+});
+
 test('a rollback says before what goes, with counts', async () => {
   const { database } = await migrated('integer');
   await fill(database, false);
