@@ -148,6 +148,14 @@ function explain(error: Error, code: string, label: string): Explanation {
       'Another transaction holds it. Try again later.',
     ];
   }
+  // The function of the server, whose name no language changes.
+  if (code === '42501' && (error as { routine?: string }).routine === 'check_enable_rls') {
+    return [
+      'database_failed',
+      `This role is subject to row-level security, so it would not see all rows: ${message} (42501).`,
+      'Connect as the owner of the table, or let it run: grant OWNER to ROLE; If even that is not enough: BYPASSRLS.',
+    ];
+  }
   return [
     'database_failed',
     `The database at ${label} refused a statement: ${message} (${code}).`,

@@ -31,7 +31,9 @@ export async function runTransaction<T>(
   searchPath: string | null,
 ): Promise<T> {
   // Awaited: if it fails, a statement sent right behind it would be committed on its own.
-  await client.unsafe(`begin isolation level read committed${readOnly ? ' read only' : ''}`);
+  // Without row_security, a role that policies apply to gets an error, instead of only some of the rows.
+  const mode = readOnly ? ' read only' : '';
+  await client.unsafe(`begin isolation level read committed${mode}; set local row_security = off`);
   // Fails only if the connection is lost, and then Postgres has undone everything.
   const undo = (rollback: string) => client.unsafe(rollback).catch(() => {});
   let savepoints = 0;

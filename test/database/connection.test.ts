@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openServer, type Sql } from '../../src/database/connection.js';
 import { testDatabase } from '../support/database.js';
+import { makeRole } from '../support/roles.js';
 
 async function notes(max = 1) {
   const { url, sql } = await testDatabase('empty');
@@ -190,4 +191,22 @@ test('an error that only COMMIT finds is reported, and the connection stays usab
   await expect(failed).rejects.toMatchObject({ code: 'database_failed', cause: { code: '23505' } });
   await database.transaction((tx) => add(tx, 'next'));
   expect(await keys()).toEqual(['next']);
+});
+
+test('a role that row-level security applies to gets an error, and never only some of the rows', async () => {
+  const { url, sql } = await testDatabase('empty');
+  await sql`create table notes (key text)`;
+  await sql`insert into notes values ('hidden')`;
+  await sql`alter table notes enable row level security`;
+  const role = await makeRole(url);
+  await sql.unsafe(`grant select, insert, delete on notes to "${role.name}"`);
+  const database = openServer(role.url);
+  onTestFinished(() => database.close());
+  const explained = {
+    message: expect.stringMatching(/^This role is subject to row-level security, .* "notes" \(42501\)\.$/),
+    hint: expect.stringContaining('grant OWNER to ROLE'),
+  };
+  await expect(database.transaction((tx) => tx`delete from notes`)).rejects.toMatchObject(explained);
+  const read = database.transaction((tx) => tx`select from notes`, { readOnly: true });
+  await expect(read).rejects.toMatchObject(explained);
 });
