@@ -153,7 +153,7 @@ function explain(error: Error, code: string, label: string): Explanation {
     return [
       'database_failed',
       `This role is subject to row-level security, so it would not see all rows: ${message} (42501).`,
-      'Connect as the owner of the table, or let it run: grant OWNER to ROLE; If even that is not enough: BYPASSRLS.',
+      'Connect as the owner of the table, or let the owner run: grant OWNER to ROLE; if row-level security is forced: BYPASSRLS.',
     ];
   }
   return [
