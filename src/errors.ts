@@ -7,7 +7,7 @@
 export const ERROR_CODES = [
   /** Any failure without a code of its own, including defects in the tool. */
   'failed',
-  /** Unknown flags, invalid values, flags that exclude each other. */
+  /** Unknown flags, invalid values, flags that cannot be combined. */
   'usage',
   /** A setting is missing or invalid: a URL, a token, an env file. */
   'settings',

@@ -295,7 +295,7 @@ describe('--schema', () => {
 
 test.each([
   { words: ['migrate', '--to', 'x'], says: 'There is no migration x.' },
-  { words: ['migrate', '--status', '--dry-run'], says: '--status and --dry-run exclude each other.' },
+  { words: ['migrate', '--status', '--dry-run'], says: '--status and --dry-run cannot be combined.' },
   { words: ['migrate', '--lock-timeout', 'soon'], says: '--lock-timeout: "soon" is not a valid duration.' },
   { words: ['migrate', '--restore', 'nowhere'], says: 'There is no backup nowhere in' },
 ])('$words is wrong usage', async ({ words, says }) => {

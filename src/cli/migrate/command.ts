@@ -46,7 +46,7 @@ async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandR
   const modes = (['status', 'dryRun', 'sql', 'restore'] as const).filter((mode) => flags[mode] !== undefined);
   if (modes.length > 1) {
     const names = modes.map((mode) => `--${mode === 'dryRun' ? 'dry-run' : mode}`);
-    throw new CalendlySyncError('usage', `${names.join(' and ')} exclude each other.`);
+    throw new CalendlySyncError('usage', `${names.join(' and ')} cannot be combined.`);
   }
   const { config } = given;
   const schema = config.schema ?? (flags.ownTables ? 'calendly' : null);
