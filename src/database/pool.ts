@@ -103,6 +103,7 @@ export function createPool(
   /** Ends a client. One whose connection is lost would wait for answers that never come, unless the timeout is 0. */
   function discard(connection: Connection, timeout = END_TIMEOUT_S): void {
     if (!connections.delete(connection)) return;
+    if (timeout === 0) refuseToConnect(connection.client);
     const closed = connection.client.end({ timeout }).finally(() => closing.delete(closed));
     closing.add(closed);
   }
@@ -180,6 +181,19 @@ export async function isDirect(client: postgres.Sql): Promise<boolean> {
 function isOutdatedStatement(error: unknown): boolean {
   const { routine } = Object(error) as { routine?: unknown };
   return sqlState(error) === '25P02' || (sqlState(error) === '0A000' && routine === 'RevalidateCachedQuery');
+}
+
+/**
+ * Keeps a client from opening a socket again. `end` alone does not: until its first await is over, and for what is
+ * queued, postgres.js schedules a new connection, which outlives the end and keeps the process running.
+ */
+function refuseToConnect(client: postgres.Sql): void {
+  // The only option that postgres.js reads again before each connection.
+  Object.assign(client.options, {
+    socket() {
+      throw connectionError('CONNECTION_ENDED', 'the connection was closed');
+    },
+  });
 }
 
 /** An error like those that postgres.js has for a lost connection. */

@@ -102,6 +102,25 @@ describe('a transaction whose connection is lost', () => {
   });
 });
 
+test('a connection that was lost while statements were queued is not opened again', async () => {
+  const own = await notes();
+  const failed = own.database.transaction(async (tx) => {
+    await Promise.all([
+      tx`select pg_terminate_backend(pg_backend_pid()), ${1}::int`,
+      add(tx, 'lost').catch(() => add(tx, 'later')),
+      add(tx, 'queued'),
+    ]);
+  });
+  await expect(failed).rejects.toMatchObject({ code: 'database_unreachable' });
+  await sleep(200);
+  expect(
+    await own.sql`
+      select query from pg_stat_activity
+      where datname = current_database() and application_name = 'calendly-sync'`,
+  ).toEqual([]);
+  expect(await own.keys()).toEqual([]);
+});
+
 describe('an error that only looks like a lost connection', () => {
   test.each([
     ['a missing file', 'ENOENT', () => readFile('/nowhere/at/all')],
