@@ -36,7 +36,7 @@ export interface Lease extends HeldLease {
    * @throws CalendlySyncError `locked` if the lease is lost
    */
   end(error: { code: string; message: string } | null, work: (sql: Sql) => Promise<void>): Promise<void>;
-  /** Stops the renewal, and releases the row if `end` did not. Does not throw. */
+  /** Stops the renewal, and releases the row if `end` did not, without an effect on its error. Does not throw. */
   release(): Promise<void>;
 }
 
@@ -133,7 +133,7 @@ function holdLease(database: Database, held: HeldLease, onLost: (error: Calendly
       clearInterval(renewal);
       if (ended || lost) return;
       // If the database is away, the lease expires.
-      await database.transaction((sql) => releaseLease(sql, held, null)).catch(() => {});
+      await database.transaction((sql) => releaseLease(sql, held, 'unknown')).catch(() => {});
     },
   };
 }

@@ -48,10 +48,14 @@ export async function runAccount(run: Run, options: AccountRunOptions): Promise<
   let error: CalendlySyncError | null = null;
   const writer = createWriter(run);
   let total = 1;
+  let isRejected = false;
   try {
     try {
       if (options.event === null) total = await syncWindow(run, writer, options);
-      else await syncEvent(run, writer, options.event);
+      else {
+        error = await syncEvent(run, writer, options.event);
+        isRejected = error !== null;
+      }
     } catch (cause) {
       // Ends the requests that are still in progress.
       run.abort(cause);
@@ -66,7 +70,8 @@ export async function runAccount(run: Run, options: AccountRunOptions): Promise<
   }
   countRequests(report.counts, run.client);
   try {
-    await record(run, options, error);
+    // A meeting that this account does not have says nothing about the account.
+    if (!isRejected) await record(run, options, error);
   } catch (cause) {
     error ??= toCalendlySyncError(cause);
   }
@@ -75,7 +80,7 @@ export async function runAccount(run: Run, options: AccountRunOptions): Promise<
   return error;
 }
 
-/** @returns the number of meetings that were asked for */
+/** @returns the number of meetings that were listed or asked for */
 async function syncWindow(run: Run, writer: Writer, options: AccountRunOptions): Promise<number> {
   const { leftovers, refresh, hasDue } = options;
   await refresh?.();
@@ -106,7 +111,8 @@ async function syncWindow(run: Run, writer: Writer, options: AccountRunOptions):
     const message = `${listed.unreadable} listed rows have no valid URI and cannot be stored.`;
     throw new CalendlySyncError('incomplete', message, { hint: 'Everything else is stored.' });
   }
-  return toRead;
+  const { active, canceled } = report.counts.fetched;
+  return Math.max(toRead, active + canceled);
 }
 
 /** Lists the window; each page's rows are written before the next page is requested. */
@@ -174,7 +180,8 @@ async function* dryEvents(run: Run, listed: Pending[]): AsyncGenerator<Wanted> {
   }
 }
 
-async function syncEvent(run: Run, writer: Writer, uri: string): Promise<void> {
+/** @returns the error if this account has no such meeting: then nothing is written */
+async function syncEvent(run: Run, writer: Writer, uri: string): Promise<CalendlySyncError | null> {
   const { report, userId, account } = run;
   const known =
     userId === null ? null : await run.read((sql) => findRemembered(sql, userId, externalId(uri)));
@@ -182,7 +189,7 @@ async function syncEvent(run: Run, writer: Writer, uri: string): Promise<void> {
   const item = await readEvent(run, wanted, true);
   const event = item.observation?.event ?? null;
   if (known === null && item.missing) {
-    throw item.missing === 'gone'
+    return item.missing === 'gone'
       ? new CalendlySyncError(
           'calendly_not_found',
           `Calendly has no meeting ${uri}, and neither has the database.`,
@@ -193,7 +200,7 @@ async function syncEvent(run: Run, writer: Writer, uri: string): Promise<void> {
       : new CalendlySyncError('calendly_forbidden', `The user of this token may not see ${uri}.`);
   }
   if (known === null && event && ownership(event, account.calendlyUri) === 'reassigned') {
-    throw new CalendlySyncError('usage', `${account.email ?? account.calendlyUri} does not host ${uri}.`, {
+    return new CalendlySyncError('usage', `${account.email ?? account.calendlyUri} does not host ${uri}.`, {
       hint: 'A meeting is only stored under the user whose token it was read with.',
     });
   }
@@ -201,6 +208,7 @@ async function syncEvent(run: Run, writer: Writer, uri: string): Promise<void> {
   // The application may have inserted the meeting itself.
   if (run.lease && userId !== null) await adoptMeetings(run.database, { signal: run.signal, userId });
   await writer.write([item]);
+  return null;
 }
 
 /** Records the run, releases the lease and, if the run is complete, updates the sync state: all or nothing. */

@@ -152,7 +152,7 @@ async function readInvitees(
 /**
  * The invitees of a listed event returned 404: the event may have been deleted since. It is deleted if the
  * event itself returns 404 and a new listing of its start time lacks it. Any contradiction leaves the event
- * to the next run, and this run incomplete.
+ * to the next run, and this run incomplete. If it is not stored, there is nothing to delete, and nothing to ask for.
  */
 async function confirmDeletedSinceListed(
   run: Run,
@@ -164,6 +164,7 @@ async function confirmDeletedSinceListed(
   const known =
     userId === null ? null : await run.read((sql) => findRemembered(sql, userId, externalId(uri)));
   const answer = await client.event(uri);
+  if ('gone' in answer && known === null) return { uri };
   if (!('gone' in answer) || !known?.startTime) throw cause;
   const at = Date.parse(known.startTime);
   for await (const page of client.listEvents(account.calendlyUri, { from: at - 1_000, to: at + 1_000 })) {

@@ -8,7 +8,13 @@ import { isTransient, sqlState, violatedTable } from '../database/errors.js';
 import { adoptMeetings } from '../database/tables/adopt-meetings.js';
 import { lockEvents, rememberPresent } from '../database/tables/calendly-events.js';
 import { findMeetings, type MarkedDeleted, markDeleted } from '../database/tables/meetings.js';
-import { addPending, dropPending, failPending, MAX_FAILURES } from '../database/tables/pending-events.js';
+import {
+  addPending,
+  dropPending,
+  failPending,
+  findFailing,
+  MAX_FAILURES,
+} from '../database/tables/pending-events.js';
 import { preferIndexes } from '../database/transaction.js';
 import { toCalendlySyncError } from '../errors.js';
 import { type Applied, applyObservations, previewObservations } from '../resources/meetings/apply.js';
@@ -37,8 +43,10 @@ const FLUSH_AFTER_MS = 1_000;
 const SHORT_LOCK_TIMEOUT_MS = 250;
 /** How often a batch is looked at again because its meetings stand in `meetings` already. */
 const MAX_LOOKS = 3;
-/** After so many refused rows without one that was stored, the cause is not in the rows. */
-const MAX_REFUSED = 25;
+/** If a run stores nothing and so many rows are refused that no earlier run failed to store, it is not the rows' fault. */
+const MIN_REFUSED = 25;
+/** A run that has stored nothing ends after so many refused rows. */
+const MAX_REFUSED = 300;
 
 /** Creates the writer of a run. After a failed write it writes nothing more; the run is aborted with the error. */
 export function createWriter(run: Run): Writer {
@@ -46,7 +54,10 @@ export function createWriter(run: Run): Writer {
   const lockedItems: Item[] = [];
   let buffer: Item[] = [];
   let size = 0;
-  let refusedInRow = 0;
+  /** Refused rows that are not recorded yet, by URI, and the error of the last one. */
+  const refused = new Map<string, Item>();
+  let refusal: unknown = null;
+  let hasStored = false;
   let writing: Promise<void> = Promise.resolve();
   let failure: { error: unknown } | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -56,6 +67,7 @@ export function createWriter(run: Run): Writer {
       if (batch.length === 0 || failure) return;
       try {
         await writeHalving(batch, { last, looks: MAX_LOOKS });
+        if (hasStored || refused.size >= MAX_REFUSED) await recordRefused();
       } catch (error) {
         failure = { error };
         run.abort(error);
@@ -80,7 +92,7 @@ export function createWriter(run: Run): Writer {
   ): Promise<void> {
     try {
       await writeBatch(run, batch, failed, lockTimeoutMs);
-      if (batch.some(({ failure: text }) => text === undefined)) refusedInRow = 0;
+      hasStored ||= batch.some(({ failure: text }) => text === undefined);
     } catch (error) {
       const isLocked = sqlState(error) === LOCK_NOT_AVAILABLE;
       if (concernsAll(error) || (run.signal.aborted && isLocked)) throw error;
@@ -95,15 +107,30 @@ export function createWriter(run: Run): Writer {
           lockedItems.push(only);
           return;
         }
-        if (only.failure !== undefined || ++refusedInRow >= MAX_REFUSED) throw error;
+        if (only.failure !== undefined) throw error;
+        refusal = error;
         const text = `not stored: ${toCalendlySyncError(error).message}`;
-        return writeHalving([{ uri: only.uri, failure: text }], { last, looks });
+        refused.set(only.uri, { uri: only.uri, failure: text });
+        return;
       }
       const half = Math.ceil(batch.length / 2);
       const rest = { last, looks, ...(isLocked ? { lockTimeoutMs: SHORT_LOCK_TIMEOUT_MS } : {}) };
       await writeHalving(batch.slice(0, half), rest);
       await writeHalving(batch.slice(half), rest);
     }
+  }
+
+  /** Records the refused rows as failed; throws instead if the database refuses everything. */
+  async function recordRefused(): Promise<void> {
+    const batch = [...refused.values()];
+    refused.clear();
+    const { id } = run.account;
+    if (!hasStored && id !== null && batch.length >= MIN_REFUSED) {
+      const uris = batch.map(({ uri }) => uri);
+      const failing = await run.read((sql) => findFailing(sql, id, uris));
+      if (batch.length - failing.size >= MIN_REFUSED) throw refusal;
+    }
+    if (batch.length > 0) await writeHalving(batch, { last: true, looks: 0 });
   }
 
   return {
@@ -127,6 +154,7 @@ export function createWriter(run: Run): Writer {
       await enqueue(takeBuffer());
       await enqueue(lockedItems.splice(0), true);
       throwFailure();
+      await recordRefused();
     },
   };
 }

@@ -26,6 +26,7 @@ for (const [name, body] of Object.entries(REFUSALS)) {
     const bad = sandbox.control.book({ name: 'refused' }).event.uri;
     const { user, events } = await run();
     expect(user).toMatchObject({ status: 'failed', error: { code: 'incomplete' } });
+    expect(user.error?.message).toContain('1 of 151 meetings');
     expect(user.new + user.recorded_canceled).toBe(150);
     const warnings = events.filter(({ type }) => type === 'warning');
     expect(warnings.map((event) => 'text' in event && event.text)).toEqual([expect.stringContaining(bad)]);
@@ -34,6 +35,68 @@ for (const [name, body] of Object.entries(REFUSALS)) {
     await expectTruth(sql, sandbox);
   });
 }
+
+test('an update that a trigger drops is reported as failed, not as done', async () => {
+  const { sql, sandbox, run } = await account(20);
+  const [edited, deleted] = ['+1d', '+2d'].map(
+    (start) => sandbox.control.book({ start, created: '-2d' }).event.uri,
+  );
+  if (!edited || !deleted) throw new Error('nothing was booked');
+  await run();
+  await sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as $$ begin return null; end $$;
+    create trigger refuse before update on meetings for each row execute function refuse();`);
+  sandbox.control.edit({ event: edited, set: { name: 'edited' } });
+  sandbox.control.delete({ event: deleted });
+  for (let failures = 1; failures <= 2; failures++) {
+    const { user } = await run();
+    expect(user).toMatchObject({ status: 'failed', error: { code: 'incomplete' }, updated: 0, deleted: 0 });
+    expect(user.error?.message).toMatch(/^2 of \d+ meetings could not be brought up to date/);
+  }
+  const { user } = await run();
+  expect(user).toMatchObject({ status: 'complete', updated: 0, deleted: 0 });
+  expect(user.exceptions.map(({ uri }) => uri).sort()).toEqual([edited, deleted].sort());
+  await sql`drop trigger refuse on meetings`;
+  await sql`update calendly_pending_events set listed_at = now() - interval '25 hours'`;
+  expect((await run()).user).toMatchObject({ status: 'complete', updated: 1, deleted: 1, exceptions: [] });
+});
+
+test('many refused rows do not keep a later row of the listing from being stored', async () => {
+  const { sql, sandbox, run } = await account(120);
+  for (let day = 40; day < 80; day++) sandbox.control.book({ name: 'refused', start: `-${day}d` });
+  await sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as $$ begin ${REFUSALS['drops its insert']} end $$;
+    create trigger refuse before insert on meetings for each row execute function refuse();`);
+  expect((await run()).user).toMatchObject({ status: 'failed', error: { code: 'incomplete' } });
+  const late = sandbox.control.book({ start: '+30d' }).event.uri;
+  expect((await run()).user).toMatchObject({ status: 'failed', new: 1, error: { code: 'incomplete' } });
+  expect(await sql`select from meetings where calendly_uri = ${late}`).toHaveLength(1);
+  const { user } = await run();
+  expect(user).toMatchObject({ status: 'complete', error: null });
+  expect(user.exceptions).toHaveLength(40);
+});
+
+test('an event that is not stored and that Calendly does not have any more is not pending', async () => {
+  const { sql, sandbox, run } = await account(10);
+  const [refused, removed] = ['refused', 'removed'].map(
+    (name) => sandbox.control.book({ name, created: '-2d', invitees: 1, limit: 2 }).event.uri,
+  );
+  if (!refused || !removed) throw new Error('nothing was booked');
+  await sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as $$ begin ${REFUSALS['drops its insert']} end $$;
+    create trigger refuse before insert on meetings for each row execute function refuse();`);
+  const match = `${removed.split('/').pop()}/invitees`;
+  sandbox.control.fail({ kind: 'status', status: 403, count: null, match });
+  for (let failures = 1; failures <= 3; failures++) await run();
+  expect(await sql`select failures from calendly_pending_events`).toEqual([{ failures: 3 }, { failures: 3 }]);
+  await sql`delete from meetings where calendly_uri = ${removed}`;
+  sandbox.control.delete({ event: refused });
+  sandbox.control.delete({ event: removed });
+  sandbox.control.clearFaults();
+  await sql`update calendly_pending_events set listed_at = now() - interval '25 hours'`;
+  expect((await run()).user).toMatchObject({ status: 'complete', exceptions: [], deleted: 0 });
+  expect(await sql`select from calendly_pending_events`).toHaveLength(0);
+});
 
 test('if the database refuses every row, the run fails with the reason instead of asking for each', async () => {
   const { sql, run } = await account(150);

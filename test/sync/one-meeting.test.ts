@@ -33,6 +33,25 @@ test('a meeting that neither Calendly nor the database has is an error', async (
   expect(user).toMatchObject({ status: 'failed', error: { code: 'calendly_not_found' } });
 });
 
+test('a meeting that does not exist leaves the recorded state of the account as it is', async () => {
+  const { sql, sandbox, run } = await account();
+  const state = () => sql`
+    select last_error_code, last_error, l.failures, l.lease_owner,
+      (select count(*)::integer from calendly_sync_runs) as runs
+    from calendly_accounts a join calendly_leases l on l.account_id = a.id`;
+  const healthy = await state();
+  expect(healthy).toMatchObject([{ last_error_code: null, failures: 0, lease_owner: null }]);
+  await run({ event: 'NO-SUCH-EVENT-1' });
+  expect(await state()).toEqual(healthy);
+  sandbox.control.fail({ kind: 'status', status: 403, count: null, match: '/scheduled_events' });
+  await run();
+  sandbox.control.clearFaults();
+  const failing = await state();
+  expect(failing).toMatchObject([{ failures: 1 }]);
+  await run({ event: 'NO-SUCH-EVENT-1' });
+  expect(await state()).toEqual(failing);
+});
+
 test('a stored meeting that Calendly does not have any more is marked as gone', async () => {
   const { sql, sandbox, run, uri } = await account();
   sandbox.control.delete({ event: uri });

@@ -81,19 +81,21 @@ export async function renewLease(sql: Sql, { accountId, number }: HeldLease): Pr
 }
 
 /**
- * Releases an account, with the error that ended its run, if any.
+ * Releases an account, with the error that ended its run, if any. `unknown`: how its last run ended stays as it is.
  * @returns `before`: a first attempt did it, whose answer was lost. `lost`: another process has the account
  */
 export async function releaseLease(
   sql: Sql,
   { accountId, number }: HeldLease,
-  error: { code: string; message: string } | null,
+  outcome: { code: string; message: string } | null | 'unknown',
 ): Promise<'released' | 'before' | 'lost'> {
+  const isKnown = outcome !== 'unknown';
+  const error = isKnown ? outcome : null;
   const [row] = await sql<{ released: boolean; mine: boolean }[]>`
     with released as (
       update calendly_leases
       set lease_owner = null, lease_until = null, finished_at = now(),
-        failures = case when ${error !== null} then failures + 1 else 0 end,
+        failures = case when ${!isKnown} then failures when ${error !== null} then failures + 1 else 0 end,
         due_at = case when isfinite(due_at) then now() + make_interval(secs => every_s) else due_at end
       where account_id = ${accountId} and lease_no = ${number} and lease_owner is not null
       returning account_id
@@ -101,7 +103,7 @@ export async function releaseLease(
       update calendly_accounts
       set last_error_code = ${error?.code ?? null}, last_error = ${error?.message ?? null},
         last_error_at = ${error ? sql`now()` : null}, updated_at = now()
-      where id in (select account_id from released)
+      where ${isKnown} and id in (select account_id from released)
         and (last_error_code, last_error) is distinct from (${error?.code ?? null}::text, ${error?.message ?? null}::text)
     )
     select set_config('lock_timeout', ${String(LOCK_TIMEOUT_MS)}, true), exists (select from released) as released,

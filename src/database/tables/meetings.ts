@@ -3,6 +3,7 @@
  * id, never by columns that the application fills too. Rows that `calendly_events` does not name are neither read
  * nor written.
  */
+import { CalendlySyncError } from '../../errors.js';
 import type { Sql } from '../connection.js';
 import { columns, isJson, type Json, type RowOf, rowsAsX, utcText } from '../table.js';
 import { MARK, MARK_COLUMNS, MARK_VALUES, type Mark } from './calendly-events.js';
@@ -157,6 +158,7 @@ export async function insertMeetings(
 /**
  * Overwrites stored meetings, whose events the caller has locked and found to differ. In a row that another
  * integration wrote, who owns it, its source and its own id stay as they are.
+ * @throws CalendlySyncError `database_failed` if the database discards an update
  */
 export async function updateMeetings(
   sql: Sql,
@@ -165,13 +167,14 @@ export async function updateMeetings(
   viaWebhook: boolean,
 ): Promise<void> {
   if (rows.length === 0) return;
-  await sql`
+  const { count } = await sql`
     update meetings m
     set ${sql.unsafe(MEETING.assign('x', 'external_id'))}, ${viaWebhook ? sql`synced_via_webhook = true,` : sql``}
       user_id = coalesce(m.user_id, ${userId}), meeting_source = coalesce(m.meeting_source, 'calendly'),
       external_id = coalesce(m.external_id, x.external_id), last_calendar_sync = now()
     from ${rowsAsX(sql, STORED, rows)}
     where m.id::text = x.id and m.id = any(${rows.map(({ id }) => id)})`;
+  if (count < rows.length) throw updateDiscarded(rows.map(({ calendly_uri: uri }) => uri));
 }
 
 /** Why Calendly does not have a meeting, or not for us, any more. */
@@ -186,14 +189,18 @@ export interface MarkedDeleted
 
 const MISSING = columns({ externalId: 'text not null', reason: 'text not null' });
 
-/** Marks meetings as deleted whose events the caller has locked. @returns those that were not marked so before */
+/**
+ * Marks meetings as deleted whose events the caller has locked.
+ * @returns those that were not marked so before
+ * @throws CalendlySyncError `database_failed` if the database discards an update
+ */
 export async function markDeleted(
   sql: Sql,
   userId: string,
   missing: { externalId: string; reason: MissingReason }[],
 ): Promise<MarkedDeleted[]> {
   if (missing.length === 0) return [];
-  return sql<MarkedDeleted[]>`
+  const rows = await sql<(MarkedDeleted & { is_marked: boolean })[]>`
     with missing as (
       select e.external_id, m.id, x.reason, m.is_deleted is true as was_deleted, m.title::text as title,
         ${sql.unsafe(utcText('m.start_time'))} as start_time, m.status::text as status,
@@ -207,9 +214,22 @@ export async function markDeleted(
       set is_deleted = true, deleted_reason = missing.reason, last_calendar_sync = now(),
         deleted_at = case when m.is_deleted then coalesce(m.deleted_at, now()) else now() end
       from missing where m.id = missing.id
+      returning m.id
     ), remembered as (
       update calendly_events e set digest = '', recheck_at = null
       from missing where e.meeting_id = missing.id
     )
-    select id::text as id, external_id, was_deleted, title, start_time, status, deleted_reason from missing`;
+    select id::text as id, external_id, was_deleted, title, start_time, status, deleted_reason,
+      id in (select id from marked) as is_marked
+    from missing`;
+  const discarded = rows.filter((row) => !row.is_marked);
+  if (discarded.length > 0) throw updateDiscarded(discarded.map(({ external_id: id }) => id));
+  return rows.map(({ is_marked: _, ...row }) => row);
+}
+
+function updateDiscarded(meetings: string[]): CalendlySyncError {
+  const message = `The database discarded an update of ${meetings.join(', ')}.`;
+  return new CalendlySyncError('database_failed', message, {
+    hint: 'A trigger or rule on meetings drops updates.',
+  });
 }

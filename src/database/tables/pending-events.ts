@@ -104,6 +104,15 @@ export async function failPending(
   return new Map(rows.map(({ uri, failures }) => [uri, failures]));
 }
 
+/** Those of these events that failed in an earlier run. */
+export async function findFailing(sql: Sql, accountId: string, uris: string[]): Promise<Set<string>> {
+  if (uris.length === 0) return new Set();
+  const rows = await sql<{ uri: string }[]>`
+    select calendly_uri as uri from calendly_pending_events
+    where account_id = ${accountId} and calendly_uri = any(${uris}) and failures > 0`;
+  return new Set(rows.map(({ uri }) => uri));
+}
+
 /** An event that runs are complete without. */
 export interface SyncException {
   uri: string;

@@ -50,7 +50,7 @@ const MAX_ROUNDS = 3;
  * order.
  * @param locked external ids of stored meetings that the caller has already locked, with indexes preferred; may
  * include others
- * @throws CalendlySyncError `database_failed` if the database discards an inserted row; an error that `isLostRace`
+ * @throws CalendlySyncError `database_failed` if the database discards an insert or update; an error that `isLostRace`
  * knows if another transaction inserts the same meeting at this moment: the caller repeats its transaction
  */
 export async function applyObservations(
