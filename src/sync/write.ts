@@ -43,7 +43,7 @@ const FLUSH_AFTER_MS = 1_000;
 const SHORT_LOCK_TIMEOUT_MS = 250;
 /** How often a batch is looked at again because its meetings stand in `meetings` already. */
 const MAX_LOOKS = 3;
-/** If a run stores nothing and so many rows are refused that no earlier run failed to store, it is not the rows' fault. */
+/** If a run stores nothing and so many rows are refused for the first time, the cause is not in the rows. */
 const MIN_REFUSED = 25;
 /** A run that has stored nothing ends after so many refused rows. */
 const MAX_REFUSED = 300;
