@@ -11,8 +11,7 @@ declare
   host regclass;
   is_ours boolean;
   added text[];
-  fills text;
-  follows text;
+  fills text; follows text; deleted text;
   item text;
 begin
   -- A statement that waits for a table makes everybody behind it wait too: never for longer than this.
@@ -101,6 +100,10 @@ begin
 
   -- The mirror: an application that keeps the same facts in columns of its own must find them in our rows too. "fills"
   -- sets what is null and satisfies NOT NULL; "follows" keeps up with later changes.
+  -- The word for a deleted meeting is one that the checks of sync_status list, if there are any.
+  select quote_literal(word) into deleted from unnest(array['deleted', 'canceled', 'cancelled']) as word
+  order by (select count(*) from pg_constraint where conrelid = host and contype = 'c'
+    and pg_get_constraintdef(oid) ~ format('sync_status.*%L', word)) desc, word <> 'deleted', word limit 1;
   select string_agg(assignment, E'\n  ' order by attnum) filter (where not changes),
     string_agg(assignment, E'\n    ' order by attnum) filter (where changes)
   into fills, follows
@@ -113,18 +116,14 @@ begin
     ) as assignment
     from (
       values
-        ('userid', false, 'new.user_id'),
+        ('userid', false, 'new.user_id'), ('title', false, $$'Calendly meeting'$$),
         ('googleeventid', false, $$'calendly_' || regexp_replace(new.calendly_uri, '^.*/', '')$$),
         ('calendly_event_uri', false, 'new.calendly_uri'),
         ('calendly_event_uuid', false, $$regexp_replace(new.calendly_uri, '^.*/', '')$$),
-        ('starttime', true, 'new.start_time'),
-        ('endtime', true, 'new.end_time'),
-        ('sync_status', true, $$case when new.is_deleted then 'deleted' else 'active' end$$),
+        ('starttime', true, 'new.start_time'), ('endtime', true, 'new.end_time'),
+        ('sync_status', true, format($$case when new.is_deleted then %s else 'active' end$$, deleted)),
         ('location', true, $$coalesce(new.raw::jsonb #>> '{location,location}', new.join_url, new.location_type)$$),
-        ('title', false, $$'Calendly meeting'$$),
-        ('created_at', false, 'now()'),
-        ('updated_at', false, 'now()'),
-        ('updatedat', false, 'now()')
+        ('created_at', false, 'now()'), ('updated_at', false, 'now()'), ('updatedat', false, 'now()')
     ) as known (name, changes, value)
     join pg_attribute on attrelid = host and attname = known.name and attgenerated = ''
     where not is_ours and case

@@ -4,8 +4,7 @@
 
 do $calendly$
 declare
-  user_id_type text;
-  meeting_id_type text;
+  user_id_type text; meeting_id_type text;
 begin
   -- A foreign key locks the table that it refers to. A wait for it blocks others: never for longer than this.
   perform set_config('lock_timeout', '1s', true) where current_setting('lock_timeout') = '0';

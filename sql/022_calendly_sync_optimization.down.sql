@@ -31,12 +31,16 @@ begin
       from objects cross join lateral aclexplode((before ->> 'acl')::aclitem[])
         with ordinality as acl (grantor, grantee, privilege_type, is_grantable, position)
     ), statements (step, position, kind, statement) as (
-    -- What the application's own handler wrote in the meantime goes back to its table.
-    select 1, 0, kind, format(
-      'insert into %1$s (%3$s) select %3$s from %2$s as events where not signature_verified
-        and (user_id is null or exists (select from %4$s where id = events.user_id)) on conflict do nothing',
-      older, name, 'event_id, event_type, payload, user_id, processed_at, created_at', to_regclass('users'))
-    from objects where aside is not null and mark like 'calendly-sync 022%'
+    -- What the application's handler wrote in the meantime goes back to its table, which may require more than ours.
+    select 1, 0, kind, format('insert into %s (%s) select %s from %s as events where not signature_verified
+        and (user_id is null or exists (select from users where id = events.user_id)) %s on conflict do nothing',
+      older, columns, replace(columns, 'processed_at', 'coalesce(processed_at, created_at)'), name,
+      (select string_agg(format('and %s is not null', case when shared then attname else 'null' end), ' ')
+        from pg_attribute cross join lateral (select attname = any (string_to_array(columns, ', '))) as of_both (shared)
+        where attrelid = to_regclass(older) and attnum > 0 and attnotnull and attname <> 'processed_at'
+          and (shared or not atthasdef and attidentity = '')))
+    from objects cross join lateral (select before ->> 'columns') as common (columns)
+    where aside is not null and mark like 'calendly-sync 022%' and columns ~ '\mevent_id\M'
     union all
     select 2, 0, kind, format('drop %s %s', kind, name) from objects where mark like 'calendly-sync 022%'
     union all

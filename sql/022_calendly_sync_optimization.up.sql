@@ -15,10 +15,8 @@ declare
   grantees constant text := concat_ws(', ', 'public',
     (select string_agg(rolname, ', ') from pg_roles where rolname in ('anon', 'authenticated')));
   has constant text[] := array(select attname from pg_attribute where attrelid = meetings_table);
-  id_type text;
-  by_user_id boolean;
-  view_before jsonb;
-  function_before jsonb;
+  id_type text; by_user_id boolean;
+  view_before jsonb; function_before jsonb;
   wanted record;
   item text;
 begin
@@ -49,29 +47,32 @@ begin
   -- The webhook events. A table that an older 022 left is open to others: it is put aside and closed, and its rows are
   -- copied. Nobody verified their signatures, so they are never applied.
   if not exists (select from pg_attribute where attrelid = to_regclass(events) and attname = 'signature_verified') then
-    select format('comment on table %s is %L', older, concat('calendly-sync: put aside by 022 ',
-      jsonb_build_object('comment', obj_description(oid, 'pg_class'), 'acl', relacl::text, 'secured', relrowsecurity)))
-    into item from pg_class where oid = to_regclass(events);
     execute format('alter table if exists %s rename to calendly_webhook_events_before_022', events);
-    execute coalesce(item, 'select');
     -- No foreign key: a delivery must be kept while the application holds the user's row. What the application's own
-    -- handler does not know has a default, because it may go on inserting.
+    -- handler does not know has a default, because it may go on inserting; what an older table left null may be null.
     execute format($table$
       create table %s (
         id uuid primary key default gen_random_uuid(),
-        event_id text not null unique, event_type text not null, payload jsonb not null,
+        event_id text not null unique, event_type text, payload jsonb,
         user_id %s, processed_at timestamptz, created_at timestamptz not null default now(),
         signature_verified boolean not null default false, -- only such a delivery is ever applied
         error text, attempts integer not null default 0, invitee_uri text, occurred_at timestamptz
       )
     $table$, events, id_type);
     execute format('comment on table %s is %L', events, 'calendly-sync 022: webhook deliveries, each once');
-    select string_agg(attname, ', ') into item from pg_attribute where attrelid = to_regclass(older)
-      and attname in ('id', 'event_id', 'event_type', 'payload', 'user_id', 'processed_at', 'created_at');
-    if item like '%event_id%' then
-      execute format('insert into %s (%s) select %s from %s on conflict do nothing', events, item,
-        replace(item, 'created_at', 'coalesce(created_at, now())'), older);
+    -- Columns that both have, with types of one kind: an older id may be a number.
+    select string_agg(attname, ', ') into item from (
+      select attname from pg_attribute join pg_type on pg_type.oid = atttypid
+      where attrelid in (to_regclass(events), to_regclass(older)) and attnum > 0
+      group by attname, typcategory having count(*) = 2) as common;
+    if item ~ '\mevent_id\M' then
+      execute format('insert into %s (%s) select %s from %s where event_id is not null on conflict do nothing', events,
+        item, replace(item, 'created_at', 'coalesce(created_at, now())'), older);
     end if;
+    select format('comment on table %s is %L', older, concat('calendly-sync: put aside by 022 ', jsonb_build_object(
+      'comment', obj_description(oid, 'pg_class'), 'acl', relacl::text, 'secured', relrowsecurity, 'columns', item)))
+    into item from pg_class where oid = to_regclass(older);
+    execute coalesce(item, 'select');
     -- A role that wrote to the older table goes on: its rows are not verified, and it sees no others.
     for item in
       with grants as (
@@ -187,8 +188,7 @@ begin
   begin
     execute 'create or replace ' || item;
   exception when invalid_table_definition then -- a view with other columns
-    execute format('drop view %s', health);
-    execute 'create ' || item;
+    execute format('drop view %s; create ', health) || item;
   end;
   execute format('comment on view %s is %L', health,
     concat('calendly-sync 022: sync state and counts per user', '; it replaced ' || view_before::text));

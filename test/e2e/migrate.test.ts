@@ -218,7 +218,12 @@ describe('migrate on an application’s tables', () => {
     expect(refused.stderr).toContain('calendly-sync migrate --own-tables');
     const own = await calendlySync(['migrate', '--own-tables'], settings);
     expect(own.code).toBe(0);
-    expect(own.stdout).toContain('table meetings: created, because the database had none');
+    expect(own.stdout).toContain(
+      "table meetings: created in schema calendly; the application's tables are left alone",
+    );
+    expect(own.stderr).toContain(
+      'All other commands need --schema calendly, or CALENDLY_SYNC_SCHEMA=calendly',
+    );
     const gone = await calendlySync(
       ['rollback', '--to', '0', '--yes', '--no-backup', '--schema', 'calendly'],
       settings,

@@ -136,6 +136,47 @@ test('a role that wrote webhook events before 022 goes on writing them, and can 
   expect(await sql`select from calendly_webhook_events where event_id = 'its own'`).toHaveLength(1);
 });
 
+describe.each([
+  { form: 'no user_id', id: 'uuid primary key default gen_random_uuid()', rest: 'event_type text not null' },
+  { form: 'a number as its id', id: 'serial primary key', rest: 'event_type text' },
+  { form: 'ids of the application', id: 'uuid primary key', rest: 'event_type varchar(99), user_id text' },
+])('an older table of events with $form', ({ form, id, rest }) => {
+  const create = `create table calendly_webhook_events (id ${id}, event_id text unique not null, ${rest},
+    processed_at timestamptz not null default now(), payload jsonb, created_at timestamptz default now())`;
+  const insert = (event: string) =>
+    `insert into calendly_webhook_events (event_id, event_type${form.startsWith('ids') ? ', id' : ''})
+      values ('${event}', 'x'${form.startsWith('ids') ? ', gen_random_uuid()' : ''})`;
+
+  test.each(WAYS)(
+    `with ${form}, rows without a payload survive 022, and so does what the handler writes after it, by %s`,
+    async (way) => {
+      const { sql } = await testDatabase('empty');
+      await createOrigin(sql, { strict: true });
+      await sql.unsafe(`${create}; ${insert('before')}`);
+      const before = await schemaOf(sql);
+      const ids = () => sql`select event_id from calendly_webhook_events order by event_id`;
+      await runFile(sql, '022', 'up', way);
+      expect(await ids()).toEqual([{ event_id: 'before' }]);
+      await sql.unsafe(insert('later'));
+      await runFile(sql, '022', 'down', way);
+      expect(await schemaOf(sql)).toEqual(before);
+      expect(await ids()).toEqual([{ event_id: 'before' }, { event_id: 'later' }]);
+    },
+  );
+});
+
+test('a row that the older table of events would refuse does not stop the rollback', async () => {
+  const { sql } = await testDatabase('empty');
+  await createOrigin(sql, { strict: true, older022: true });
+  await runFile(sql, '022', 'up');
+  await sql`insert into calendly_webhook_events (event_id, event_type) values ('no payload', 'x')`;
+  await sql`insert into calendly_webhook_events (event_id, event_type, payload) values ('complete', 'x', '{}')`;
+  await runFile(sql, '022', 'down');
+  expect(await sql`select event_id from calendly_webhook_events where event_type = 'x'`).toEqual([
+    { event_id: 'complete' },
+  ]);
+});
+
 test.each(['users', 'meetings'])('without the table %s, 022 names it and the next step', async (table) => {
   const { sql } = await testDatabase('empty');
   await createOrigin(sql, { strict: false });

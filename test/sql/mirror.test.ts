@@ -62,3 +62,20 @@ describe.each([true, false])('an application with columns of its own (strict: %s
     expect(row).toMatchObject({ userid: '2', title: 'Own', user_id: null, start_time: null });
   });
 });
+
+test.each([
+  `check (sync_status in ('active', 'canceled', 'error'))`,
+  `check (sync_status = 'active' or sync_status = 'cancelled')`,
+])('a canceled meeting gets a sync_status that the application allows: %s', async (check) => {
+  const { sql } = await testDatabase('empty');
+  await createOrigin(sql, { strict: true });
+  await sql.unsafe(`
+    alter table meetings drop constraint meetings_sync_status_check;
+    update meetings set sync_status = 'active';
+    alter table meetings add ${check}`);
+  await runAll(sql, 'up');
+  const [row] = await sql`
+    insert into meetings (user_id, meeting_source, external_id, calendly_uri, status, start_time, is_deleted, deleted_reason)
+    values (1, 'calendly', ${ID}, ${ID}, 'canceled', now(), true, 'canceled') returning *`;
+  expect(row?.sync_status).toMatch(/^cancell?ed$/);
+});

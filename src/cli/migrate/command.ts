@@ -83,14 +83,14 @@ async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandR
         throw error;
       });
       if (result instanceof PartialFailure) {
-        showResult(context, result.result);
+        showResult(context, result.result, flags.ownTables);
         context.output.error(result.toReport());
         return {
           document: { ...result.result, error: result.toReport() },
           exitCode: exitCodeOf(result.code),
         };
       }
-      const warnings = await showWarnings(context, database, result);
+      const warnings = await showWarnings(context, database, result, flags.ownTables);
       const restored =
         flags.restore === undefined ? {} : await restore(context, database, flags.restore, options);
       return { document: { ...result, ...warnings, ...restored } };
@@ -117,8 +117,9 @@ async function restore({ output }: CommandContext, database: OpenDatabase, name:
 }
 
 function showResult(
-  { output }: CommandContext,
+  { output, config: { schema } }: CommandContext,
   { applied, repaired, already, pending, created, adoption, drift }: MigrateResult,
+  ownTables = false,
 ) {
   for (const { version, name, ms, found } of applied) {
     const how = found ? 'already applied by hand, now recorded' : `applied in ${ms} ms`;
@@ -128,7 +129,9 @@ function showResult(
   for (const object of created) {
     const why = object.startsWith('trigger ')
       ? "fills the application's own columns in rows of calendly-sync; rollback removes it"
-      : 'created, because the database had none';
+      : ownTables
+        ? `created in schema ${schema}; the application's tables are left alone`
+        : 'created, because the database had none';
     output.result(`${object}: ${why}`);
   }
   if (adoption && adoption.adopted + adoption.duplicates + adoption.unrecognised > 0) {
@@ -145,10 +148,17 @@ function showResult(
     );
   }
   if (pending.length > 0) output.result(`Pending: ${pending.map(({ version }) => version).join(', ')}`);
+  if (ownTables)
+    output.note(`All other commands need --schema ${schema}, or CALENDLY_SYNC_SCHEMA=${schema} once.`);
 }
 
-async function showWarnings(context: CommandContext, database: OpenDatabase, result: MigrateResult) {
-  showResult(context, result);
+async function showWarnings(
+  context: CommandContext,
+  database: OpenDatabase,
+  result: MigrateResult,
+  ownTables?: boolean,
+) {
+  showResult(context, result, ownTables);
   // Where the tables are ours, there is nobody to warn of.
   if (result.applied.length === 0 || result.created.includes('table meetings')) return {};
   const { readHostWarnings } = await import('../../migrations/schema/warnings.js');

@@ -113,8 +113,8 @@ export async function countUnconnected(sql: Sql): Promise<number> {
 /** Counts webhook events by kind. Only where migration 022 is applied. */
 export async function readWebhookEventCounts(sql: Sql): Promise<WebhookEventCount[]> {
   return sql<WebhookEventCount[]>`
-    select event_type, count(*)::float8 as count, max(created_at) as last_received
-    from calendly_webhook_events group by event_type order by event_type`;
+    select coalesce(event_type, 'unknown') as event_type, count(*)::float8 as count, max(created_at) as last_received
+    from calendly_webhook_events group by 1 order by 1`;
 }
 
 /** A run is recorded when it ends; until then, the lease shows that it has begun. */

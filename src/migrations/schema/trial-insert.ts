@@ -19,20 +19,32 @@ const ALWAYS = [
   'end_time',
   'is_deleted',
 ];
-/** Calendly's ids have two forms. */
-const IDS = ['00000000-0000-4000-8000-000000000000', 'AAAAAAAAAAAAAAAA'];
+/** One row each. Calendly's ids have two forms. */
+const IDS = [
+  '00000000-0000-4000-8000-000000000000',
+  'AAAAAAAAAAAAAAAA',
+  '00000000-0000-4000-8000-000000000001',
+];
+const MINIMAL = 1;
+const CANCELED = 2;
 /** Values as Calendly sends them (N: number of the row, ID: its id), where the type alone does not say one. */
 const SAMPLES: Readonly<Record<string, string>> = {
   meeting_source: `'calendly'`,
   calendly_uri: `'https://api.calendly.com/scheduled_events/ID'`,
   external_id: `'ID'`,
   status: `'active'`,
-  // Not both rows at one time, which a rule of the application may exclude.
+  // Not two rows at one time, which a rule of the application may exclude.
   start_time: `now() + interval 'N days'`,
   end_time: `now() + interval 'N days 30 minutes'`,
   join_url: `'https://calendly.com/events/ID/zoom'`,
   location_type: `'zoom_conference'`,
   event_type_uri: `'https://api.calendly.com/event_types/00000000-0000-4000-8000-000000000000'`,
+};
+/** How a sync writes a canceled meeting. */
+const OF_CANCELED: Readonly<Record<string, string>> = {
+  status: `'canceled'`,
+  is_deleted: 'true',
+  deleted_reason: `'canceled'`,
 };
 const BY_TYPE: Readonly<Record<string, string>> = {
   text: `'calendly-sync trial'`,
@@ -51,7 +63,7 @@ const DISCARDED = {
 class Undo extends Error {}
 
 /**
- * Inserts one complete row, and one with only what Calendly always sends, and takes both back.
+ * Inserts a complete row, one with only what Calendly always sends, and a canceled one, and takes all back.
  * @throws CalendlySyncError `preflight` with Postgres's own error
  */
 export async function tryInserting(sql: Sql): Promise<void> {
@@ -61,9 +73,11 @@ export async function tryInserting(sql: Sql): Promise<void> {
   const value = ([name, type]: [string, string], row: number) =>
     name === 'user_id'
       ? '(select id from trial_user)'
-      : row === 1 && !ALWAYS.includes(name)
+      : row === MINIMAL && !ALWAYS.includes(name)
         ? 'null'
-        : (SAMPLES[name] ?? BY_TYPE[type] ?? 'null').replace('N', String(row)).replace('ID', IDS[row] ?? '');
+        : ((row === CANCELED ? OF_CANCELED[name] : null) ?? SAMPLES[name] ?? BY_TYPE[type] ?? 'null')
+            .replace('N', String(row))
+            .replace('ID', IDS[row] ?? '');
   const names = columns.map(([name]) => name).join(', ');
   const insert = (row: number) => {
     return `with trial_user as (select id from users limit 1)

@@ -63,6 +63,16 @@ describe('a meetings that does not accept our rows is refused with Postgres’s 
       says: 'violates check constraint "meetings_status_check"',
     },
     {
+      name: 'a check that only a canceled meeting breaks',
+      change: `alter table meetings add check (status <> 'canceled')`,
+      says: 'violates check constraint "meetings_status_check"',
+    },
+    {
+      name: 'a sync_status that has no word for a deleted meeting',
+      change: `alter table meetings add column sync_status text default 'active' check (sync_status in ('active', 'error'))`,
+      says: 'violates check constraint "meetings_sync_status_check"',
+    },
+    {
       name: 'a column of our name that is too short',
       change: 'drop view "My Meetings"; alter table meetings alter external_id type varchar(20)',
       says: 'value too long for type character varying(20)',
