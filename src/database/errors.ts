@@ -9,8 +9,8 @@ const CONNECTION = /^(CONNECT_TIMEOUT|CONNECTION_(CLOSED|ENDED|DESTROYED|TIMEOUT
 const NO_ROUTE = /^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/;
 /** A serialization failure, a deadlock, a server that shuts down, starts or fails over, no connection left. */
 const TRANSIENT = /^(40001|40P01|57P0[123]|53300|25006)$/;
-/** A session that was lost or is of no more use: closed, idle for too long, shut down, on a read-only server. */
-const SESSION = /^(CONNECTION_CLOSED|08...|25P03|25006|57P0[123])$/;
+/** A session that was lost or is of no more use: closed, idle or busy for too long, shut down, on a read-only server. */
+const SESSION = /^(CONNECTION_CLOSED|08...|25P0[34]|25006|57P0[123])$/;
 /** Node's names for OpenSSL's verification errors do not share a prefix. */
 const TLS = /^(ERR_(SSL|TLS|OSSL)_|EPROTO$|UNABLE_TO_|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH)|CERT|CRL/;
 

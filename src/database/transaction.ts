@@ -21,13 +21,20 @@ export interface TransactionOptions {
 }
 
 /**
+ * Without a limit, a lock on one of our tables would stop even a read forever. Shorter than the 10 s in which
+ * a signal must be answered. A limit of the role's own stays; a deadline is a limit already.
+ */
+const LIMIT_LOCK_WAITS = `
+  select set_config('lock_timeout', '5s', true) where current_setting('lock_timeout') = '0'`;
+
+/**
  * Runs `work` between BEGIN and COMMIT, or ROLLBACK when it throws.
  * @param searchPath a statement to send first, or null
  */
 export async function runTransaction<T>(
   client: postgres.Sql,
   work: (sql: Sql) => Promise<T>,
-  { readOnly = false }: TransactionOptions,
+  { readOnly = false, deadlineMs }: TransactionOptions,
   searchPath: string | null,
 ): Promise<T> {
   // Awaited: if it fails, a statement sent right behind it would be committed on its own.
@@ -51,7 +58,10 @@ export async function runTransaction<T>(
   });
   try {
     // Not awaited: it travels together with the first statement of `work`.
-    if (searchPath !== null) client.unsafe(searchPath).catch(() => {});
+    const first = [searchPath, deadlineMs === undefined ? LIMIT_LOCK_WAITS : null].filter(
+      (text) => text !== null,
+    );
+    if (first.length > 0) client.unsafe(first.join(';')).catch(() => {});
     const result = await work(sql);
     const { command } = await client.unsafe('commit');
     // What an error has aborted cannot be committed, even if `work` has caught the error.

@@ -36,14 +36,17 @@ test('a process that lost its lease writes nothing, and is told so', async () =>
   await successor.release();
 });
 
-test('every write limits how long it waits for a lock and how long it may be idle', async () => {
+test('every write limits how long it waits for a lock, may be idle and may take', async () => {
   const { claim } = await claimed();
   const { lease } = await claim();
   const [limits] = await lease.transaction(
     (tx) => tx`select current_setting('lock_timeout') as lock,
-      current_setting('idle_in_transaction_session_timeout') as idle`,
+      current_setting('idle_in_transaction_session_timeout') as idle,
+      current_setting('statement_timeout') as statement,
+      case when current_setting('server_version_num')::integer >= 170000
+        then current_setting('transaction_timeout') else '2min' end as transaction`,
   );
-  expect(limits).toEqual({ lock: '4s', idle: '1min' });
+  expect(limits).toEqual({ lock: '4s', idle: '1min', statement: '1min', transaction: '2min' });
   await lease.release();
 });
 
@@ -91,6 +94,45 @@ test('a frozen process whose account was taken over writes nothing once it conti
   frozen.child.kill('SIGCONT');
   expect((await frozen.ended).code).toBe(75);
   expect(await state()).toEqual(before);
+});
+
+test('a sync whose connection is lost in the middle of a transaction completes, and its process ends', async () => {
+  const { url, sql } = await testDatabase();
+  const sandbox = await testSandbox({ events: 150, rateLimit: 50_000, latency: 20 });
+  const { child, ended, output } = start(['sync', '--json', '--concurrency', '4'], settingsOf(sandbox, url));
+  onTestFinished(() => void child.kill('SIGKILL'));
+  await expect
+    .poll(async () => (await sql`select from meeting_invitees`).length, { interval: 5 })
+    .toBeGreaterThan(20);
+  await expect
+    .poll(terminated(sql, 'idle in transaction'), { interval: 3, timeout: 5_000 })
+    .toBeGreaterThan(0);
+  await expect.poll(() => output().stdout, { timeout: 20_000 }).toContain('"ok"');
+  expect((await Promise.race([ended, delay(5_000, { code: 'none' }, { ref: false })])).code).toBe(0);
+  await expectTruth(sql, sandbox);
+});
+
+/** Terminates the connections of the test's database that are in a state; returns how many. */
+const terminated = (sql: Awaited<ReturnType<typeof testDatabase>>['sql'], state: string) => async () =>
+  (
+    await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where state = ${state} and datname = current_database() and pid <> pg_backend_pid()`
+  ).length;
+
+test('a table that somebody else has locked ends a sync within 10 seconds, and exits with 75', async () => {
+  const { url, sql } = await testDatabase();
+  const sandbox = await testSandbox({ events: 5, rateLimit: 50_000 });
+  const settings = settingsOf(sandbox, url);
+  await runCli(['sync'], settings);
+  const holder = await sql.reserve();
+  await holder`begin`;
+  await holder`lock table meetings in access exclusive mode`;
+  const { child, ended } = start(['sync'], settings);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  expect((await Promise.race([ended, delay(10_000, { code: 'none' }, { ref: false })])).code).toBe(75);
+  await holder`rollback`;
+  holder.release();
 });
 
 test('a row that somebody else has locked is put off, and all others are stored', async () => {

@@ -10,6 +10,9 @@ export const LEASE_SECONDS = 120;
 export const LOCK_TIMEOUT_MS = 4_000;
 /** A process that is frozen inside a transaction keeps its locks no longer than this. */
 const IDLE_TIMEOUT_MS = 60_000;
+const STATEMENT_TIMEOUT_MS = 60_000;
+/** From Postgres 17: the only limit for a process that was frozen after a statement's Parse, before its Bind. */
+const TRANSACTION_TIMEOUT_MS = 120_000;
 
 /** A lease as its holder knows it. */
 export interface HeldLease {
@@ -53,7 +56,8 @@ export async function takeLease(
 
 /**
  * The fence, the first statement of every transaction in which a run writes: nobody can take the lease before that
- * transaction ends. It also limits how long the transaction waits for locks, and how long it may be idle.
+ * transaction ends. It also limits how long the transaction waits for locks, how long it may be idle, and how
+ * long it may take.
  * @returns false if the lease is lost: nothing may be written
  */
 export async function checkLease(
@@ -63,7 +67,10 @@ export async function checkLease(
 ): Promise<boolean> {
   const query = sql`
     select set_config('lock_timeout', ${String(lockTimeoutMs)}, true),
-      set_config('idle_in_transaction_session_timeout', ${String(IDLE_TIMEOUT_MS)}, true)
+      set_config('idle_in_transaction_session_timeout', ${String(IDLE_TIMEOUT_MS)}, true),
+      set_config('statement_timeout', ${String(STATEMENT_TIMEOUT_MS)}, true),
+      case when current_setting('server_version_num')::integer >= 170000
+        then set_config('transaction_timeout', ${String(TRANSACTION_TIMEOUT_MS)}, true) end
     from calendly_leases
     where account_id = ${accountId} and lease_no = ${number} and lease_owner is not null
     for share`;
