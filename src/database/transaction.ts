@@ -24,7 +24,7 @@ export interface TransactionOptions {
  * Without a limit, a lock on one of our tables would stop even a read forever. Shorter than the 10 s in which
  * a signal must be answered. A limit of the role's own stays; a deadline is a limit already.
  */
-const LIMIT_LOCK_WAITS = `
+const LIMIT_LOCK_WAITS = `;
   select set_config('lock_timeout', '5s', true) where current_setting('lock_timeout') = '0'`;
 
 /**
@@ -40,7 +40,8 @@ export async function runTransaction<T>(
   // Awaited: if it fails, a statement sent right behind it would be committed on its own.
   // Without row_security, a role that policies apply to gets an error, instead of only some of the rows.
   const mode = readOnly ? ' read only' : '';
-  await client.unsafe(`begin isolation level read committed${mode}; set local row_security = off`);
+  const limit = deadlineMs === undefined ? LIMIT_LOCK_WAITS : '';
+  await client.unsafe(`begin isolation level read committed${mode}; set local row_security = off${limit}`);
   // Fails only if the connection is lost, and then Postgres has undone everything.
   const undo = (rollback: string) => client.unsafe(rollback).catch(() => {});
   let savepoints = 0;
@@ -58,10 +59,7 @@ export async function runTransaction<T>(
   });
   try {
     // Not awaited: it travels together with the first statement of `work`.
-    const first = [searchPath, deadlineMs === undefined ? LIMIT_LOCK_WAITS : null].filter(
-      (text) => text !== null,
-    );
-    if (first.length > 0) client.unsafe(first.join(';')).catch(() => {});
+    if (searchPath !== null) client.unsafe(searchPath).catch(() => {});
     const result = await work(sql);
     const { command } = await client.unsafe('commit');
     // What an error has aborted cannot be committed, even if `work` has caught the error.

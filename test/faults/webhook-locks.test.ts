@@ -18,14 +18,16 @@ async function connected() {
 const LOCK_ONE = `select from calendly_events where external_id = 'HELD' for update`;
 const names = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => prefix + index);
 
-/** The number of sessions that wait for a lock, looked at until `running` settles. */
+/** The number of sessions of this database that wait for a lock, looked at until `running` settles. */
 async function maxWaiting(sql: postgres.Sql, running: Promise<unknown>): Promise<number> {
   let [most, done] = [0, false];
   void running.finally(() => {
     done = true;
   });
   while (!done) {
-    const [row] = await sql`select count(distinct pid)::int as n from pg_locks where not granted`;
+    const [row] =
+      await sql`select count(distinct pid)::int as n from pg_locks join pg_stat_activity using (pid)
+      where not granted and datname = current_database()`;
     most = Math.max(most, row?.n);
     await delay(20);
   }
