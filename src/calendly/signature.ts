@@ -4,7 +4,7 @@
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
-/** Why a signature is rejected. `expired`: its time is too far from ours, whoever signed it. */
+/** Why a signature is rejected. `expired`: its time differs too much from ours. */
 export type SignatureProblem = 'no_signature' | 'malformed_signature' | 'wrong_signature' | 'expired';
 
 /** A header that may belong to a valid request. */

@@ -45,7 +45,7 @@ export function violatedTable(error: unknown): string | null {
   return (root as { table_name?: string }).table_name ?? null;
 }
 
-/** The table whose row a foreign key waited for in vain until the lock timeout; null for any other error. */
+/** The table whose row a foreign key check could not lock before the lock timeout; null for any other error. */
 export function rowLockTable(error: unknown): string | null {
   if (sqlState(error) !== '55P03') return null;
   const root = error instanceof CalendlySyncError ? error.cause : error;
@@ -153,7 +153,8 @@ function explain(error: Error, code: string, label: string): Explanation {
     return [
       'database_failed',
       `This role is subject to row-level security, so it would not see all rows: ${message} (42501).`,
-      'Connect as the owner of the table, or let the owner run: grant OWNER to ROLE; if row-level security is forced: BYPASSRLS.',
+      'Connect as the owner of the table, or let the owner run: grant OWNER to ROLE. ' +
+        'Where row-level security is forced, the role needs BYPASSRLS.',
     ];
   }
   return [

@@ -177,7 +177,7 @@ test('a search_path that is not public takes everything into its first schema', 
   expect(await database.transaction(requireSchema)).toEqual({ hasSyncState: true });
 });
 
-test('whoever forgets --schema is told, and gets no second set of tables', async () => {
+test('a command without --schema names the schema that has the tables, and creates no second set', async () => {
   const { url, sql, database } = await host('calendly');
   await makeHost(sql, 'integer');
   await migrate(database);

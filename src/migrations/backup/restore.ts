@@ -163,7 +163,7 @@ function forgetAdoption(name: string, copy: string): string {
       and there.digest is null and there.fingerprint is null`;
 }
 
-/** A row that the sync inserted before the rollback is not another integration's, whoever has adopted it since. */
+/** Restores the mark "inserted by the sync", even if a later `migrate` adopted the row. */
 function markInserted(name: string, copy: string): string {
   return `
     update ${name} as there set adopted = false from ${copy} as saved
