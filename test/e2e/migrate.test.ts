@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, describe, expect, test } from 'vitest';
+import { VERSIONS } from '../sql/files.js';
 import { testDatabase } from '../support/database.js';
 import { makeHost } from '../support/hosts.js';
 import { calendlySync, start, temporaryFolder } from '../support/program.js';
@@ -10,8 +11,6 @@ import { schemaOf } from '../support/schema.js';
 
 const clients: postgres.Sql[] = [];
 afterAll(() => Promise.all(clients.map((client) => client.end({ timeout: 1 }))));
-
-const VERSIONS = ['001', '002', '003', '004', '022'];
 
 async function host() {
   const made = await testDatabase('empty');

@@ -3,8 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type postgres from 'postgres';
 
 const FOLDER = new URL('../../sql/', import.meta.url);
-export const VERSIONS = ['001', '002', '003', '004', '022'] as const;
-export type Version = (typeof VERSIONS)[number];
+/** `022` */
+export type Version = string;
+/** All there are, in order. */
+export const VERSIONS: readonly Version[] = readdirSync(FOLDER)
+  .flatMap((file) => /^(\d+)_\w+\.up\.sql$/.exec(file)?.[1] ?? [])
+  .sort();
 export const WAYS = ['paste', 'psql'] as const;
 
 export function fileText(version: Version, direction: 'up' | 'down'): string {
