@@ -21,32 +21,6 @@ import {
   parseToken,
 } from './setting-parsers.js';
 
-/** Settings after parsing. Secrets are plain strings here: everything printed goes through the CLI's redaction. */
-export interface Config {
-  /** Postgres connection URL; null means the embedded database under `home`. */
-  databaseUrl: string | null;
-  /** Schema for the tool's own tables; null means the first one in the connection's search_path. */
-  schema: string | null;
-  /** Personal access token. */
-  calendlyToken: string | null;
-  /** Base of the Calendly API, no trailing slash. */
-  calendlyApiUrl: string;
-  /** URL of the proxy for a Calendly at an http URL. */
-  httpProxy: string | null;
-  /** URL of the proxy for a Calendly at an https URL. */
-  httpsProxy: string | null;
-  /** Hosts that are reached without a proxy. */
-  noProxy: string[];
-  /** One or more keys, separated by commas while a key is being rotated. */
-  webhookSigningKeys: string[];
-  /** Max age of a delivery's timestamp, in ms. */
-  webhookToleranceMs: number;
-  /** Port of `webhook serve`, which many platforms set. */
-  port: number | null;
-  /** Absolute path of the folder for the embedded database and backups. */
-  home: string;
-}
-
 /** The settings of the proxy between this machine and Calendly. */
 export type ProxySetting = 'httpProxy' | 'httpsProxy' | 'noProxy';
 
@@ -61,7 +35,7 @@ export interface ConfigFlags {
 }
 
 /** One row of the settings table. */
-export interface Setting<T> {
+interface Setting<T> {
   /** Name of the environment variable. */
   name: string;
   /** Its flag, as commander writes it. */
@@ -77,8 +51,8 @@ export interface Setting<T> {
   parse(text: string, cwd: string): T;
 }
 
-/** All settings. */
-export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
+const TABLE = {
+  /** Postgres connection URL; null means the embedded database under `home`. */
   databaseUrl: {
     name: 'DATABASE_URL',
     flag: '--database-url <url>',
@@ -86,6 +60,7 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
     description: 'Postgres to use (default: the embedded database)',
     parse: parseDatabaseUrl,
   },
+  /** Null means the first schema in the connection's search_path. */
   schema: {
     name: 'CALENDLY_SYNC_SCHEMA',
     flag: '--schema <name>',
@@ -98,6 +73,7 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
     description: 'personal access token',
     parse: parseToken,
   },
+  /** Without a trailing slash. */
   calendlyApiUrl: {
     name: 'CALENDLY_API_URL',
     default: 'https://api.calendly.com',
@@ -147,9 +123,20 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting<Config[K]> } = {
     name: 'CALENDLY_SYNC_HOME',
     default: '.calendly-sync',
     description: 'folder for the embedded database and backups',
-    parse: (text, cwd) => resolve(cwd, text),
+    parse: (text: string, cwd: string) => resolve(cwd, text),
   },
+} satisfies Record<string, Setting<unknown>>;
+
+type Table = typeof TABLE;
+
+/** Settings after parsing. Secrets are plain strings here: everything printed goes through the CLI's redaction. */
+export type Config = {
+  [K in keyof Table]: ReturnType<Table[K]['parse']> | (Table[K] extends { default: string } ? never : null);
 };
+
+/** All settings. */
+export const SETTINGS: Readonly<Record<keyof Config, Setting<unknown>>> = TABLE;
+const KEYS = Object.keys(SETTINGS) as (keyof Config)[];
 
 /** Scales the pauses between retries. Undocumented: tests of the built program must not wait for production pauses. */
 export const retryPace = Number(process.env.CALENDLY_SYNC_TEST_PACE) || 1;
@@ -179,12 +166,9 @@ export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cw
   };
   refuseMisspellings([...Object.keys(environment), ...Object.keys(envFile.values)], read);
   const config = parseSettings(cwd, read);
-  const { databaseUrl } = config;
-  if (databaseUrl === null) return config;
-  return {
-    ...config,
-    databaseUrl: withPgVariables(databaseUrl, (name) => environment[name] ?? envFile.values[name]),
-  };
+  const { databaseUrl: url } = config;
+  const variable = (name: string) => environment[name] ?? envFile.values[name];
+  return { ...config, databaseUrl: url === null ? null : withPgVariables(url, variable) };
 }
 
 /** Every setting at its default, for commands that need no settings. */
@@ -192,45 +176,37 @@ export function defaultConfig(cwd = process.cwd()): Config {
   return parseSettings(cwd, () => null);
 }
 
-/** A setting's text, and where it stands. */
-interface Given {
-  text: string;
-  source: string;
-}
-
-type ReadSetting = (setting: Setting<unknown>, key: keyof Config) => Given | null;
+/** Reads the text of a setting, and where it stands. */
+type ReadSetting = (setting: Setting<unknown>, key: keyof Config) => { text: string; source: string } | null;
 
 /** With a misspelled DATABASE_URL everything would silently go to the embedded database. */
 function refuseMisspellings(names: string[], read: ReadSetting): void {
-  const keys = Object.keys(SETTINGS) as (keyof Config)[];
-  const known = keys.map((key) => SETTINGS[key].name);
-  for (const key of keys) {
+  const known = KEYS.map((key) => SETTINGS[key].name);
+  for (const key of KEYS) {
     const setting = SETTINGS[key];
     // Proxy variables belong to everybody.
     if (setting.anyCase) continue;
     const wrong = names.find((name) => !known.includes(name) && isMisspelling(name, setting.name));
     if (wrong === undefined || read(setting, key) !== null) continue;
-    throw new CalendlySyncError(
-      'settings',
-      `${wrong} is not a setting; ${setting.name} is, and is not set.`,
-      {
-        hint: `Rename ${wrong} to ${setting.name}, or remove it.`,
-      },
-    );
+    const message = `${wrong} is not a setting; ${setting.name} is, and is not set.`;
+    throw new CalendlySyncError('settings', message, {
+      hint: `Rename ${wrong} to ${setting.name}, or remove it.`,
+    });
   }
 }
 
 function parseSettings(cwd: string, read: ReadSetting): Config {
   const problems: string[] = [];
   const sources: string[] = [];
-  const entries = (Object.keys(SETTINGS) as (keyof Config)[]).map((key) => {
+  const entries = KEYS.map((key) => {
     const setting = SETTINGS[key];
     const given = read(setting, key);
     const text = given?.text ?? setting.default;
     try {
       return [key, text === undefined ? null : setting.parse(text, cwd)];
     } catch (error) {
-      const label = given?.source === 'on the command line' ? flagName(setting) : setting.name;
+      const [flag = ''] = setting.flag?.split(' ') ?? [];
+      const label = given?.source === 'on the command line' ? flag : setting.name;
       problems.push(`${label}: ${reason(error)}`);
       sources.push(`${label} is set ${given?.source}.`);
       return [key, null];
@@ -242,21 +218,14 @@ function parseSettings(cwd: string, read: ReadSetting): Config {
   return Object.fromEntries(entries) as Config;
 }
 
-/** `--schema` of `--schema <name>`. */
-function flagName({ flag = '' }: Setting<unknown>): string {
-  return flag.split(' ')[0] ?? '';
-}
-
 /** Every secret value in the settings, and the password in the database URL. */
 export function secretsOf(config: Config): string[] {
-  const keys = Object.keys(SETTINGS) as (keyof Config)[];
-  return keys
-    .flatMap((key) => {
-      const values = [config[key]].flat().filter((value) => typeof value === 'string');
-      if (SETTINGS[key].secret === 'password') return values.flatMap(passwordsOf);
-      return SETTINGS[key].secret === 'value' ? values : [];
-    })
-    .filter((secret) => secret.length >= 4);
+  return KEYS.flatMap((key) => {
+    const { secret } = SETTINGS[key];
+    const values = [config[key]].flat().filter((value) => typeof value === 'string');
+    if (secret === 'password') return values.flatMap(passwordsOf);
+    return secret === 'value' ? values : [];
+  }).filter((secret) => secret.length >= 4);
 }
 
 function readEnvFile(flag: string | undefined, cwd: string) {

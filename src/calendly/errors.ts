@@ -34,34 +34,28 @@ export class ApiError extends Error {
   }
 }
 
-/** The response is not valid: HTML, empty, truncated, of another shape, a redirect. A retry may help. */
-export class InvalidResponseError extends Error {
-  override readonly name = 'InvalidResponseError';
-}
-
-/** HTML instead of JSON: a maintenance page, or a CDN's or a proxy's answer. It passes, and a retry may help. */
-export class WebPageError extends InvalidResponseError {}
-
-/** The rate limit allows no request for longer than a run waits. */
-export class LongPauseError extends Error {
-  override readonly name = 'LongPauseError';
-  /** @param until when requests are allowed again, in ms since 1970 */
+/**
+ * No usable response, and why. A retry may help, except after a `pause`.
+ * - `network`: none at all: refused, reset, or a timeout
+ * - `server`: a 5xx
+ * - `web_page`: HTML instead of JSON: a maintenance page, or a CDN's or a proxy's answer, which passes
+ * - `invalid`: anything else that is not valid: empty, truncated, of another shape, a redirect
+ * - `pause`: none was sent, because the rate limit allows no request for longer than a run waits
+ */
+export class RequestError extends Error {
+  override readonly name = 'RequestError';
   constructor(
-    readonly until: number,
-    now: number,
+    readonly kind: 'network' | 'server' | 'web_page' | 'invalid' | 'pause',
+    message: string,
+    options?: ErrorOptions,
   ) {
-    super(`no request is allowed until ${minuteAfter(until, now)}`);
+    super(message, options);
   }
 }
 
-/** No response: connection refused or reset, or a timeout. A retry may help. */
-export class NetworkError extends Error {
-  override readonly name = 'NetworkError';
-}
-
-/** A 5xx. A retry may help. */
-export class ServerError extends Error {
-  override readonly name = 'ServerError';
+/** The error of a pause. @param until when requests are allowed again, in ms since 1970 */
+export function pauseError(until: number, now: number): RequestError {
+  return new RequestError('pause', minuteAfter(until, now));
 }
 
 /** The error body if Calendly wrote it; null for HTML and anything else that a proxy may answer. */
@@ -92,67 +86,70 @@ export function isAccessLost(error: unknown): boolean {
   return !api.body.required_scopes?.length && !/scope/i.test(api.body.title ?? '');
 }
 
-/** True for a 403 because the token lacks a scope: every other request of the kind fails, too. */
-function lacksScope(error: unknown): boolean {
-  return statusOf(error) === 403 && !isAccessLost(error);
-}
-
 /** True for a failure that every further request of the account would meet. */
 export function concernsAccount(error: unknown): boolean {
-  const cause = error instanceof CalendlySyncError ? error.cause : error;
-  return statusOf(error) === 401 || lacksScope(error) || cause instanceof LongPauseError;
+  const cause = rootOf(error);
+  if (cause instanceof RequestError) return cause.kind === 'pause';
+  const status = statusOf(cause);
+  return status === 401 || (status === 403 && !isAccessLost(cause));
 }
 
 function apiError(error: unknown): ApiError | null {
-  const cause = error instanceof CalendlySyncError ? error.cause : error;
+  const cause = rootOf(error);
   return cause instanceof ApiError ? cause : null;
 }
 
-/** Explains a failed request to the operator. Other values, such as an abort, are returned unchanged. */
-export function toCalendlyError(cause: unknown, baseUrl: string): unknown {
-  const explain = (code: ErrorCode, message: string, hint: string) =>
-    new CalendlySyncError(code, message, { hint, cause });
-  if (cause instanceof ApiError) return explain(...explainApiError(cause));
-  if (cause instanceof LongPauseError) {
-    return explain(
-      'calendly_unreachable',
-      `Calendly has paused this account (429): ${cause.message}.`,
-      `${cause.message.replace(/.* until/, 'Try again after')}. What was read so far is stored.`,
-    );
-  }
-  if (cause instanceof WebPageError) {
-    return explain(
-      'calendly_unreachable',
-      cause.message,
-      'Calendly may be under maintenance, or a proxy answers for it: try again later. ' +
-        `If that does not help, check CALENDLY_API_URL; it is ${baseUrl}.`,
-    );
-  }
-  if (cause instanceof InvalidResponseError) {
-    return explain(
-      'calendly_invalid_response',
-      cause.message,
-      `Is CALENDLY_API_URL right? It is ${baseUrl}. A proxy or a maintenance page can also answer like this.`,
-    );
-  }
-  if (cause instanceof ServerError) {
-    return explain(
-      'calendly_unreachable',
-      `Calendly returned a server error after all retries: ${cause.message}.`,
-      'Run the same command again later; no stored data was lost. See https://www.calendlystatus.com',
-    );
-  }
-  if (cause instanceof NetworkError) {
-    return explain(
-      'calendly_unreachable',
-      `Calendly at ${new URL(baseUrl).host} does not answer (${cause.message}).`,
-      'Check the network and CALENDLY_API_URL; then run the same command again.',
-    );
-  }
-  return cause;
+function rootOf(error: unknown): unknown {
+  return error instanceof CalendlySyncError ? error.cause : error;
 }
 
-function explainApiError(cause: ApiError): [ErrorCode, string, string] {
+type Explanation = [code: ErrorCode, message: string, hint: string];
+
+/** Explains a failed request to the operator. Other values, such as an abort, are returned unchanged. */
+export function toCalendlyError(cause: unknown, baseUrl: string): unknown {
+  if (!(cause instanceof ApiError || cause instanceof RequestError)) return cause;
+  const explanation = cause instanceof ApiError ? explainApiError(cause) : explain(cause, baseUrl);
+  const [code, message, hint] = explanation;
+  return new CalendlySyncError(code, message, { hint, cause });
+}
+
+function explain({ kind, message }: RequestError, baseUrl: string): Explanation {
+  switch (kind) {
+    case 'network':
+      return [
+        'calendly_unreachable',
+        `Calendly at ${new URL(baseUrl).host} does not answer (${message}).`,
+        'Check the network and CALENDLY_API_URL; then run the same command again.',
+      ];
+    case 'server':
+      return [
+        'calendly_unreachable',
+        `Calendly returned a server error after all retries: ${message}.`,
+        'Run the same command again later; no stored data was lost. See https://www.calendlystatus.com',
+      ];
+    case 'web_page':
+      return [
+        'calendly_unreachable',
+        message,
+        'Calendly may be under maintenance, or a proxy answers for it: try again later. ' +
+          `If that does not help, check CALENDLY_API_URL; it is ${baseUrl}.`,
+      ];
+    case 'invalid':
+      return [
+        'calendly_invalid_response',
+        message,
+        `Is CALENDLY_API_URL right? It is ${baseUrl}. A proxy or a maintenance page can also answer like this.`,
+      ];
+    case 'pause':
+      return [
+        'calendly_unreachable',
+        `Calendly has paused this account (429): no request is allowed until ${message}.`,
+        `Try again after ${message}. What was read so far is stored.`,
+      ];
+  }
+}
+
+function explainApiError(cause: ApiError): Explanation {
   const { status, body, request } = cause;
   const scopes = body.required_scopes ?? [];
   const details = (body.details ?? []).map((one) => [one.parameter, one.message].filter(Boolean).join(' '));
@@ -165,7 +162,7 @@ function explainApiError(cause: ApiError): [ErrorCode, string, string] {
         `The token is wrong, expired or revoked. Create a new one at ${TOKEN_PAGE} and set CALENDLY_TOKEN.`,
       ];
     case 403:
-      if (lacksScope(cause)) {
+      if (!isAccessLost(cause)) {
         return [
           'calendly_forbidden',
           `The token lacks a scope${scopes.length > 0 ? `: ${scopes.join(', ')}` : ''} (403: ${answer}).`,

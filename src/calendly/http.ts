@@ -7,15 +7,7 @@ import { type Clock, systemClock } from '../clock.js';
 import { CalendlySyncError } from '../errors.js';
 import { retry } from '../retry.js';
 import { version } from '../version.js';
-import {
-  ApiError,
-  InvalidResponseError,
-  NetworkError,
-  parseErrorBody,
-  ServerError,
-  toCalendlyError,
-  WebPageError,
-} from './errors.js';
+import { ApiError, parseErrorBody, RequestError, toCalendlyError } from './errors.js';
 import { parseJson } from './json.js';
 import { isLoopback, type ProxySettings } from './proxy.js';
 import type { Throttle } from './throttle.js';
@@ -110,7 +102,7 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
     } catch (error) {
       signal?.throwIfAborted();
       outcome = networkReason(error);
-      throw new NetworkError(outcome, { cause: error });
+      throw new RequestError('network', outcome, { cause: error });
     } finally {
       const latencyMs = clock.now() - started;
       if (!signal?.aborted)
@@ -170,19 +162,13 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
       }
     };
     const shouldRetry = (error: unknown, retriesDone: number) =>
-      error instanceof ServerError ||
-      ((error instanceof NetworkError || error instanceof InvalidResponseError) &&
-        (hasResponse || retriesDone < RETRIES_BEFORE_FIRST_RESPONSE));
+      error instanceof RequestError &&
+      error.kind !== 'pause' &&
+      (error.kind === 'server' || hasResponse || retriesDone < RETRIES_BEFORE_FIRST_RESPONSE);
     try {
       if (url.origin !== origin)
-        throw new InvalidResponseError(`${url.origin} is not Calendly's API; not asked.`);
-      return await retry(once, {
-        retries: RETRIES,
-        pauseMs: retryPauseMs,
-        shouldRetry,
-        clock,
-        signal,
-      });
+        throw new RequestError('invalid', `${url.origin} is not Calendly's API; not asked.`);
+      return await retry(once, { retries: RETRIES, pauseMs: retryPauseMs, shouldRetry, clock, signal });
     } catch (error) {
       throw toCalendlyError(error, baseUrl);
     }
@@ -192,18 +178,18 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
 
 function parseResponse<T>(response: HttpResponse, request: string, parse: (json: unknown) => T): T {
   const { status, text, headers } = response;
+  const invalid = (what: string) => new RequestError('invalid', `${request} ${what}.`);
   if (status >= 300 && status < 400) {
     const target = headers.location ?? 'nowhere';
-    throw new InvalidResponseError(
-      `${request} was redirected (${status}) to ${target}; redirects are not followed.`,
-    );
+    throw invalid(`was redirected (${status}) to ${target}; redirects are not followed`);
   }
-  if (status >= 500 || status === 408 || status === 425)
-    throw new ServerError(`${request}: status ${status}`);
+  if (status >= 500 || status === 408 || status === 425) {
+    throw new RequestError('server', `${request}: status ${status}`);
+  }
   const json = status === 204 ? null : parseBody(response, request);
   if (status < 300) return parse(json);
   const body = parseErrorBody(json);
-  if (body === null) throw new InvalidResponseError(`${request} got status ${status} ${preview(text)}.`);
+  if (body === null) throw invalid(`got status ${status} ${preview(text)}`);
   throw new ApiError(status, body, request);
 }
 
@@ -212,8 +198,8 @@ function parseBody({ status, text }: HttpResponse, request: string): unknown {
     return parseJson(text);
   } catch {
     // A 404 with a page comes from another server than Calendly's: its address is wrong.
-    const Kind = isWebPage(text) && status !== 404 ? WebPageError : InvalidResponseError;
-    throw new Kind(`${request} got status ${status} ${preview(text)} instead of JSON.`);
+    const kind = isWebPage(text) && status !== 404 ? 'web_page' : 'invalid';
+    throw new RequestError(kind, `${request} got status ${status} ${preview(text)} instead of JSON.`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Listings: follows `next_page` to the end. Knows no endpoint. */
-import { InvalidResponseError } from './errors.js';
+import { RequestError } from './errors.js';
 import type { Send } from './http.js';
 import { pageSchema } from './schemas.js';
 
@@ -37,7 +37,7 @@ export function createPages(send: Send, baseUrl: string): Pages {
       const page = await send('GET', asked, (json) => {
         const parsed = parsePage(json, asked, seen);
         if (parsed.raws.length === 0 && emptyPages >= MAX_EMPTY_PAGES) {
-          throw new InvalidResponseError(`GET ${path} returned too many empty pages.`);
+          throw new RequestError('invalid', `GET ${path} returned too many empty pages.`);
         }
         return parsed;
       });
@@ -50,7 +50,7 @@ export function createPages(send: Send, baseUrl: string): Pages {
 }
 
 function parsePage(json: unknown, { origin, pathname }: URL, seen: Set<string>) {
-  const invalid = (what: string) => new InvalidResponseError(`GET ${pathname} returned ${what}.`);
+  const invalid = (what: string) => new RequestError('invalid', `GET ${pathname} returned ${what}.`);
   const { data } = pageSchema.safeParse(json);
   if (!data) throw invalid('JSON of another shape');
   const link = data.pagination.next_page;

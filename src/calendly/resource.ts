@@ -1,6 +1,6 @@
 /** Single resources: the path that a URI stands for, and the envelope of a response. Pure. */
 import { CalendlySyncError } from '../errors.js';
-import { InvalidResponseError } from './errors.js';
+import { RequestError } from './errors.js';
 import { resourceSchema } from './schemas.js';
 
 /** Parses the envelope of a single resource. @param path for the error message */
@@ -8,7 +8,7 @@ export function resourceOf<T>(path: string, parse: (raw: unknown) => T | null) {
   return (json: unknown): T => {
     const raw = resourceSchema.safeParse(json).data?.resource;
     const value = raw === undefined ? null : parse(raw);
-    if (value === null) throw new InvalidResponseError(`${path} returned JSON of another shape.`);
+    if (value === null) throw new RequestError('invalid', `${path} returned JSON of another shape.`);
     return value;
   };
 }

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../clock.js';
 import { afterFailure, afterSuccess, startingConcurrency } from './concurrency.js';
-import { LongPauseError } from './errors.js';
+import { pauseError } from './errors.js';
 import {
   after429,
   afterResponse,
@@ -27,7 +27,7 @@ export interface ThrottleOptions {
 export interface Throttle {
   /**
    * Resolves when one request may be sent; every acquire needs one release. Rejects with the signal's reason if it is
-   * aborted first, and with LongPauseError if the rate limit allows no request within five minutes.
+   * aborted first, and with a `pause` if the rate limit allows no request within five minutes.
    */
   acquire(signal?: AbortSignal): Promise<void>;
   /** The request got a response (any status) or failed (null), `latencyMs` after it was sent. */
@@ -75,7 +75,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       const decision = decide(allowance, inFlight, clock.now());
       if (!decision.send) {
         if (typeof decision.until === 'number' && decision.until - clock.now() > MAX_WAIT_MS) {
-          const error = new LongPauseError(decision.until, clock.now());
+          const error = pauseError(decision.until, clock.now());
           for (const waiter of waiters.splice(0)) waiter.reject(error);
           break;
         }
