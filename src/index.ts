@@ -1,6 +1,6 @@
 /** The public library: everything that a program may import, by name. */
 export { type CalendlyClient, type ClientOptions, createCalendlyClient } from './calendly/client.js';
-export type { HttpAttempt } from './calendly/http.js';
+export type { HttpAttempt, HttpWait } from './calendly/http.js';
 export type { ProxySettings } from './calendly/proxy.js';
 export type { HttpRequest, HttpResponse, HttpTransport } from './calendly/transport.js';
 export { type Config, type ConfigFlags, type Environment, loadConfig } from './config.js';

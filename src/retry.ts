@@ -9,6 +9,8 @@ export interface RetryOptions {
   pauseMs: number;
   /** False ends the retries with this error. `retriesDone` counts from 0. */
   shouldRetry(error: unknown, retriesDone: number): boolean;
+  /** Called before each pause, in ms. `retriesDone` counts from 0. */
+  onRetry?(pauseMs: number, retriesDone: number): void;
   clock?: Clock;
   signal?: AbortSignal | undefined;
 }
@@ -27,7 +29,9 @@ export async function retry<T>(work: () => Promise<T>, options: RetryOptions): P
     } catch (error) {
       signal?.throwIfAborted();
       if (done >= retries || !shouldRetry(error, done)) throw error;
-      await clock.sleep(Math.min(pauseMs * 2 ** done * (1 + Math.random()), pauseMs * 50), signal);
+      const ms = Math.min(pauseMs * 2 ** done * (1 + Math.random()), pauseMs * 50);
+      options.onRetry?.(ms, done);
+      await clock.sleep(ms, signal);
     }
   }
 }

@@ -62,7 +62,9 @@ const MAX_FRUITLESS_RESTARTS = 5;
 
 /** Creates the client of one account. All its requests share one throttle. */
 export function createCalendlyClient(options: ClientOptions): CalendlyClient {
-  const throttle = createThrottle({ clock: options.clock ?? systemClock, concurrency: options.concurrency });
+  const { clock = systemClock, concurrency, onWait } = options;
+  const onHold = (ms: number) => onWait?.({ ms, outcome: null });
+  const throttle = createThrottle({ clock, concurrency, onHold });
   const { send, counters } = createHttp(options, throttle);
   const pages = createPages(send, options.baseUrl);
   const get = <T>(path: string, parse: (raw: unknown) => T | null) =>

@@ -32,7 +32,15 @@ export interface HttpOptions {
   retryPauseMs?: number | undefined;
   /** Called after every attempt, for --verbose. */
   onAttempt?: ((attempt: HttpAttempt) => void) | undefined;
+  /** Called when requests begin to wait. */
+  onWait?: ((wait: HttpWait) => void) | undefined;
 }
+
+/** A request waits for its next attempt, or all of them wait for the rate limit (`outcome` is null then). */
+export type HttpWait = { ms: number } & (
+  | { outcome: number | string; attempt: number; attempts: number }
+  | { outcome: null }
+);
 
 /** One attempt, as --verbose shows it. */
 export interface HttpAttempt {
@@ -41,6 +49,11 @@ export interface HttpAttempt {
   /** The status, or the reason why there is none. */
   outcome: number | string;
   latencyMs: number;
+}
+
+interface Sent {
+  attempts: number;
+  outcome: number | string;
 }
 
 /**
@@ -88,23 +101,24 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
   const { transport = createTransport(base, options.proxies) } = options;
   let hasResponse = false;
 
-  async function attempt(method: string, url: URL, body: object | undefined, again: boolean) {
+  /** @param sent counts the attempts of this request, and keeps the outcome of the last one */
+  async function attempt(method: string, url: URL, body: object | undefined, sent: Sent) {
     await throttle.acquire(signal);
     const started = clock.now();
     counters.requests++;
-    if (again) counters.retries++;
+    if (sent.attempts++ > 0) counters.retries++;
     let response: HttpResponse | null = null;
-    let outcome: number | string = '';
     try {
       response = await exchange(method, url, body);
-      outcome = response.status;
+      sent.outcome = response.status;
       return response;
     } catch (error) {
       signal?.throwIfAborted();
-      outcome = networkReason(error);
-      throw new RequestError('network', outcome, { cause: error });
+      sent.outcome = networkReason(error);
+      throw new RequestError('network', sent.outcome, { cause: error });
     } finally {
       const latencyMs = clock.now() - started;
+      const { outcome } = sent;
       if (!signal?.aborted)
         options.onAttempt?.({ method, path: url.pathname + url.search, outcome, latencyMs });
       throttle.release(response, latencyMs);
@@ -147,11 +161,11 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
   const send: Send = async (method, target, parse, body) => {
     const url = new URL(typeof target === 'string' ? baseUrl + target : target);
     const request = `${method} ${url.pathname}`;
-    let attempts = 0;
+    const sent: Sent = { attempts: 0, outcome: '' };
     let rateLimited = 0;
     const once = async () => {
       for (;;) {
-        const response = await attempt(method, url, body, attempts++ > 0);
+        const response = await attempt(method, url, body, sent);
         if (response.status === 429) {
           if (++rateLimited >= MAX_429S) throw new ApiError(429, {}, request);
           continue;
@@ -161,14 +175,25 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
         return value;
       }
     };
-    const shouldRetry = (error: unknown, retriesDone: number) =>
-      error instanceof RequestError &&
-      error.kind !== 'pause' &&
-      (error.kind === 'server' || hasResponse || retriesDone < RETRIES_BEFORE_FIRST_RESPONSE);
+    let retries = RETRIES;
+    const shouldRetry = (error: unknown, retriesDone: number) => {
+      if (!(error instanceof RequestError) || error.kind === 'pause') return false;
+      retries = error.kind === 'server' || hasResponse ? RETRIES : RETRIES_BEFORE_FIRST_RESPONSE;
+      return retriesDone < retries;
+    };
+    const onRetry = (ms: number, retriesDone: number) =>
+      options.onWait?.({ ms, outcome: sent.outcome, attempt: retriesDone + 2, attempts: retries + 1 });
     try {
       if (url.origin !== origin)
         throw new RequestError('invalid', `${url.origin} is not Calendly's API; not asked.`);
-      return await retry(once, { retries: RETRIES, pauseMs: retryPauseMs, shouldRetry, clock, signal });
+      return await retry(once, {
+        retries: RETRIES,
+        pauseMs: retryPauseMs,
+        shouldRetry,
+        onRetry,
+        clock,
+        signal,
+      });
     } catch (error) {
       throw toCalendlyError(error, baseUrl);
     }

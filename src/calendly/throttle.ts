@@ -22,6 +22,8 @@ export interface ThrottleOptions {
   concurrency?: number | undefined;
   /** 0 to 1; spreads the ends of pauses. */
   random?: () => number;
+  /** Called when requests begin to wait for the rate limit, with how long. */
+  onHold?: ((ms: number) => void) | undefined;
 }
 
 export interface Throttle {
@@ -56,6 +58,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   const heldFor = () => (held ? Math.max(0, clock.now() - held.since) : 0);
   const hold = (until: number | null) => {
     waitedMs += heldFor();
+    if (until !== null && until !== held?.until) options.onHold?.(until - clock.now());
     held = until === null ? null : { since: clock.now(), until };
   };
 

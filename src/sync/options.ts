@@ -71,6 +71,7 @@ export function clientOf(options: SyncOptions, token: string, signal = options.s
     signal: signal ?? new AbortController().signal,
     concurrency: options.concurrency,
     onAttempt: (attempt) => options.onEvent?.({ type: 'attempt', attempt }),
+    onWait: (wait) => options.onEvent?.({ type: 'waiting', wait }),
     ...options.timing,
   });
 }

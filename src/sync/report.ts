@@ -1,6 +1,6 @@
 /** What a sync reports: events while it runs, and a result at its end. Shapes and arithmetic; runs nothing. */
 import type { CalendlyClient } from '../calendly/client.js';
-import type { HttpAttempt } from '../calendly/http.js';
+import type { HttpAttempt, HttpWait } from '../calendly/http.js';
 import type { SyncException } from '../database/tables/pending-events.js';
 import { userIdForJson } from '../database/user-id.js';
 import type { CalendlySyncError, ErrorReport } from '../errors.js';
@@ -78,6 +78,7 @@ export type SyncEvent =
   | { type: 'finished'; email: string | null; result: UserResult }
   | { type: 'warning'; email: string | null; text: string }
   | { type: 'attempt'; attempt: HttpAttempt }
+  | { type: 'waiting'; wait: HttpWait }
   | MaintenanceEvent;
 
 export type OnSyncEvent = (event: SyncEvent) => void;

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { type ClientOptions, createCalendlyClient } from '../../src/calendly/client.js';
 import type { HttpResponse } from '../../src/calendly/transport.js';
+import { waitText } from '../../src/cli/sync/output.js';
 import { createFakeClock } from '../support/clock.js';
 
 const NOON = Date.parse('2026-11-25T12:00:30Z');
@@ -56,6 +57,30 @@ test('a 429 that asks for five minutes or less is waited for', async () => {
   await calendly.clock.run(calendly.me());
   expect(calendly.clock.now() - NOON).toBeGreaterThanOrEqual(290_000);
   expect(calendly.counters()).toMatchObject({ requests: 2, retries: 1 });
+});
+
+test('each wait for a retry or for the rate limit is reported, with what the spinner says', async () => {
+  const responses = [
+    response(200, PROFILE),
+    response(503, {}),
+    new Error('cut'),
+    response(429, {}, { 'retry-after': '40' }),
+    response(200, PROFILE),
+  ];
+  const texts: string[] = [];
+  const transport = async () => {
+    const next = responses.shift();
+    if (!next || next instanceof Error) throw next;
+    return next;
+  };
+  const calendly = client(transport, { onWait: (wait) => texts.push(waitText(wait)) });
+  await calendly.clock.run(calendly.me());
+  await calendly.clock.run(calendly.me());
+  expect(texts.map((text) => text.replace(/[\d.]+ s …/, 'N s …'))).toEqual([
+    'Calendly answers 503; attempt 2 of 6 in N s …',
+    'Calendly does not answer (cut); attempt 3 of 6 in N s …',
+    "Calendly's rate limit: the next request in N s …",
+  ]);
 });
 
 test('the missing scope is in the message, whatever Calendly calls the error', async () => {

@@ -1,4 +1,5 @@
 /** How a sync looks: the lines that operators look for (their wording is fixed), the spinner, the exit code. */
+import type { HttpWait } from '../../calendly/http.js';
 import { countOf } from '../../counting.js';
 import { formatDuration } from '../../duration.js';
 import type { Plan } from '../../sync/plan.js';
@@ -22,6 +23,7 @@ export async function showSync(
   const onAttempt = showAttempt(output);
   const handlers: { [Type in SyncEvent['type']]: (event: EventOf<Type>) => void } = {
     attempt: ({ attempt }) => onAttempt(attempt),
+    waiting: ({ wait }) => progress.update(waitText(wait)),
     planned: ({ plan }) => showPlan(output, plan),
     progress: (event) => progress.update(progressText(event, estimate)),
     meeting({ outcome, uri, after }) {
@@ -120,6 +122,15 @@ function progressText(event: EventOf<'progress'>, estimate: Estimate): string {
   const left = estimate(read, toRead);
   const about = left === null ? '' : `, about ${formatDuration(Math.max(left, 10_000))} left`;
   return `${read} of ${countOf(toRead, 'meeting')} read${limit}${about} …`;
+}
+
+/** What the spinner says while requests wait: nothing else happens that could explain the silence. */
+export function waitText(wait: HttpWait): string {
+  const time = formatDuration(wait.ms);
+  if (wait.outcome === null) return `Calendly's rate limit: the next request in ${time} …`;
+  const { outcome, attempt, attempts } = wait;
+  const answer = typeof outcome === 'number' ? `answers ${outcome}` : `does not answer (${outcome})`;
+  return `Calendly ${answer}; attempt ${attempt} of ${attempts} in ${time} …`;
 }
 
 /** Time left in ms, from the time spent so far; null until there is enough to extrapolate from. */
