@@ -18,6 +18,7 @@ import {
   parseProxy,
   parseSchema,
   parseSigningKeys,
+  parseSyncKeys,
   parseToken,
 } from './setting-parsers.js';
 
@@ -79,6 +80,30 @@ const TABLE = {
     default: 'https://api.calendly.com',
     description: 'base URL of the Calendly API',
     parse: parseBaseUrl,
+  },
+  calendlyAuthUrl: {
+    name: 'CALENDLY_AUTH_URL',
+    default: 'https://auth.calendly.com',
+    description: "base URL of Calendly's OAuth server",
+    parse: parseBaseUrl,
+  },
+  calendlyClientId: {
+    name: 'CALENDLY_CLIENT_ID',
+    description: 'client id of your OAuth application',
+    parse: parseToken,
+  },
+  calendlyClientSecret: {
+    name: 'CALENDLY_CLIENT_SECRET',
+    secret: 'value',
+    description: 'its client secret; a native application has none',
+    parse: parseToken,
+  },
+  syncKeys: {
+    name: 'CALENDLY_SYNC_KEY',
+    secret: 'value',
+    default: '',
+    description: 'key that encrypts stored tokens; several with a comma: the first encrypts, all decrypt',
+    parse: parseSyncKeys,
   },
   httpsProxy: {
     name: 'HTTPS_PROXY',

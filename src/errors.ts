@@ -33,6 +33,8 @@ export const ERROR_CODES = [
   'calendly_unreachable',
   /** 401: the token is wrong, expired or revoked. */
   'calendly_unauthorized',
+  /** The stored token of an account no longer works: connect it again. */
+  'needs_reconnect',
   /** 403: a permission is missing. */
   'calendly_forbidden',
   /** 404 for a resource that should exist. */

@@ -55,6 +55,16 @@ export function parseSigningKeys(text: string): string[] {
   throw new Error(`a key must have at least ${MIN_KEY_LENGTH} characters`);
 }
 
+/** How to create a key of `parseSyncKeys`. */
+export const CREATE_SYNC_KEY = `node -p "require('crypto').randomBytes(32).toString('base64')"`;
+
+export function parseSyncKeys(text: string): string[] {
+  const keys = parseList(text);
+  const isKey = (key: string) => /^[A-Za-z0-9+/]{43}=$/.test(key);
+  if (keys.every(isKey)) return keys;
+  throw new Error(`a key is 32 random bytes in base64; create one: ${CREATE_SYNC_KEY}`);
+}
+
 export function parsePort(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
   throw new Error(`"${text}" is not a valid port`);
