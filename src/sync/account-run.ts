@@ -4,6 +4,7 @@
  * nothing; a run of one meeting leaves the listing out.
  */
 
+import { sqlState } from '../database/errors.js';
 import { recordFullListing } from '../database/tables/accounts.js';
 import { adoptMeetings } from '../database/tables/adopt-meetings.js';
 import { findDueForAudit, findDueForNoShows, findRemembered } from '../database/tables/calendly-events.js';
@@ -20,6 +21,7 @@ import { recordSync } from '../database/tables/users.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { ownership } from '../resources/meetings/owners.js';
 import { externalId } from '../resources/meetings/rows.js';
+import { retry } from '../retry.js';
 import { incomplete } from './failures.js';
 import { listChanges, toText } from './listing.js';
 import { pendingEvents, readAll, readEvent, type Wanted } from './read.js';
@@ -69,12 +71,8 @@ export async function runAccount(run: Run, options: AccountRunOptions): Promise<
     error = toRunError(run, options.stopSignal, cause);
   }
   countRequests(report.counts, run.client);
-  try {
-    // A meeting that this account does not have says nothing about the account.
-    if (!isRejected) await record(run, options, error);
-  } catch (cause) {
-    error ??= toCalendlySyncError(cause);
-  }
+  // A meeting that this account does not have says nothing about the account.
+  if (!isRejected) error = await record(run, options, error);
   if (!error && plan.reason === 'initial' && run.lease)
     report.emit({ type: 'initial_complete', email: account.email });
   return error;
@@ -211,8 +209,52 @@ async function syncEvent(run: Run, writer: Writer, uri: string): Promise<Calendl
   return null;
 }
 
-/** Records the run, releases the lease and, if the run is complete, updates the sync state: all or nothing. */
+/** How often a run is recorded again while the application has locked the row of its user, each time for 4 s. */
+const RECORD_RETRIES = 2;
+const RECORD_PAUSE_MS = 500;
+
+/**
+ * Records how the run ended and releases the lease. If the application keeps the row of the user locked, the run has
+ * failed: what it stored stays, and its failure is recorded without that row.
+ * @returns the error of the run
+ */
 async function record(
+  run: Run,
+  options: AccountRunOptions,
+  error: CalendlySyncError | null,
+): Promise<CalendlySyncError | null> {
+  const { stopSignal } = options;
+  try {
+    await retry(() => recordOnce(run, options, error), {
+      retries: error === null ? RECORD_RETRIES : 0,
+      pauseMs: RECORD_PAUSE_MS,
+      shouldRetry: isLocked,
+      ...(error === null && { signal: stopSignal }),
+    });
+    return error;
+  } catch (cause) {
+    if (error !== null || !(stopSignal.aborted || isLocked(cause)))
+      return error ?? toCalendlySyncError(cause);
+    const failure = stopSignal.aborted ? toRunError(run, stopSignal, cause) : userLocked(cause);
+    await recordOnce(run, options, failure).catch(() => {});
+    return failure;
+  }
+}
+
+function isLocked(error: unknown): boolean {
+  return sqlState(error) === '55P03';
+}
+
+function userLocked(cause: unknown): CalendlySyncError {
+  const message = 'The meetings are stored, but the row of their user in users is locked.';
+  return new CalendlySyncError('locked', message, {
+    hint: 'Another transaction holds it. Try again later.',
+    cause,
+  });
+}
+
+/** Records the run, releases the lease and, if the run is complete, updates the sync state: all or nothing. */
+async function recordOnce(
   run: Run,
   { hasSyncState, leftovers }: AccountRunOptions,
   error: CalendlySyncError | null,
@@ -227,7 +269,7 @@ async function record(
   const always = error !== null || report.hasWritten || !hasSyncState;
   const ran = { accountId, userId, mode: plan.mode, window, status, error, always };
   if (leftovers > 0)
-    report.exceptions.push(...(await run.read((sql) => findExceptions(sql, accountId)).catch(() => [])));
+    report.exceptions = await run.read((sql) => findExceptions(sql, accountId)).catch(() => []);
   await lease.end(stopped ? null : error, async (sql) => {
     await recordRun(sql, { ...ran, counts, requests, retries, rateLimitWaitMs });
     if (error !== null || !plan.updatesSyncState) return;

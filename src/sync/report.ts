@@ -105,7 +105,8 @@ export interface Reporter {
   readonly counts: Counts;
   readonly changes: ListedChange[];
   readonly changesCount: number;
-  readonly exceptions: SyncException[];
+  /** What is set aside; set at the end. */
+  exceptions: SyncException[];
   /** The run wrote something. */
   readonly hasWritten: boolean;
   /** Adds what applying one observation did. */

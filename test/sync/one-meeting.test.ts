@@ -52,6 +52,24 @@ test('a meeting that does not exist leaves the recorded state of the account as 
   expect(await state()).toEqual(failing);
 });
 
+test('a meeting that is not stored and that this user may not see is an error of the call, not of the account', async () => {
+  const { sql, sandbox, run } = await account();
+  const state = () => sql`
+    select last_error_code, last_error_at, l.failures, l.lease_owner, u.last_calendly_sync,
+      (select count(*)::integer from calendly_sync_runs) as runs
+    from calendly_accounts a join calendly_leases l on l.account_id = a.id join users u on u.id = a.user_id`;
+  const before = await state();
+  sandbox.control.fail({
+    kind: 'status',
+    status: 403,
+    count: null,
+    match: '/scheduled_events/SOMEBODY-ELSES-1',
+  });
+  const { user } = await run({ event: 'SOMEBODY-ELSES-1' });
+  expect(user).toMatchObject({ status: 'failed', error: { code: 'calendly_forbidden' } });
+  expect(await state()).toEqual(before);
+});
+
 test('a stored meeting that Calendly does not have any more is marked as gone', async () => {
   const { sql, sandbox, run, uri } = await account();
   sandbox.control.delete({ event: uri });
