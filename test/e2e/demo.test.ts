@@ -22,18 +22,21 @@ test('the demo runs its whole script, checks it, prints one document, and leaves
     'calendly-sync sync',
     'happened',
     'calendly-sync sync',
+    'calendly-sync verify',
     expect.stringMatching(/^calendly-sync webhook subscribe --url /),
     'happened',
     expect.stringMatching(/^calendly-sync webhook serve --port /),
+    'calendly-sync sync',
+    'calendly-sync verify',
     'calendly-sync health',
   ]);
   expect(steps[1].document.users[0]).toMatchObject({ mode: 'full', status: 'complete' });
   expect(steps[3].document.totals).toMatchObject({ new: 4, deleted: 3, updated: 0 });
-  expect(steps[4].document.subscription.state).toBe('active');
-  expect(steps[5].happened).toHaveLength(1);
-  expect(steps[6].document).toMatchObject({ received: 1, failed: 0 });
-  expect(steps[7].document.healthy).toBe(true);
-  expect(steps[7].document.users[0].webhook_synced_meetings).toBe(1);
+  expect(steps[5].document.subscription.state).toBe('active');
+  expect(steps[6].happened).toHaveLength(1);
+  expect(steps[7].document).toMatchObject({ received: 1, failed: 0 });
+  expect(steps[10].document.healthy).toBe(true);
+  expect(steps[10].document.users[0].webhook_synced_meetings).toBe(1);
   expect(readdirSync(TMPDIR)).toEqual([]);
 }, 120_000);
 

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { CalendlySyncError } from '../../errors.js';
 import { startSandbox } from '../../sandbox/sandbox.js';
 import type { CommandContext, RunProgram } from '../command.js';
-import type { Terminal } from '../terminal/terminal.js';
 
 /** One command that was run, and its JSON document under --json. */
 export interface CommandStep {
@@ -36,12 +35,6 @@ export async function createEnvironment({ output, terminal, signal }: CommandCon
     CALENDLY_TOKEN: calendly.hosts[0]?.token ?? '',
     CALENDLY_SYNC_HOME: folder,
   };
-  const execute = async (argv: string[], streams: Partial<Terminal>, until = signal) => {
-    const environment = { ...passedOn, ...settings };
-    const exitCode = await program(argv, { ...terminal, ...streams, environment, cwd: folder }, until);
-    if (signal.aborted) throw new CalendlySyncError('stopped', 'The demo was stopped.');
-    if (exitCode !== 0) throw demoFailed(`\`calendly-sync ${argv.join(' ')}\` exited with ${exitCode}`);
-  };
   return {
     calendly,
     settings,
@@ -50,16 +43,14 @@ export async function createEnvironment({ output, terminal, signal }: CommandCon
     async run(argv: string[], until = signal): Promise<CommandStep> {
       const command = `calendly-sync ${argv.join(' ')}`;
       output.result(`\n$ ${command}`, 'strong');
-      const stdout = capture();
-      if (output.json) await execute([...argv, '--json'], { stdout }, until);
-      else await execute(output.quiet ? [...argv, '--quiet'] : argv, {}, until);
-      return { command, exit_code: 0, document: output.json ? JSON.parse(stdout.text()) : null };
-    },
-    /** Runs a command without showing it. @returns its JSON document */
-    async runSilently(argv: string[]) {
-      const stdout = capture();
-      await execute([...argv, '--json'], { stdout, stderr: capture() });
-      return JSON.parse(stdout.text());
+      let printed = '';
+      const stdout = output.json ? { write: (text: string) => (printed += text) } : terminal.stdout;
+      const flags = output.json ? ['--json'] : output.quiet ? ['--quiet'] : [];
+      const streams = { ...terminal, stdout, environment: { ...passedOn, ...settings }, cwd: folder };
+      const exitCode = await program([...argv, ...flags], streams, until);
+      if (signal.aborted) throw new CalendlySyncError('stopped', 'The demo was stopped.');
+      if (exitCode !== 0) throw demoFailed(`\`${command}\` exited with ${exitCode}`);
+      return { command, exit_code: 0, document: output.json ? JSON.parse(printed) : null };
     },
     async close() {
       await calendly.close();
@@ -70,10 +61,4 @@ export async function createEnvironment({ output, terminal, signal }: CommandCon
 
 export function demoFailed(why: string): CalendlySyncError {
   return new CalendlySyncError('failed', `The demo failed: ${why}.`);
-}
-
-/** A stream that keeps what is written to it. */
-function capture() {
-  let all = '';
-  return { write: (text: string) => (all += text), text: () => all };
 }

@@ -3,8 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { CalendlySyncError } from '../../errors.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
-import { integer, users } from '../option-parsers.js';
-import { instant } from './parsers.js';
+import { instant, integer, users } from '../option-parsers.js';
 
 const concurrency = integer(1, 999_999);
 
