@@ -10,7 +10,7 @@ import { connectionOptions } from './connection-options.js';
 import { toDatabaseError } from './errors.js';
 import { createPool, isDirect, type Pool, type PoolOptions } from './pool.js';
 import { searchPathOf } from './search-path.js';
-import { runTransaction, type Sql, type TransactionOptions } from './transaction.js';
+import { type Build, runStatement, runTransaction, type Sql, type TransactionOptions } from './transaction.js';
 
 export type { Sql, TransactionOptions };
 
@@ -38,6 +38,11 @@ export interface Database {
    * its cause
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /**
+   * Runs one statement in a transaction of its own, in one round trip instead of three.
+   * @throws as `transaction`
+   */
+  query<Row extends object>(build: Build<Row>): Promise<Row[]>;
   /**
    * Runs one statement without a transaction around it, for what Postgres refuses inside one. The search_path is the
    * connection's own, whatever `schema` says: qualify names.
@@ -128,6 +133,14 @@ export function createDatabase(pool: Pool, { kind, label, schema, openSession }:
         throw toDatabaseError(error, label);
       } finally {
         state.open = false;
+      }
+    },
+    async query<Row extends object>(build: Build<Row>) {
+      try {
+        const path = (await searchPath?.()) ?? null;
+        return await pool.run((client) => runStatement(client, build, path));
+      } catch (error) {
+        throw toDatabaseError(error, label);
       }
     },
     async statement<Row extends object>(text: string, options?: StatementOptions) {

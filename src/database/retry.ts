@@ -2,6 +2,7 @@
 import { retry } from '../retry.js';
 import type { Database, Sql } from './connection.js';
 import { isTransient } from './errors.js';
+import type { Build } from './transaction.js';
 
 /** With a first pause of 0.2 s: about a minute in all. That outlives a restart of the server, not an outage. */
 const RETRIES = 8;
@@ -16,10 +17,18 @@ export function persistentTransaction<T>(
   work: (sql: Sql) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  return retry(() => database.transaction(work), {
-    retries: RETRIES,
-    pauseMs: RETRY_PAUSE_MS,
-    shouldRetry: isTransient,
-    signal,
-  });
+  return persistently(() => database.transaction(work), signal);
+}
+
+/** `database.query`, retried in the same way. */
+export function persistentQuery<Row extends object>(
+  database: Database,
+  build: Build<Row>,
+  signal?: AbortSignal,
+): Promise<Row[]> {
+  return persistently(() => database.query(build), signal);
+}
+
+function persistently<T>(attempt: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return retry(attempt, { retries: RETRIES, pauseMs: RETRY_PAUSE_MS, shouldRetry: isTransient, signal });
 }

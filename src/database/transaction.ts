@@ -27,6 +27,37 @@ export interface TransactionOptions {
 const LIMIT_LOCK_WAITS = `;
   select set_config('lock_timeout', '5s', true) where current_setting('lock_timeout') = '0'`;
 
+function begin(mode: string, limit: string): string {
+  // Without row_security, a role that policies apply to gets an error, instead of only some of the rows.
+  return `begin isolation level read committed${mode}; set local row_security = off${limit}`;
+}
+
+/** Builds a statement and does not send it. */
+export type Build<Row extends object> = (sql: postgres.ISql) => postgres.PendingQuery<Row[]>;
+
+/**
+ * Runs one statement in a transaction of its own, all sent together. If the BEGIN is lost, the statement still is as a
+ * whole or not at all.
+ */
+export async function runStatement<Row extends object>(
+  client: postgres.Sql,
+  build: Build<Row>,
+  searchPath: string | null,
+): Promise<Row[]> {
+  const opened = client.unsafe(begin('', LIMIT_LOCK_WAITS)).execute();
+  const path = searchPath === null ? null : client.unsafe(searchPath).execute();
+  const rows = build(client).execute();
+  const [, , result, committed] = await Promise.allSettled([
+    opened,
+    path,
+    rows,
+    client.unsafe('commit').execute(),
+  ]);
+  if (result.status === 'rejected') throw result.reason;
+  if (committed.status === 'rejected') throw committed.reason;
+  return result.value;
+}
+
 /**
  * Runs `work` between BEGIN and COMMIT, or ROLLBACK when it throws.
  * @param searchPath a statement to send first, or null
@@ -38,10 +69,8 @@ export async function runTransaction<T>(
   searchPath: string | null,
 ): Promise<T> {
   // Awaited: if it fails, a statement sent right behind it would be committed on its own.
-  // Without row_security, a role that policies apply to gets an error, instead of only some of the rows.
-  const mode = readOnly ? ' read only' : '';
   const limit = deadlineMs === undefined ? LIMIT_LOCK_WAITS : '';
-  await client.unsafe(`begin isolation level read committed${mode}; set local row_security = off${limit}`);
+  await client.unsafe(begin(readOnly ? ' read only' : '', limit));
   // Fails only if the connection is lost, and then Postgres has undone everything.
   const undo = (rollback: string) => client.unsafe(rollback).catch(() => {});
   let savepoints = 0;
