@@ -6,20 +6,21 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Database, Sql } from '../database/connection.js';
-import { sqlState } from '../database/errors.js';
-import { persistentTransaction } from '../database/retry.js';
-import { type ClaimedAccount, readClaimedAccount } from '../database/tables/accounts.js';
+import { persistentQuery, persistentTransaction } from '../database/retry.js';
 import {
+  type Choice,
+  type Claim,
   checkLease,
+  claimLeases,
+  createLease,
+  expireLeases,
   type HeldLease,
   LEASE_SECONDS,
   LOCK_TIMEOUT_MS,
-  leaseHolder,
-  releaseLease,
+  leaseHolders,
   renewLease,
-  takeLease,
 } from '../database/tables/leases.js';
-import { recordCrash } from '../database/tables/sync-runs.js';
+import { endRun, type RunEnd } from '../database/tables/sync-runs.js';
 import { CalendlySyncError } from '../errors.js';
 import { isRunning, ownIdentity, type ProcessIdentity, parseIdentity } from '../process-identity.js';
 
@@ -31,13 +32,18 @@ export interface Lease extends HeldLease {
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, lockTimeoutMs?: number): Promise<T>;
   /**
-   * Ends the lease, with the error of the run, if any, in one transaction with `work`. If the answer to its commit was
-   * lost, `work` does not run a second time.
+   * Records the run and ends the lease: all or nothing, and once, even if the answer of the database was lost.
    * @throws CalendlySyncError `locked` if the lease is lost
    */
-  end(error: { code: string; message: string } | null, work: (sql: Sql) => Promise<void>): Promise<void>;
-  /** Stops the renewal, and releases the row if `end` did not, without an effect on its error. Does not throw. */
+  end(run: RunEnd): Promise<void>;
+  /** Stops the renewal, and releases the row if `end` did not. Does not throw. */
   release(): Promise<void>;
+}
+
+/** A claimed account and the lease on it. */
+export interface Claimed {
+  lease: Lease;
+  claimed: Claim;
 }
 
 const RENEW_MS = (LEASE_SECONDS * 1_000) / 4;
@@ -45,7 +51,7 @@ const RENEW_MS = (LEASE_SECONDS * 1_000) / 4;
 const RENEW_WITHIN_MS = 100_000;
 
 /**
- * Takes the lease of an account, renews it until `release`, and reads what a run needs.
+ * Takes the lease of one account, renews it until `release`, and reads what a run needs.
  * @param onLost called with the error once the lease is lost
  * @throws CalendlySyncError `locked`, naming the holder
  */
@@ -54,25 +60,61 @@ export async function claimAccount(
   accountId: string,
   hasSyncState: boolean,
   onLost: (error: CalendlySyncError) => void,
-): Promise<{ lease: Lease; claimed: ClaimedAccount }> {
-  const owner = JSON.stringify({ run: randomUUID(), ...ownIdentity() });
-  const { number, claimed } = await database.transaction(async (sql) => {
-    const holder = await leaseHolder(sql, accountId);
-    const process = holder ? parseIdentity(holder) : null;
-    const dead = process !== null && isRunning(process) === false;
-    const number = await takeLease(sql, accountId, owner, dead ? holder : null).catch((error: unknown) => {
-      // The holder is writing at this moment, or was frozen while it did.
-      if (sqlState(error) === '55P03') return null;
-      throw error;
-    });
-    if (number === null) throw lockedError(process);
-    if (holder !== null) await recordCrash(sql, accountId);
-    return { number, claimed: await readClaimedAccount(sql, accountId, hasSyncState) };
+): Promise<Claimed> {
+  const { claim, holder } = await database.transaction(async (sql) => {
+    await createLease(sql, accountId);
+    const [holder = null] = await leaseHolders(sql, accountId);
+    const deadOwner = holder !== null && isDead(holder) ? holder : null;
+    const [row] = await claimLeases(sql, owner(), { accountIds: [accountId], deadOwner }, hasSyncState);
+    return { claim: row && toClaim(row), holder };
   });
-  return { lease: holdLease(database, { accountId, number }, onLost), claimed };
+  if (!claim) throw lockedError(holder === null ? null : parseIdentity(holder));
+  return { lease: holdLease(database, { accountId, number: claim.number }, onLost), claimed: claim };
 }
 
-function holdLease(database: Database, held: HeldLease, onLost: (error: CalendlySyncError) => void): Lease {
+/** Takes accounts. Their leases are held with `holdLease`, before anything else is awaited. */
+export async function claimAccounts(
+  database: Database,
+  choice: Choice,
+  hasSyncState: boolean,
+): Promise<Claim[]> {
+  const rows = await database.query((sql) => claimLeases(sql, owner(), choice, hasSyncState));
+  return rows.map(toClaim);
+}
+
+/** Ends the leases of processes of this host that are known to be dead: their accounts need not wait. */
+export async function releaseDead(database: Database): Promise<void> {
+  await database.transaction(async (sql) => {
+    const holders = await leaseHolders(sql, null);
+    await expireLeases(sql, holders.filter(isDead));
+  });
+}
+
+let identity: ProcessIdentity | undefined;
+
+function owner(): string {
+  // On some systems it takes a process of its own to find out.
+  identity ??= ownIdentity();
+  return JSON.stringify({ run: randomUUID(), ...identity });
+}
+
+function isDead(holder: string): boolean {
+  const process = parseIdentity(holder);
+  return process !== null && isRunning(process) === false;
+}
+
+function toClaim(row: Omit<Claim, 'account'> & Claim['account']): Claim {
+  const { initialComplete, pending, hasDue, now, number, everyS, dueAt, isFirst, previousRunAt, ...account } =
+    row;
+  return { account, initialComplete, pending, hasDue, now, number, everyS, dueAt, isFirst, previousRunAt };
+}
+
+/** Renews a lease that was just taken, until `release`. */
+export function holdLease(
+  database: Database,
+  held: HeldLease,
+  onLost: (error: CalendlySyncError) => void,
+): Lease {
   let lost: CalendlySyncError | null = null;
   let ended = false;
   let renewing = false;
@@ -120,20 +162,18 @@ function holdLease(database: Database, held: HeldLease, onLost: (error: Calendly
         return result;
       });
     },
-    async end(error, work) {
-      await persistentTransaction(database, async (sql) => {
-        if (lost) throw lost;
-        const state = await releaseLease(sql, held, error);
-        if (state === 'lost') throw lose(TAKEN_OVER);
-        if (state === 'released') await work(sql);
-      });
+    async end(run) {
+      if (lost) throw lost;
+      const [row] = await persistentQuery(database, (sql) => endRun(sql, held, run));
+      // Not released, but mine: a first attempt did it.
+      if (!row?.released && !row?.mine) throw lose(TAKEN_OVER);
       ended = true;
     },
     async release() {
       clearInterval(renewal);
       if (ended || lost) return;
       // If the database is away, the lease expires.
-      await database.transaction((sql) => releaseLease(sql, held, 'unknown')).catch(() => {});
+      await database.query((sql) => endRun(sql, held, null)).catch(() => {});
     },
   };
 }

@@ -10,7 +10,13 @@ import { connectionOptions } from './connection-options.js';
 import { toDatabaseError } from './errors.js';
 import { createPool, isDirect, type Pool, type PoolOptions } from './pool.js';
 import { searchPathOf } from './search-path.js';
-import { type Build, runStatement, runTransaction, type Sql, type TransactionOptions } from './transaction.js';
+import {
+  type Build,
+  runStatement,
+  runTransaction,
+  type Sql,
+  type TransactionOptions,
+} from './transaction.js';
 
 export type { Sql, TransactionOptions };
 

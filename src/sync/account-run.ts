@@ -5,7 +5,6 @@
  */
 
 import { sqlState } from '../database/errors.js';
-import { recordFullListing } from '../database/tables/accounts.js';
 import { adoptMeetings } from '../database/tables/adopt-meetings.js';
 import { findDueForAudit, findDueForNoShows, findRemembered } from '../database/tables/calendly-events.js';
 import {
@@ -16,8 +15,7 @@ import {
   type PendingKind,
   resumePending,
 } from '../database/tables/pending-events.js';
-import { type RunRecord, recordRun } from '../database/tables/sync-runs.js';
-import { recordSync } from '../database/tables/users.js';
+import type { Outcome } from '../database/tables/sync-runs.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { ownership } from '../resources/meetings/owners.js';
 import { externalId } from '../resources/meetings/rows.js';
@@ -209,7 +207,7 @@ async function syncEvent(run: Run, writer: Writer, uri: string): Promise<Calendl
   return null;
 }
 
-/** How often a run is recorded again while the application has locked the row of its user, each time for 4 s. */
+/** How often a run is recorded again while the application has locked the row of its user, each time for 5 s. */
 const RECORD_RETRIES = 2;
 const RECORD_PAUSE_MS = 500;
 
@@ -263,19 +261,33 @@ async function recordOnce(
   if (!lease || account.id === null || userId === null) return;
   const accountId = account.id;
   const { requests, retries, rate_limit_wait_ms: rateLimitWaitMs, ...counts } = report.counts;
-  const stopped = error?.code === 'stopped';
-  const status: RunRecord['status'] = error === null ? 'complete' : stopped ? 'stopped' : 'failed';
-  const window = plan.reason === 'one_meeting' ? null : plan.window;
-  const always = error !== null || report.hasWritten || !hasSyncState;
-  const ran = { accountId, userId, mode: plan.mode, window, status, error, always };
   if (leftovers > 0)
     report.exceptions = await run.read((sql) => findExceptions(sql, accountId)).catch(() => []);
-  await lease.end(stopped ? null : error, async (sql) => {
-    await recordRun(sql, { ...ran, counts, requests, retries, rateLimitWaitMs });
-    if (error !== null || !plan.updatesSyncState) return;
-    if (plan.fullWindow) await recordFullListing(sql, accountId);
-    if (hasSyncState) await recordSync(sql, userId, plan.mode === 'full');
+  const updatesSyncState = error === null && plan.updatesSyncState;
+  await lease.end({
+    outcome: outcomeOf(error),
+    userId,
+    mode: plan.mode,
+    window: plan.reason === 'one_meeting' ? null : plan.window,
+    counts,
+    requests,
+    retries,
+    rateLimitWaitMs,
+    error,
+    always: error !== null || report.hasWritten || !hasSyncState,
+    everyS: null,
+    listedAll: updatesSyncState && plan.fullWindow,
+    syncState: updatesSyncState && hasSyncState ? { full: plan.mode === 'full' } : null,
   });
+}
+
+function outcomeOf(error: CalendlySyncError | null): Outcome {
+  if (error === null) return 'complete';
+  const outcomes: Partial<Record<CalendlySyncError['code'], Outcome>> = {
+    stopped: 'stopped',
+    calendly_unreachable: 'unreachable',
+  };
+  return outcomes[error.code] ?? 'failed';
 }
 
 /** The error of a run: that it was stopped, why it was aborted, or else what was thrown. */

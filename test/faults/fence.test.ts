@@ -19,18 +19,36 @@ async function claimed() {
   onTestFinished(() => database.close());
   const lost: string[] = [];
   const claim = () => claimAccount(database, String(account?.id), true, ({ code }) => lost.push(code));
-  return { sql, database, claim, lost };
+  const [user] = await sql`select id from users`;
+  const runEnd = { ...END, userId: String(user?.id) };
+  return { sql, database, claim, lost, runEnd };
 }
 
+/** A run that was complete. */
+const END = {
+  outcome: 'complete',
+  mode: 'full',
+  window: null,
+  counts: {},
+  requests: 0,
+  retries: 0,
+  rateLimitWaitMs: 0,
+  error: null,
+  always: true,
+  everyS: null,
+  listedAll: false,
+  syncState: null,
+} as const;
+
 test('a process that lost its lease writes nothing, and is told so', async () => {
-  const { sql, claim, lost } = await claimed();
+  const { sql, claim, lost, runEnd } = await claimed();
   const { lease } = await claim();
   const rename = (name: string) => lease.transaction((tx) => tx`update users set name = ${name}`);
   await rename('mine');
   await sql`update calendly_leases set lease_until = now() - interval '1 second'`;
   const { lease: successor } = await claim();
   await expect(rename('late')).rejects.toMatchObject({ code: 'locked' });
-  await expect(lease.end(null, async () => {})).rejects.toMatchObject({ code: 'locked' });
+  await expect(lease.end(runEnd)).rejects.toMatchObject({ code: 'locked' });
   expect(lost[0]).toBe('locked');
   expect(await sql`select name from users`).toEqual([{ name: 'mine' }]);
   await successor.release();
@@ -51,15 +69,11 @@ test('every write limits how long it waits for a lock, may be idle and may take'
 });
 
 test('a lost answer to the commit that ends a run does not make the run fail, nor record it twice', async () => {
-  const { sql, claim } = await claimed();
+  const { sql, claim, runEnd } = await claimed();
   const { lease } = await claim();
-  let ran = 0;
-  const work = async () => {
-    ran++;
-  };
-  await lease.end(null, work);
-  await lease.end(null, work);
-  expect(ran).toBe(1);
+  await lease.end(runEnd);
+  await lease.end(runEnd);
+  expect(await sql`select status from calendly_sync_runs`).toEqual([{ status: 'complete' }]);
   expect(await sql`select lease_owner from calendly_leases`).toEqual([{ lease_owner: null }]);
 });
 

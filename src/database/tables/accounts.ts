@@ -1,6 +1,5 @@
 /** SQL of `calendly_accounts`: whose token and whose webhook subscription is whose. */
 import type { Sql } from '../connection.js';
-import { utcText } from '../table.js';
 
 /** One Calendly user that is synced here. */
 export interface Account {
@@ -19,7 +18,8 @@ export interface Account {
   keyFingerprint: string | null;
 }
 
-const ACCOUNT = `id::text as id, user_id::text as "userId", calendly_uri as "calendlyUri",
+/** Of the table as `a`. */
+export const ACCOUNT = `a.id::text as id, a.user_id::text as "userId", calendly_uri as "calendlyUri",
   organization_uri as "organizationUri", email, last_full_listing_at as "lastFullListingAt",
   webhook_subscription_uri as "subscriptionUri", webhook_scope as "subscriptionScope",
   webhook_url as "subscriptionUrl", webhook_key_fingerprint as "keyFingerprint"`;
@@ -34,13 +34,13 @@ export async function findAccountBy(
   value: string,
 ): Promise<Account | null> {
   const [row] = await sql<Account[]>`
-    select ${sql.unsafe(ACCOUNT)} from calendly_accounts where ${sql(column)} = ${value}`;
+    select ${sql.unsafe(ACCOUNT)} from calendly_accounts a where ${sql(column)} = ${value}`;
   return row ?? null;
 }
 
 /** All accounts, the oldest first. */
 export async function listAccounts(sql: Sql): Promise<Account[]> {
-  return sql<Account[]>`select ${sql.unsafe(ACCOUNT)} from calendly_accounts order by id`;
+  return sql<Account[]>`select ${sql.unsafe(ACCOUNT)} from calendly_accounts a order by id`;
 }
 
 /** The users that these Calendly users are linked to, by Calendly URI. */
@@ -89,49 +89,6 @@ export async function saveAccount(sql: Sql, userId: string, profile: CalendlyPro
     returning ${sql.unsafe(ACCOUNT)}`;
   if (!row) throw new Error('calendly_accounts returned no row');
   return row;
-}
-
-/** What a run needs to know of the account that it has just taken. */
-export interface ClaimedAccount {
-  account: Account;
-  /** `calendly_initial_sync_complete`; null without migration 022. */
-  initialComplete: boolean | null;
-  /** Events that earlier runs left pending. */
-  pending: number;
-  /** Ended meetings are due for a look at their no-shows. */
-  hasDue: boolean;
-  /** The database's time, as canonical text. */
-  now: string;
-}
-
-/** Reads an account and what a run needs besides, in one statement. */
-export async function readClaimedAccount(
-  sql: Sql,
-  accountId: string,
-  hasSyncState: boolean,
-): Promise<ClaimedAccount> {
-  const flag = hasSyncState
-    ? sql`(select coalesce(calendly_initial_sync_complete, false) from users u where u.id = a.user_id)`
-    : sql`null::boolean`;
-  const [row] = await sql<(Account & Omit<ClaimedAccount, 'account'>)[]>`
-    select ${sql.unsafe(ACCOUNT)}, ${flag} as "initialComplete",
-      (select count(*)::integer from calendly_pending_events where account_id = a.id) as pending,
-      exists (
-        select from calendly_events e where e.user_id = a.user_id and e.recheck_at < now()
-      ) as "hasDue",
-      ${sql.unsafe(utcText('clock_timestamp()'))} as now
-    from calendly_accounts a where id = ${accountId}`;
-  if (!row) throw new Error('the account was removed');
-  const { initialComplete, pending, hasDue, now, ...account } = row;
-  return { account, initialComplete, pending, hasDue, now };
-}
-
-/** Records that the run that holds the lease has listed the full window completely. */
-export async function recordFullListing(sql: Sql, accountId: string): Promise<void> {
-  await sql`
-    update calendly_accounts
-    set last_full_listing_at = (select started_at from calendly_leases where account_id = ${accountId})
-    where id = ${accountId}`;
 }
 
 /** Makes the next sync list the full window: something may have been missed anywhere in it. */

@@ -2,7 +2,10 @@
  * SQL of `calendly_leases`: which process works on an account. Each claim raises the lease number, so that a
  * process that lost its lease can be told from its successor.
  */
+import type { ISql, PendingQuery } from 'postgres';
 import type { Sql } from '../connection.js';
+import { utcText } from '../table.js';
+import { ACCOUNT, type Account } from './accounts.js';
 
 /** How long a lease lasts if nobody renews it, in seconds. */
 export const LEASE_SECONDS = 120;
@@ -21,37 +24,132 @@ export interface HeldLease {
   number: string;
 }
 
-/**
- * What `lease_owner` says of the holder of an account; null if nobody holds it. The transaction waits for no lock longer
- * than a write does.
- */
-export async function leaseHolder(sql: Sql, accountId: string): Promise<string | null> {
-  const [row] = await sql<{ owner: string | null }[]>`
-    select set_config('lock_timeout', ${String(LOCK_TIMEOUT_MS)}, true),
-      (select lease_owner from calendly_leases where account_id = ${accountId}) as owner`;
-  return row?.owner ?? null;
+/** What a run needs to know of the account that it has taken. */
+export interface ClaimedAccount {
+  account: Account;
+  /** `calendly_initial_sync_complete`; null without migration 022. */
+  initialComplete: boolean | null;
+  /** Events that earlier runs left pending. */
+  pending: number;
+  /** Ended meetings are due for a look at their no-shows. */
+  hasDue: boolean;
+  /** The database's time, as canonical text. */
+  now: string;
 }
 
+/** An account that a statement has just taken. */
+export interface Claim extends ClaimedAccount {
+  /** The lease number. */
+  number: string;
+  /** How often the account is synced at present, in seconds. */
+  everyS: number;
+  /** When it was due, as Postgres writes it. */
+  dueAt: string;
+  /** No sync of it has ever been complete. */
+  isFirst: boolean;
+  /** When its last run began. */
+  previousRunAt: Date | null;
+}
+
+/** Which accounts to take: these, or those that wait longest. */
+export type Choice =
+  | {
+      accountIds: string[];
+      /** A holder that is known to be dead: its lease counts as expired. */
+      deadOwner?: string | null;
+    }
+  | {
+      limit: number;
+      /** Those that have never been synced completely, or only all others. */
+      first: boolean;
+      /** A lower bound of `due_at`: dead index entries below it are not walked again. */
+      low: string;
+      /** Also those that are due later. */
+      early: boolean;
+      /** Only those whose last run began before this time of the database; null: all. */
+      before: string | null;
+      /** Also those whose last run failed and that are due later. */
+      ignoreBackOff: boolean;
+      /** The application has a token of every account; otherwise only those with a stored token are taken. */
+      provided: boolean;
+    };
+
 /**
- * Takes an account, with one statement: of any number of processes just one succeeds.
- * @param deadOwner a holder that is known to be dead; its lease counts as expired
- * @returns the lease number; null if another process holds the account
+ * Takes accounts, with one statement: of any number of processes just one gets each. One that a transaction of its
+ * holder has locked at this moment is not taken.
  */
-export async function takeLease(
-  sql: Sql,
-  accountId: string,
+export function claimLeases(
+  sql: ISql,
   owner: string,
-  deadOwner: string | null,
-): Promise<string | null> {
-  const [row] = await sql<{ number: string }[]>`
-    insert into calendly_leases as l (account_id, lease_owner, lease_no, lease_until, started_at)
-    values (${accountId}, ${owner}, 1, now() + make_interval(secs => ${LEASE_SECONDS}), now())
-    on conflict (account_id) do update set
-      lease_owner = excluded.lease_owner, lease_no = l.lease_no + 1, lease_until = excluded.lease_until,
-      started_at = excluded.started_at
-    where l.lease_owner is null or l.lease_until is null or l.lease_until < now() or l.lease_owner = ${deadOwner}
-    returning lease_no::text as number`;
-  return row?.number ?? null;
+  choice: Choice,
+  hasSyncState: boolean,
+): PendingQuery<(Omit<Claim, 'account'> & Account)[]> {
+  const flag = hasSyncState
+    ? sql`(select coalesce(calendly_initial_sync_complete, false) from users u where u.id = a.user_id)`
+    : sql`null::boolean`;
+  const isFree = sql`(lease_until is null or lease_until <= now()`;
+  const chosen =
+    'accountIds' in choice
+      ? sql`account_id = any(${choice.accountIds}::bigint[])
+          and ${isFree} or lease_owner = ${choice.deadOwner ?? null}::text)`
+      : sql`due_at >= ${choice.low}::text::timestamptz and due_at < 'infinity'
+          and (due_at <= now() or ${choice.early}) and ${isFree})
+          and (failures = 0 or due_at <= now() or ${choice.ignoreBackOff})
+          and (started_at is null or started_at < coalesce(${choice.before}::text::timestamptz, 'infinity')
+            or due_at = '-infinity')
+          and (finished_at is null) = ${choice.first}
+          and (${choice.provided} or exists (select from calendly_tokens t where t.account_id = l.account_id))
+        order by due_at limit ${choice.limit}`;
+  return sql<(Omit<Claim, 'account'> & Account)[]>`
+    with next as (
+      select account_id, due_at, started_at, lease_owner from calendly_leases l
+      where ${chosen}
+      for no key update skip locked
+    ), taken as (
+      update calendly_leases l
+      set lease_no = lease_no + 1, lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
+        lease_owner = ${owner}, started_at = now(), wake_at = null
+      from next where l.account_id = next.account_id
+      returning l.account_id, l.lease_no, l.every_s, l.finished_at, next.due_at, next.started_at
+    ), crashed as (
+      -- Whoever held it never released it.
+      insert into calendly_sync_runs (account_id, user_id, mode, status, started_at, finished_at)
+      select a.id, a.user_id, 'unknown', 'crashed', now(), now()
+      from next join calendly_accounts a on a.id = next.account_id where next.lease_owner is not null
+    )
+    select ${sql.unsafe(ACCOUNT)}, ${flag} as "initialComplete",
+      (select count(*)::integer from calendly_pending_events where account_id = a.id) as pending,
+      exists (
+        select from calendly_events e where e.user_id = a.user_id and e.recheck_at < now()
+      ) as "hasDue",
+      ${sql.unsafe(utcText('clock_timestamp()'))} as now,
+      taken.lease_no::text as number, taken.every_s as "everyS", taken.due_at::text as "dueAt",
+      taken.finished_at is null as "isFirst", taken.started_at as "previousRunAt"
+    from taken join calendly_accounts a on a.id = taken.account_id`;
+}
+
+/** Makes sure that an account has its row here. */
+export async function createLease(sql: Sql, accountId: string): Promise<void> {
+  await sql`insert into calendly_leases (account_id) values (${accountId}) on conflict do nothing`;
+}
+
+/** The holders of accounts whose leases have not expired, of one account or of all. */
+export async function leaseHolders(sql: Sql, accountId: string | null): Promise<string[]> {
+  const rows = await sql<{ owner: string }[]>`
+    select distinct lease_owner as owner from calendly_leases
+    where lease_owner is not null and (account_id = ${accountId}::bigint or ${accountId}::bigint is null)`;
+  return rows.map(({ owner }) => owner);
+}
+
+/** Ends the leases of holders that are known to be dead. */
+export async function expireLeases(sql: Sql, owners: string[]): Promise<void> {
+  if (owners.length === 0) return;
+  await sql`
+    update calendly_leases set lease_until = now()
+    where account_id in (
+      select account_id from calendly_leases where lease_owner = any(${owners}) and lease_until > now()
+      for no key update skip locked
+    )`;
 }
 
 /**
@@ -85,36 +183,4 @@ export async function renewLease(sql: Sql, { accountId, number }: HeldLease): Pr
     where account_id = ${accountId} and lease_no = ${number} and lease_owner is not null
     returning 1`;
   return rows.length > 0;
-}
-
-/**
- * Releases an account, with the error that ended its run, if any. `unknown`: how its last run ended stays as it is.
- * @returns `before`: a first attempt did it, whose answer was lost. `lost`: another process has the account
- */
-export async function releaseLease(
-  sql: Sql,
-  { accountId, number }: HeldLease,
-  outcome: { code: string; message: string } | null | 'unknown',
-): Promise<'released' | 'before' | 'lost'> {
-  const isKnown = outcome !== 'unknown';
-  const error = isKnown ? outcome : null;
-  const [row] = await sql<{ released: boolean; mine: boolean }[]>`
-    with released as (
-      update calendly_leases
-      set lease_owner = null, lease_until = null, finished_at = now(),
-        failures = case when ${!isKnown} then failures when ${error !== null} then failures + 1 else 0 end,
-        due_at = case when isfinite(due_at) then now() + make_interval(secs => every_s) else due_at end
-      where account_id = ${accountId} and lease_no = ${number} and lease_owner is not null
-      returning account_id
-    ), noted as (
-      update calendly_accounts
-      set last_error_code = ${error?.code ?? null}, last_error = ${error?.message ?? null},
-        last_error_at = ${error ? sql`now()` : null}, updated_at = now()
-      where ${isKnown} and id in (select account_id from released)
-        and (last_error_code, last_error) is distinct from (${error?.code ?? null}::text, ${error?.message ?? null}::text)
-    )
-    select set_config('lock_timeout', ${String(LOCK_TIMEOUT_MS)}, true), exists (select from released) as released,
-      exists (select from calendly_leases where account_id = ${accountId} and lease_no = ${number}) as mine`;
-  if (row?.released) return 'released';
-  return row?.mine ? 'before' : 'lost';
 }

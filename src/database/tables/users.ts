@@ -93,17 +93,6 @@ export async function clearInitialSync(sql: Sql, userIds: string[]): Promise<voi
   await sql`update users set calendly_initial_sync_complete = false where id = any(${userIds})`;
 }
 
-/**
- * Records a complete run, in the transaction that ends the row of the run.
- * @param full false keeps a full sync requested that `force-full` requested during the run
- */
-export async function recordSync(sql: Sql, userId: string, full: boolean): Promise<void> {
-  await sql`
-    update users
-    set last_calendly_sync = now(), calendly_initial_sync_complete = (${full} or calendly_initial_sync_complete)
-    where id = ${userId}`;
-}
-
 /** Sets `calendly_webhook_enabled` of every user to whether a subscription reports their bookings. */
 export async function refreshWebhookEnabled(sql: Sql): Promise<void> {
   await sql`
