@@ -3,7 +3,7 @@
  * Resource URIs are identifiers: a resource is requested from the configured base, whatever host its URI names.
  */
 import { systemClock } from '../clock.js';
-import { isAccessLost, isStalePage, statusOf } from './errors.js';
+import { isAccessLost, statusOf } from './errors.js';
 import { createHttp, type HttpOptions } from './http.js';
 import { createPages, type Page } from './pages.js';
 import { resourceOf, resourcePath } from './resource.js';
@@ -42,8 +42,8 @@ export interface CalendlyClient {
   /** The user that the token belongs to. */
   me(): Promise<Parsed<CalendlyUser>>;
   /**
-   * All events of a user in a window, of both statuses, sorted by start, pages back to back. Starts again when a page
-   * token goes stale: rows may come twice, but none is left out. Ends normally only when the listing was complete.
+   * All events of a user in a window, of both statuses, sorted by start, pages back to back. Rows may come twice.
+   * Ends normally only when the listing was complete.
    */
   listEvents(userUri: string, window: Window): AsyncGenerator<EventPage, void, void>;
   /** One event. Only Calendly's own 404 and 403 count as gone and access lost. */
@@ -57,9 +57,6 @@ export interface CalendlyClient {
   waitingUntil(): number | null;
 }
 
-/** Listings that start again without having got any further than before. */
-const MAX_FRUITLESS_RESTARTS = 5;
-
 /** Creates the client of one account. All its requests share one throttle. */
 export function createCalendlyClient(options: ClientOptions): CalendlyClient {
   const { clock = systemClock, concurrency, onWait } = options;
@@ -72,48 +69,29 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
 
   async function* listEvents(userUri: string, window: Window): AsyncGenerator<EventPage, void, void> {
     let { from } = window;
-    let furthest = Number.NEGATIVE_INFINITY;
-    let restarts = 0;
-    for (;;) {
-      const query = {
-        user: userUri,
-        min_start_time: queryTime(from),
-        max_start_time: queryTime(window.to),
-        sort: 'start_time:asc',
-      };
-      try {
-        for await (const page of pages('/scheduled_events', query, parseEvent)) {
-          const reached = Math.max(...page.rows.map(({ value }) => Date.parse(value.start_time ?? '') || 0));
-          if (reached > furthest) {
-            furthest = reached;
-            restarts = 0;
-          }
-          yield page;
-        }
-        return;
-      } catch (error) {
-        if (!isStalePage(error) || ++restarts > MAX_FRUITLESS_RESTARTS) throw error;
-        // Continue a second before the last start seen: correct whether the bound is inclusive or exclusive.
-        if (Number.isFinite(furthest)) from = Math.max(window.from, furthest - 1_000);
-      }
+    const query = () => ({
+      user: userUri,
+      min_start_time: queryTime(from),
+      max_start_time: queryTime(window.to),
+      sort: 'start_time:asc',
+    });
+    for await (const page of pages('/scheduled_events', query, parseEvent)) {
+      // A restart continues a second before the last start seen: correct whether the bound is inclusive or exclusive.
+      const starts = page.rows.map(({ value }) => Date.parse(value.start_time ?? '') || 0);
+      from = Math.max(from, Math.max(...starts) - 1_000);
+      yield page;
     }
   }
 
   async function invitees(eventUri: string) {
-    const path = `${resourcePath(eventUri)}/invitees`;
-    for (let restarts = 0; ; restarts++) {
-      const byUri = new Map<string, Parsed<CalendlyInvitee>>();
-      let unreadable = 0;
-      try {
-        for await (const page of pages(path, { sort: 'created_at:asc' }, parseInvitee)) {
-          for (const row of page.rows) byUri.set(row.value.uri, row);
-          unreadable += page.unreadable;
-        }
-        return { invitees: [...byUri.values()], unreadable };
-      } catch (error) {
-        if (!isStalePage(error) || restarts >= MAX_FRUITLESS_RESTARTS) throw error;
-      }
+    const byUri = new Map<string, Parsed<CalendlyInvitee>>();
+    let unreadable = 0;
+    const query = () => ({ sort: 'created_at:asc' });
+    for await (const page of pages(`${resourcePath(eventUri)}/invitees`, query, parseInvitee)) {
+      for (const row of page.rows) byUri.set(row.value.uri, row);
+      unreadable += page.unreadable;
     }
+    return { invitees: [...byUri.values()], unreadable };
   }
 
   async function event(uri: string): Promise<EventAnswer> {

@@ -1,5 +1,5 @@
 /** Listings: follows `next_page` to the end. Knows no endpoint. */
-import { RequestError } from './errors.js';
+import { isStalePage, RequestError } from './errors.js';
 import type { Send } from './http.js';
 import { pageSchema } from './schemas.js';
 
@@ -12,39 +12,54 @@ export interface Page<T> {
   last: boolean;
 }
 
-/** All pages of a listing, back to back. Ends normally only when the listing was complete. @throws as `Send` */
+/**
+ * All pages of a listing, back to back. Starts again when a page token goes stale, with what `query` returns then: rows
+ * may come twice, but none is left out. Ends normally only when the listing was complete. @throws as `Send`
+ */
 export type Pages = <T>(
   path: string,
-  query: Record<string, string>,
+  query: () => Record<string, string>,
   parse: (raw: unknown) => T | null,
 ) => AsyncGenerator<Page<T>, void, void>;
 
 const PAGE_SIZE = '100';
 /** Consecutive pages without a row that name yet another page. */
 const MAX_EMPTY_PAGES = 200;
+/** Consecutive restarts with the same query. */
+const MAX_FRUITLESS_RESTARTS = 5;
 
 /** Creates the paging of one account. */
 export function createPages(send: Send, baseUrl: string): Pages {
   return async function* pages(path, query, parse) {
-    const seen = new Set<string>();
+    const firstPage = () =>
+      new URL(`${baseUrl}${path}?${new URLSearchParams({ ...query(), count: PAGE_SIZE })}`);
+    let start = firstPage();
+    let restarts = 0;
     let emptyPages = 0;
-    let next: URL | null = new URL(
-      `${baseUrl}${path}?${new URLSearchParams({ ...query, count: PAGE_SIZE })}`,
-    );
+    const seen = new Set<string>();
+    let next: URL | null = start;
     while (next !== null) {
       const asked: URL = next;
       seen.add(asked.href);
-      const page = await send('GET', asked, (json) => {
-        const parsed = parsePage(json, asked, seen);
-        if (parsed.raws.length === 0 && emptyPages >= MAX_EMPTY_PAGES) {
+      try {
+        const page = await send('GET', asked, (json) => {
+          const parsed = parsePage(json, asked, seen);
+          if (parsed.raws.length > 0 || emptyPages < MAX_EMPTY_PAGES) return parsed;
           throw new RequestError('invalid', `GET ${path} returned too many empty pages.`);
-        }
-        return parsed;
-      });
-      const rows = page.raws.map(parse).filter((row) => row !== null);
-      emptyPages = page.raws.length > 0 ? 0 : emptyPages + 1;
-      next = page.next;
-      yield { rows, unreadable: page.raws.length - rows.length, last: next === null };
+        });
+        emptyPages = page.raws.length > 0 ? 0 : emptyPages + 1;
+        const rows = page.raws.map(parse).filter((row) => row !== null);
+        next = page.next;
+        yield { rows, unreadable: page.raws.length - rows.length, last: next === null };
+      } catch (error) {
+        if (!isStalePage(error)) throw error;
+        const again = firstPage();
+        restarts = again.href === start.href ? restarts + 1 : 0;
+        if (restarts > MAX_FRUITLESS_RESTARTS) throw error;
+        start = again;
+        next = again;
+        seen.clear();
+      }
     }
   };
 }

@@ -34,7 +34,7 @@ export interface Allowance {
 export type Decision = { send: true } | { send: false; until: number | 'response' };
 
 /** Share of the allowance that is left to others. */
-const DEFAULT_RESERVE = 0.05;
+const RESERVE = 0.05;
 /** Two responses of one window give different ends, because Reset is rounded to whole seconds and latency varies. */
 const SAME_WINDOW_MS = 3_000;
 const UNEXPLAINED_PAUSES_S = [1, 2, 5, 10, 20, 40, 60];
@@ -53,12 +53,7 @@ export const unknownAllowance: Allowance = {
  * Decides for one request.
  * @param inFlight requests sent and not answered yet
  */
-export function decide(
-  allowance: Allowance,
-  inFlight: number,
-  now: number,
-  reserve = DEFAULT_RESERVE,
-): Decision {
+export function decide(allowance: Allowance, inFlight: number, now: number): Decision {
   if (now < allowance.pausedUntil) return { send: false, until: allowance.pausedUntil };
   if (allowance.knowledge === 'none') return { send: true };
   // Before the first response, and after a window has ended, one request goes first: the end of a window is known to
@@ -66,14 +61,14 @@ export function decide(
   if (allowance.knowledge === 'unknown' || now >= allowance.resetAt) {
     return inFlight === 0 ? { send: true } : { send: false, until: 'response' };
   }
-  const kept = reserveOf(allowance.limit, reserve);
+  const kept = reserveOf(allowance.limit);
   if (allowance.remaining - inFlight > kept) return { send: true };
   return { send: false, until: allowance.remaining > kept ? 'response' : allowance.resetAt };
 }
 
 /** How many requests of a window are left to others: never all of them, however small the limit. */
-export function reserveOf(limit: number, reserve: number): number {
-  return Math.max(0, Math.min(Math.floor(limit * reserve), limit - 1));
+export function reserveOf(limit: number): number {
+  return Math.max(0, Math.min(Math.floor(limit * RESERVE), limit - 1));
 }
 
 /**

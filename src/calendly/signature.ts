@@ -21,15 +21,6 @@ export interface SignatureTime {
   now: number;
 }
 
-export interface SignatureCheck extends SignatureTime {
-  /** The header as received; null if there was none. */
-  header: string | null;
-  /** The body's bytes as received: parsing JSON and writing it again changes them. */
-  body: Uint8Array;
-  /** Any of these may have signed: there are two while a key is being rotated. */
-  keys: readonly string[];
-}
-
 /** A shorter key can be guessed from one signed delivery. */
 export const MIN_KEY_LENGTH = 16;
 
@@ -60,13 +51,6 @@ export function isSignedBy(
 ): boolean {
   // All keys are compared: the time taken must not reveal which one matched.
   return keys.filter((key) => timingSafeEqual(mac(key, time, body), given)).length > 0;
-}
-
-/** Null if one of the keys signed these bytes at an acceptable time, else the problem. */
-export function signatureProblem(check: SignatureCheck): SignatureProblem | null {
-  const signature = readSignature(check.header, check);
-  if (typeof signature === 'string') return signature;
-  return isSignedBy(signature, check.body, check.keys) ? null : 'wrong_signature';
 }
 
 /** The header that Calendly sends with a body; for tests and for trying a receiver. @param time seconds since 1970 */

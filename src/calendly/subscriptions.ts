@@ -64,7 +64,8 @@ export function createSubscriptionsApi(send: Send, pages: Pages): SubscriptionsA
     },
     async list(scope) {
       const found: Subscription[] = [];
-      for await (const { rows } of pages(PATH, parametersOf(scope), parseSubscription)) found.push(...rows);
+      for await (const { rows } of pages(PATH, () => parametersOf(scope), parseSubscription))
+        found.push(...rows);
       return found;
     },
     get: async (uri) => orElse(404, null, send('GET', resourcePath(uri), resource)),

@@ -53,7 +53,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   let held: { since: number; until: number } | null = null;
   let waitedMs = 0;
   let alarm: AbortController | null = null;
-  const waiters: { proceed(): void; reject(error: unknown): void }[] = [];
+  let waiters: { proceed(): void; reject(error: unknown): void }[] = [];
 
   const heldFor = () => (held ? Math.max(0, clock.now() - held.since) : 0);
   const hold = (until: number | null) => {
@@ -94,29 +94,21 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   }
 
   return {
-    acquire(signal) {
-      return new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(signal.reason);
-        const abort = () => {
-          waiters.splice(waiters.indexOf(waiter), 1);
+    async acquire(signal) {
+      signal?.throwIfAborted();
+      let abort = () => {};
+      const turn = new Promise<void>((proceed, reject) => {
+        const waiter = { proceed, reject };
+        waiters.push(waiter);
+        abort = () => {
+          waiters = waiters.filter((other) => other !== waiter);
           reject(signal?.reason);
           sendWaiting();
         };
-        const settled = () => signal?.removeEventListener('abort', abort);
-        const waiter = {
-          proceed() {
-            settled();
-            resolve();
-          },
-          reject(error: unknown) {
-            settled();
-            reject(error);
-          },
-        };
-        signal?.addEventListener('abort', abort, { once: true });
-        waiters.push(waiter);
-        if (waiters.length === 1) sendWaiting();
       });
+      signal?.addEventListener('abort', abort, { once: true });
+      if (waiters.length === 1) sendWaiting();
+      await turn.finally(() => signal?.removeEventListener('abort', abort));
     },
     release(response, latencyMs) {
       inFlight--;

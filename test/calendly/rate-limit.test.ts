@@ -80,12 +80,12 @@ test('the throttle never causes a 429, leaves the reserve, and uses the allowanc
         const requests = model.limit * 5;
         const { ms, refused, least } = await simulate(model, requests);
         expect(refused).toBe(0);
-        const usable = model.limit - reserveOf(model.limit, 0.05);
+        const usable = model.limit - reserveOf(model.limit);
         // The first window may have begun long before us, so one window more or less is the server's doing.
         const windows = Math.ceil(requests / usable);
         expect(ms).toBeLessThanOrEqual(windows * 60_000 * 1.05 + 2 * model.latency);
         // Probes at the end of a window, which is known to the second only, may take one of the reserve.
-        expect(least).toBeGreaterThanOrEqual(reserveOf(model.limit, 0.05) - 1);
+        expect(least).toBeGreaterThanOrEqual(reserveOf(model.limit) - 1);
       },
     ),
     { numRuns: 40 },

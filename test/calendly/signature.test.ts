@@ -1,18 +1,15 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { keyFingerprint, signatureHeader, signatureProblem } from '../../src/calendly/signature.js';
+import { isSignedBy, keyFingerprint, readSignature, signatureHeader } from '../../src/calendly/signature.js';
 
 const now = 1_760_000_000_000;
-const check = (header: string | null, body: string | Uint8Array, over: object = {}) =>
-  signatureProblem({
-    header,
-    body: typeof body === 'string' ? Buffer.from(body) : body,
-    keys: ['one', 'two'],
-    toleranceMs: 86_400_000,
-    now,
-    ...over,
-  });
+/** Null if the signature is accepted, else the problem. */
+function check(header: string | null, body: string | Uint8Array, keys = ['one', 'two']) {
+  const signature = readSignature(header, { toleranceMs: 86_400_000, now });
+  if (typeof signature === 'string') return signature;
+  return isSignedBy(signature, Buffer.from(body), keys) ? null : 'wrong_signature';
+}
 
 test('a signature by the published recipe passes', () => {
   const body = '{"event":"invitee.created","name":"Zoë 🦊"}';
@@ -31,7 +28,7 @@ test('any of the keys may have signed, and no other', () => {
   const body = Buffer.from('{}');
   for (const key of ['one', 'two']) expect(check(signatureHeader(key, body, now / 1_000), body)).toBeNull();
   expect(check(signatureHeader('three', body, now / 1_000), body)).toBe('wrong_signature');
-  expect(check(signatureHeader('one', body, now / 1_000), body, { keys: [] })).toBe('wrong_signature');
+  expect(check(signatureHeader('one', body, now / 1_000), body, [])).toBe('wrong_signature');
 });
 
 test('a signature may be as old as the tolerance says, and five minutes in the future', () => {
