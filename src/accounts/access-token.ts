@@ -38,8 +38,6 @@ export interface AccessTokenOptions {
 }
 
 const MIN_VALID_MS = 300_000;
-/** How long a caller waits for another one's refresh, and how long one that is frozen can keep the row. */
-const LIMITS = { waitMs: 30_000, idleMs: 30_000 };
 /** After `invalid_grant`, how long the pair of another process may take to arrive. */
 const SETTLE_MS = 2_000;
 /** Refreshes at a time in this process: each keeps a connection, and a slow OAuth server must not take them all. */
@@ -103,7 +101,7 @@ async function refresh(context: TokenContext, accountId: string, find: FindToken
   const sent: { refresh: Refresh | null } = { refresh: null };
   try {
     return await database.transaction(async (sql) => {
-      const tokens = await lockTokens(sql, accountId, LIMITS);
+      const tokens = await lockTokens(sql, accountId);
       if (tokens === null || tokens.refresh === null) throw notConnected();
       if (tokens.state !== 'active') throw needsReconnect(tokens, null);
       const token = find(tokens);

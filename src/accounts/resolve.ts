@@ -131,7 +131,7 @@ async function chooseUser(
     if (others.some(({ id }) => id === found[0]?.id)) continue;
     throw new CalendlySyncError(
       'user_unknown',
-      `CALENDLY_TOKEN belongs to one user, not to ${wanted} and ${other}.`,
+      `The token belongs to one user, not to ${wanted} and ${other}.`,
       {
         hint: 'Name one of them.',
       },
@@ -165,13 +165,14 @@ async function checkNamed(sql: Sql, account: Account, named: string[]): Promise<
     if (found.length === 0) throw noSuchUser(name);
     throw new CalendlySyncError(
       'user_unknown',
-      `CALENDLY_TOKEN belongs to ${account.email ?? account.calendlyUri}, not to ${name}.`,
+      `The token belongs to ${account.email ?? account.calendlyUri}, not to ${name}.`,
       { hint: `Omit --user ${name}, or set CALENDLY_TOKEN to that user's token.` },
     );
   }
 }
 
-function noSuchUser(name: string): CalendlySyncError {
+/** For a `--user` that is not in the database. */
+export function noSuchUser(name: string): CalendlySyncError {
   return new CalendlySyncError('user_unknown', `No row in users has the id or e-mail ${name}.`, {
     hint: 'Check the spelling, or omit --user to use or create the row with the e-mail of the Calendly user.',
   });

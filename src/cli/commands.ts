@@ -1,4 +1,5 @@
 /** All commands, in the order of `--help`. Each file loads what it needs only when its command runs. */
+import { account } from './account/command.js';
 import { cleanWebhooks } from './clean-webhooks/command.js';
 import type { DefineCommand } from './command.js';
 import { demo } from './demo/command.js';
@@ -19,6 +20,7 @@ export const commands: readonly DefineCommand[] = [
   verify,
   cleanWebhooks,
   webhook,
+  account,
   demo,
   sandbox,
 ];

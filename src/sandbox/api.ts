@@ -11,6 +11,7 @@ import { ApiError, errorResponse } from './api-error.js';
 import type { Endpoint } from './endpoint.js';
 import { eventEndpoints } from './event-endpoints.js';
 import { injectFault } from './faults.js';
+import { oauthRoutes } from './oauth.js';
 import type { RateLimit, RequestEntry } from './requests.js';
 import type { SandboxState } from './state.js';
 import { exchangeGrant, readTokenRequest } from './tokens.js';
@@ -54,6 +55,7 @@ export function createApi(
     if (c.res !== RESPONSE_ALREADY_SENT) entry.status = c.res.status;
     onAnswer?.(entry);
   });
+  api.route('/oauth', oauthRoutes(state));
   api.post(TOKEN_PATH, async (c) => {
     const request = await readTokenRequest(c.req.raw, state.tokens);
     const owner = request.grant?.host.user.uri ?? null;
@@ -89,7 +91,9 @@ async function answer(state: SandboxState, endpoint: Endpoint, c: Context<Env>):
   const { host: caller, scopes } = token;
   c.get('entry').user = caller.user.uri;
   return rateLimited(state, state.rateLimit, caller.user.uri, c, async (isLagging) => {
-    if (scopes !== null && !scopes.includes(endpoint.scope)) {
+    // A scope to write includes the one to read.
+    const enough = [endpoint.scope, endpoint.scope.replace(':read', ':write')];
+    if (scopes !== null && !scopes.some((scope) => enough.includes(scope))) {
       const message = 'The access token lacks a scope that this request needs.';
       throw new ApiError(403, { title: 'Insufficient scope', message, required_scopes: [endpoint.scope] });
     }

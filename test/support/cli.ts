@@ -1,5 +1,5 @@
 /** The command line in this process: for tests of what a command does, where a process of its own adds nothing. */
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { run } from '../../src/cli/run.js';
 
 export interface CliOptions {
@@ -7,6 +7,8 @@ export interface CliOptions {
   /** Width of a terminal for both streams; without it neither is a terminal. */
   columns?: number;
   signal?: AbortSignal;
+  /** What stdin contains. */
+  input?: string;
 }
 
 export interface CliResult {
@@ -19,18 +21,37 @@ export interface CliResult {
 export async function runCli(
   argv: readonly string[],
   environment: Record<string, string> = {},
-  { cwd = '/nonexistent', columns, signal = new AbortController().signal }: CliOptions = {},
+  { cwd = '/nonexistent', columns, signal = new AbortController().signal, input }: CliOptions = {},
 ): Promise<CliResult> {
   const [stdout, stderr] = [recorder(columns), recorder(columns)];
-  const stdin = Readable.from([]);
+  const stdin = Readable.from(input === undefined ? [] : [input]);
   const code = await run(argv, { stdout, stderr, stdin, environment, cwd }, signal);
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
 
 /** The same with --json. @returns the parsed document as well */
-export async function runJson(argv: readonly string[], environment: Record<string, string> = {}) {
-  const result = await runCli([...argv, '--json'], environment);
+export async function runJson(
+  argv: readonly string[],
+  environment: Record<string, string> = {},
+  options: CliOptions = {},
+) {
+  const result = await runCli([...argv, '--json'], environment, options);
   return { ...result, document: JSON.parse(result.stdout) };
+}
+
+/** Starts `calendly-sync ARGV`, to be answered while it runs. @param isTTY it runs on a terminal */
+export function startCli(
+  argv: readonly string[],
+  environment: Record<string, string>,
+  { isTTY = false } = {},
+) {
+  const [stdout, stderr] = [recorder(isTTY ? 100 : undefined), recorder(isTTY ? 100 : undefined)];
+  const stdin = Object.assign(new PassThrough(), isTTY ? { isTTY, setRawMode: () => {} } : {});
+  const terminal = { stdout, stderr, stdin, environment, cwd: '/nonexistent' };
+  const ended = run(argv, terminal, new AbortController().signal).then((code) => {
+    return { code, stdout: stdout.text(), stderr: stderr.text() };
+  });
+  return { ended, shown: () => stdout.text() + stderr.text(), type: (text: string) => stdin.write(text) };
 }
 
 function recorder(columns: number | undefined) {

@@ -39,18 +39,14 @@ export async function readTokens(sql: Sql, accountId: string): Promise<StoredTok
   return row ?? null;
 }
 
-/**
- * Locks the tokens of an account until the transaction ends, and reads them. Waits while another process refreshes
- * them. A process that is frozen while it does loses the lock after `idleMs`.
- */
-export async function lockTokens(
-  sql: Sql,
-  accountId: string,
-  { waitMs, idleMs }: { waitMs: number; idleMs: number },
-): Promise<StoredTokens | null> {
+/** How long a caller waits for another one's refresh, and how long one that is frozen can keep the row. */
+const LOCK_LIMIT = '30s';
+
+/** Locks the tokens of an account until the transaction ends, and reads them. Waits while they are refreshed. */
+export async function lockTokens(sql: Sql, accountId: string): Promise<StoredTokens | null> {
   await sql`
-    select set_config('lock_timeout', ${String(waitMs)}, true),
-      set_config('idle_in_transaction_session_timeout', ${String(idleMs)}, true)`;
+    select set_config('lock_timeout', ${LOCK_LIMIT}, true),
+      set_config('idle_in_transaction_session_timeout', ${LOCK_LIMIT}, true)`;
   await sql`select from calendly_tokens where account_id = ${accountId} for update`;
   // Read in a statement of its own: the one that waited sees the other tables as they were before.
   return readTokens(sql, accountId);
@@ -120,7 +116,7 @@ export async function parkAccount(
     state,
     reason,
     generation,
-  }: { state: 'needs_reconnect' | 'disconnected'; reason: string; generation?: string },
+  }: { state: 'needs_reconnect' | 'disconnected'; reason: string | null; generation?: string },
 ): Promise<boolean> {
   const rows = await sql`
     update calendly_accounts set state = ${state}, state_reason = ${reason}, updated_at = now()
