@@ -18,8 +18,8 @@ export { type MigrateOptions, type MigrateResult, migrate } from './migrations/m
 export { type RollbackOptions, type RollbackResult, rollback } from './migrations/rollback.js';
 export { type MigrationStatus, migrationStatus } from './migrations/status.js';
 export { openDatabase } from './open-database.js';
-export type { Applied } from './resources/meetings/apply.js';
 export type {
+  Applied,
   MeetingChange as ChangedMeeting,
   MeetingFacts,
   MeetingOutcome,

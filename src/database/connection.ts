@@ -179,7 +179,9 @@ async function runInSession(session: postgres.Sql, text: string, signal: AbortSi
 
 async function cancellable(query: postgres.PendingQuery<postgres.Row[]>, signal: AbortSignal | undefined) {
   signal?.throwIfAborted();
-  const cancel = () => query.cancel();
+  // What `query.cancel` does, which drops a promise that rejects if the server cannot be reached.
+  const { canceller } = query as typeof query & { canceller(running: typeof query): Promise<void> };
+  const cancel = () => canceller(query).catch(() => {});
   signal?.addEventListener('abort', cancel, { once: true });
   try {
     return await query;

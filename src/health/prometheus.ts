@@ -24,6 +24,9 @@ export function prometheusText(report: HealthReport): string {
     perUser('last_sync_timestamp_seconds', 'When the last complete sync of the user ended.', (user) =>
       seconds(user.last_calendly_sync),
     ),
+    perUser('oldest_reading_timestamp_seconds', 'The oldest reading of the invitees of a meeting.', (user) =>
+      seconds(user.oldest_reading),
+    ),
     perUser('initial_sync_complete', '1 after the first full sync.', (user) =>
       user.calendly_initial_sync_complete === null ? null : Number(user.calendly_initial_sync_complete),
     ),

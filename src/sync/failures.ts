@@ -11,14 +11,21 @@ export interface FailedEvent {
 
 /** After so many events in a row without a response from Calendly, the others would fail too. */
 const MAX_UNANSWERED = 4;
-/** After so many events that fail for one reason, and none that succeeds, the others would fail too. */
+/**
+ * After so many events that fail for the first time, for one reason, while none succeeds, the others would fail too. Those
+ * that failed in earlier runs say nothing of the others.
+ */
 const MAX_EQUAL_FAILURES = 10;
 
 export interface FailureCheck {
   /** Calendly answered for an event. */
   succeeded(): void;
   /** The error to end the run with, if the other events would fail like this one; else null. */
-  failed(error: CalendlySyncError, uri: string, startedAt: number): Error | null;
+  failed(
+    error: CalendlySyncError,
+    event: { uri: string; failures?: number },
+    startedAt: number,
+  ): Error | null;
 }
 
 /** Watches the failures of one run. @param now a monotonic clock, in ms */
@@ -31,10 +38,11 @@ export function createFailureCheck(now: () => number): FailureCheck {
       unanswered = 0;
       lastSuccess = now();
     },
-    failed(error, uri, startedAt) {
+    failed(error, { uri, failures: before = 0 }, startedAt) {
       // Retries make a failing event end long after others that began later and succeeded.
       const isLate = lastSuccess !== null && startedAt <= lastSuccess;
       if (error.code === 'calendly_unreachable' && !isLate && ++unanswered >= MAX_UNANSWERED) return error;
+      if (before > 0) return null;
       const reason = generalReason({ uri, message: error.message });
       const equal = (failures.get(reason) ?? 0) + 1;
       failures.set(reason, equal);

@@ -50,7 +50,7 @@ export async function* readAll(run: Run, wanted: AsyncIterable<Wanted>): AsyncGe
     const { error } = read;
     if (!isEventSpecific(error)) throw error;
     yield { uri: event.uri, failure: error.message };
-    const reason = check.failed(error, event.uri, startedAt);
+    const reason = check.failed(error, event, startedAt);
     if (reason) throw reason;
   }
 }
@@ -58,6 +58,8 @@ export async function* readAll(run: Run, wanted: AsyncIterable<Wanted>): AsyncGe
 /** An event to ask for, and the database's time before it was handed out. */
 export interface Wanted extends Pending {
   readonly askedAt: () => string;
+  /** Runs in a row in which it has failed. */
+  readonly failures?: number;
 }
 
 /** All pending events of a run, the most urgent first. */

@@ -4,8 +4,7 @@ import type { HttpAttempt, HttpWait } from '../calendly/http.js';
 import type { SyncException } from '../database/tables/pending-events.js';
 import { userIdForJson } from '../database/user-id.js';
 import type { CalendlySyncError, ErrorReport } from '../errors.js';
-import type { Applied } from '../resources/meetings/apply.js';
-import { type MeetingChange, meetingChange } from '../resources/meetings/changes.js';
+import { type Applied, type MeetingChange, meetingChange } from '../resources/meetings/changes.js';
 import type { MaintenanceEvent } from '../webhook/subscriptions/maintain.js';
 import type { Plan } from './plan.js';
 
@@ -44,7 +43,7 @@ export interface UserResult extends Counts {
   duration_ms: number;
   /** Nothing was written: the counters and changes are what a sync would do. */
   dry_run: boolean;
-  /** The meetings whose rows changed, the first 100. */
+  /** The meetings that changed, or whose invitees did, the first 100. */
   changes: ListedChange[];
   /** The number of all of them. */
   changes_count: number;
@@ -71,7 +70,7 @@ export type SyncEvent =
       toRead: number | null;
       waitingUntil: number | null;
     }
-  /** A meeting's row changed, or would change in a dry run. */
+  /** A meeting or its invitees changed, or would change in a dry run. */
   | (MeetingChange & { email: string | null; uri: string })
   | { type: 'fetched'; email: string | null; mode: Plan['mode']; active: number; canceled: number }
   | { type: 'initial_complete'; email: string | null }
@@ -121,6 +120,7 @@ const MAX_WARNINGS = 20;
 /** Starts the report of one run. `end` tells how many warnings were not shown. */
 export function createReporter(email: string | null, emit: OnSyncEvent): Reporter & { end(): void } {
   let warnings = 0;
+  const reported = new Set<string>();
   const warn = (text: string) => emit({ type: 'warning', email, text });
   const reporter = {
     counts: zeroCounts(),
@@ -130,17 +130,19 @@ export function createReporter(email: string | null, emit: OnSyncEvent): Reporte
     hasWritten: false,
     emit,
     applied(applied: Applied, listed: boolean) {
-      const { uri, outcome, invitees, meetingId, warning } = applied;
+      const { uri, outcome, invitees, warning } = applied;
       const { counts } = reporter;
       // Only listed meetings count as unchanged.
       if (outcome !== 'unknown' && (outcome !== 'unchanged' || listed)) counts[outcome]++;
       counts.invitees.new += invitees.new;
       counts.invitees.updated += invitees.updated + invitees.removed;
-      const wrote = invitees.new + invitees.updated + invitees.removed > 0;
-      reporter.hasWritten ||= wrote || (outcome !== 'unknown' && outcome !== 'unchanged');
       if (warning) reporter.warn(`${uri}: ${warning}`);
-      const change = applied.after && meetingChange({ ...applied, after: applied.after }, meetingId, 'poll');
+      const change = meetingChange(applied, 'poll');
       if (!change) return;
+      reporter.hasWritten = true;
+      // The invitees of a meeting that changed belong to that change.
+      if (change.outcome === 'invitees' && reported.has(uri)) return;
+      reported.add(uri);
       emit({ ...change, email, uri });
       const { type: _type, ...facts } = change;
       if (++reporter.changesCount <= MAX_CHANGES) reporter.changes.push({ uri, ...facts });

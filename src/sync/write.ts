@@ -17,7 +17,8 @@ import {
 } from '../database/tables/pending-events.js';
 import { preferIndexes } from '../database/transaction.js';
 import { toCalendlySyncError } from '../errors.js';
-import { type Applied, applyObservations, previewObservations } from '../resources/meetings/apply.js';
+import { applyObservations, previewObservations } from '../resources/meetings/apply.js';
+import type { Applied } from '../resources/meetings/changes.js';
 import { externalId } from '../resources/meetings/rows.js';
 import type { FailedEvent } from './failures.js';
 import type { Item, Run } from './run.js';

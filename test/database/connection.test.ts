@@ -1,5 +1,6 @@
 /** Transactions whose connection is lost, and errors that only look like it. */
 import { mkdir, readFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openServer, type Sql } from '../../src/database/connection.js';
@@ -228,4 +229,30 @@ test('a role that row-level security applies to gets an error, and never only so
   await expect(database.transaction((tx) => tx`delete from notes`)).rejects.toMatchObject(explained);
   const read = database.transaction((tx) => tx`select from notes`, { readOnly: true });
   await expect(read).rejects.toMatchObject(explained);
+});
+
+test('a statement whose cancel request does not reach the server goes on, and nothing is left unhandled', async () => {
+  const { url } = await testDatabase('empty');
+  const { port, hostname } = new URL(url);
+  const proxy = createServer((client) => {
+    const server = connect(Number(port), hostname);
+    client.pipe(server).pipe(client);
+    for (const socket of [client, server]) socket.on('error', () => {});
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const { port: proxyPort } = proxy.address() as AddressInfo;
+  const database = openServer(url.replace(`:${port}/`, `:${proxyPort}/`));
+  onTestFinished(() => database.close());
+  const controller = new AbortController();
+  const rejections: unknown[] = [];
+  const note = (reason: unknown) => rejections.push(reason);
+  process.on('unhandledRejection', note);
+  onTestFinished(() => void process.off('unhandledRejection', note));
+  const running = database.statement('select 1 as one from pg_sleep(1)', { signal: controller.signal });
+  await sleep(300);
+  // The open connection stays; a new one is refused.
+  proxy.close();
+  controller.abort();
+  expect(await running).toEqual([{ one: 1 }]);
+  expect(rejections).toEqual([]);
 });

@@ -151,6 +151,35 @@ test('a token that may not read invitees ends the run at the first refusal, with
   expect((await sql`select from meetings`).length).toBe(150);
 });
 
+test('events that are set aside and fail again on their day neither end the run nor keep others from being read', async () => {
+  const { sql, sandbox, run } = await account(0);
+  const refused = Array.from(
+    { length: 12 },
+    (_, day) => sandbox.control.book({ start: `+${day + 1}d`, created: '-2d' }).event.uri,
+  );
+  await run();
+  for (const uri of refused)
+    sandbox.control.fail({
+      kind: 'status',
+      status: 403,
+      count: null,
+      match: `${uri.split('/').pop()}/invitees`,
+    });
+  for (let failures = 1; failures <= 3; failures++) {
+    await sql`update calendly_events set fingerprint = null`;
+    await sql`update calendly_pending_events set listed_at = now() - interval '25 hours'`;
+    await run();
+  }
+  await sql`update calendly_pending_events set failures = 3, listed_at = now() - interval '25 hours'`;
+  const { uri } = sandbox.control.book({ start: '+60d', created: '-2d' }).event;
+  const { user } = await run({ concurrency: 1 });
+  expect(user).toMatchObject({ status: 'complete', error: null, new: 1 });
+  expect(user.exceptions.map((exception) => exception.uri).sort()).toEqual(refused.sort());
+  const [row] =
+    await sql`select fingerprint from calendly_events where external_id = ${uri.split('/').pop() ?? ''}`;
+  expect(row?.fingerprint).not.toBeNull();
+});
+
 test('if Calendly refuses ten events and answers for none, the run ends', async () => {
   const { sandbox, run } = await account(150);
   sandbox.control.fail({ kind: 'status', status: 403, count: null, match: '/invitees' });

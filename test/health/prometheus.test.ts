@@ -16,6 +16,7 @@ const report: HealthReport = {
       deleted_calendly_meetings: 27,
       webhook_synced_meetings: 5,
       last_meeting_sync: null,
+      oldest_reading: null,
       webhook_events_received: 5,
       status: 'error',
       syncing: false,

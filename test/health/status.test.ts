@@ -27,6 +27,7 @@ const fine: UserState = {
   deleted_calendly_meetings: 0,
   webhook_synced_meetings: 0,
   last_meeting_sync: ago(10),
+  oldest_reading: ago(10),
   webhook_events_received: 0,
   lease_owner: null,
   lease_until: null,

@@ -1,6 +1,7 @@
 /** What is stored when, in which order Calendly is asked, and what that costs. */
 import { expect, onTestFinished, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
+import { healthReport } from '../../src/health/report.js';
 import { sync } from '../../src/sync/sync.js';
 import { testDatabase } from '../support/database.js';
 import { testSandbox } from '../support/sandbox.js';
@@ -145,6 +146,59 @@ test('what is due each day is spread: the oldest readings are repeated, and who 
     .map(({ path }) => path);
   expect(read).toContain(`/scheduled_events/${oldest?.external_id}/invitees`);
   expect((await sql`select email from calendly_accounts`)[0]?.email).not.toBe('old@example.com');
+});
+
+test('the audit does not read what Calendly has lost, and the oldest reading is what health shows', async () => {
+  const { url, sql } = await testDatabase();
+  const sandbox = await testSandbox({ events: 0, rateLimit: 50_000 });
+  const uris = Array.from(
+    { length: 6 },
+    (_, day) => sandbox.control.book({ start: `-${day + 3}d`, created: '-60d' }).event.uri,
+  );
+  const run = syncing(sandbox, url);
+  const gone = uris.slice(0, 3);
+  await run();
+  for (const event of gone) sandbox.control.delete({ event });
+  await run();
+  const age = async () => {
+    await sql`update calendly_accounts set last_full_listing_at = now() - interval '25 hours'`;
+    await sql`update calendly_events set read_at = read_at - interval '2 days', recheck_at = null`;
+  };
+  await age();
+  await sql`update calendly_events set read_at = read_at - interval '9 days'
+    where meeting_id in (select id from meetings where deleted_reason = 'gone')`;
+  const database = openServer(url);
+  onTestFinished(() => database.close());
+  const config = { calendlyToken: null, calendlyApiUrl: sandbox.url, webhookSigningKeys: [] };
+  const oldest = async () =>
+    (await healthReport({ database, config, maxAgeMs: 1e9, offline: true })).users[0]?.oldest_reading;
+  for (let days = 0; days < 3; days++) {
+    const [row] =
+      await sql`select min(e.read_at) as read_at from calendly_events e join meetings m on m.id = e.meeting_id
+      where m.deleted_reason is null`;
+    expect(await oldest()).toEqual(row?.read_at);
+    // The listing, /users/me, and one meeting.
+    expect((await run()).user).toMatchObject({ status: 'complete', requests: 3 });
+    if (days < 2) await age();
+  }
+  const [{ read } = { read: 0 }] =
+    await sql`select count(*)::integer as read from calendly_events where read_at > now() - interval '5 days'
+      and meeting_id in (select id from meetings where deleted_reason is null)`;
+  expect(read).toBe(3);
+});
+
+test('a meeting of which only an invitee changed is reported once, by sync and by its event', async () => {
+  const { url, sql } = await testDatabase();
+  const sandbox = await testSandbox({ events: 0 });
+  const { event, invitees } = sandbox.control.book({ start: '-3d', created: '-9d' });
+  const run = syncing(sandbox, url);
+  expect((await run()).user.changes).toMatchObject([{ uri: event.uri, outcome: 'new' }]);
+  sandbox.control.noShow({ event: event.uri, invitee: invitees[0]?.uri ?? '' });
+  await sql`update calendly_events set fingerprint = null`;
+  const { user, events } = await run();
+  const change = { uri: event.uri, outcome: 'invitees', source: 'poll' };
+  expect(user).toMatchObject({ updated: 0, changes: [change], changes_count: 1, invitees: { updated: 1 } });
+  expect(events.filter(({ type }) => type === 'meeting')).toMatchObject([change]);
 });
 
 test('force-full with reread reads the invitees of every meeting again', async () => {

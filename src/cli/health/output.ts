@@ -102,9 +102,11 @@ function summaryOf({ webhook_events: events, checked_at: now, ...report }: Healt
     return `${oneLine(type)} ${count(received)}${latest}`;
   });
   const others = report.users_not_connected;
+  const [oldest] = report.users.flatMap((user) => user.oldest_reading ?? []).sort((a, b) => +a - +b);
   return [
     `Webhook events: ${types.join(', ') || 'none'}`,
     `Migrations: ${applied.length} applied, ${pending.length || 'none'} pending`,
+    ...(oldest ? [`Oldest reading of invitees: ${when(oldest, now)} UTC`] : []),
     ...(others > 0 ? [`Rows in users without a Calendly account: ${count(others)}`] : []),
   ];
 }

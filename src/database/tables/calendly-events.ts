@@ -187,6 +187,11 @@ export async function findDueForNoShows(sql: Sql, userId: string): Promise<strin
   return rows.map(({ uri }) => uri);
 }
 
+/** What the audit reads again, of a row `e` joined to its meeting `m`: what Calendly still has, with invitees. */
+export const IS_AUDITED = `(e.read_at is not null and m.calendly_uri is not null
+  and m.invitees_total is distinct from 0
+  and coalesce(m.deleted_reason, '') not in ('gone', 'access_lost', 'reassigned'))`;
+
 /**
  * URIs of the thirtieth part of a user's meetings that start in [from, to) whose invitees were read longest ago: with
  * one such audit a day, each of them is read every 30 days.
@@ -194,16 +199,13 @@ export async function findDueForNoShows(sql: Sql, userId: string): Promise<strin
 export async function findDueForAudit(sql: Sql, userId: string, from: string, to: string): Promise<string[]> {
   const rows = await sql<{ uri: string }[]>`
     with candidates as (
-      select * from calendly_events
-      where user_id = ${userId} and read_at is not null
-        and start_time >= ${from}::text::timestamptz and start_time < ${to}::text::timestamptz
+      select m.calendly_uri as uri, e.read_at
+      from calendly_events e join meetings m on m.id = e.meeting_id
+      where e.user_id = ${userId} and ${sql.unsafe(IS_AUDITED)}
+        and e.start_time >= ${from}::text::timestamptz and e.start_time < ${to}::text::timestamptz
     )
-    select m.calendly_uri as uri
-    from (
-      select meeting_id from candidates where read_at < now() - interval '20 hours'
-      order by read_at limit (select ceil(count(*) / 30.0) from candidates)
-    ) as e join meetings m on m.id = e.meeting_id
-    where m.calendly_uri is not null and m.invitees_total is distinct from 0`;
+    select uri from candidates where read_at < now() - interval '20 hours'
+    order by read_at limit (select ceil(count(*) / 30.0) from candidates)`;
   return rows.map(({ uri }) => uri);
 }
 

@@ -3,6 +3,7 @@
  * themselves, so it works without migration 022 and its view. Does not judge.
  */
 import type { Sql } from '../connection.js';
+import { IS_AUDITED } from './calendly-events.js';
 
 /** The stored state of one user. Times are by the database's clock. */
 export interface UserState {
@@ -19,6 +20,8 @@ export interface UserState {
   deleted_calendly_meetings: number;
   webhook_synced_meetings: number;
   last_meeting_sync: Date | null;
+  /** The longest time ago that the invitees of a meeting in the full window were read; null if none has any. */
+  oldest_reading: Date | null;
   webhook_events_received: number;
   lease_owner: string | null;
   lease_until: Date | null;
@@ -82,7 +85,11 @@ export async function readUserStates(sql: Sql, named: string[], hasSyncState: bo
       coalesce(m.active, 0)::float8 as active_calendly_meetings,
       coalesce(m.deleted, 0)::float8 as deleted_calendly_meetings,
       coalesce(m.via_webhook, 0)::float8 as webhook_synced_meetings, m.last_sync as last_meeting_sync,
-      ${events}::float8 as webhook_events_received,
+      ${events}::float8 as webhook_events_received, (
+        select min(e.read_at) from calendly_events e join meetings m on m.id = e.meeting_id
+        where e.user_id = u.id and ${sql.unsafe(IS_AUDITED)}
+          and e.start_time > now() - interval '24 months' and e.start_time < now() + interval '12 months'
+      ) as oldest_reading,
       l.lease_owner, l.lease_until, a.last_full_listing_at, ${lastRun(sql)} as last_run,
       p.failed::integer as pending_failed, p.error as pending_error
     from users u

@@ -72,9 +72,9 @@ export async function nextPending(
   accountId: string,
   after: Pick<Pending, 'urgency' | 'uri'>,
   limit: number,
-): Promise<{ rows: Pending[]; now: string }> {
-  const rows = await sql<(Pending & { now: string })[]>`
-    select calendly_uri as uri, kind, urgency, ${sql.unsafe(utcText('clock_timestamp()'))} as now
+): Promise<{ rows: (Pending & { failures: number })[]; now: string }> {
+  const rows = await sql<(Pending & { failures: number; now: string })[]>`
+    select calendly_uri as uri, kind, urgency, failures, ${sql.unsafe(utcText('clock_timestamp()'))} as now
     from calendly_pending_events
     where account_id = ${accountId} and (urgency, calendly_uri) > (${after.urgency}, ${after.uri}) and error is null
     order by urgency, calendly_uri

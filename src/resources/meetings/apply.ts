@@ -19,25 +19,9 @@ import {
 } from '../../database/tables/meetings.js';
 import { preferIndexes } from '../../database/transaction.js';
 import { CalendlySyncError } from '../../errors.js';
-import type { MeetingFacts, MeetingOutcome } from './changes.js';
+import type { Applied } from './changes.js';
 import { diffMeeting, type MeetingDiff, type Observation, type Stored } from './diff.js';
 import { externalId } from './rows.js';
-
-/** What applying one observation did. */
-export interface Applied {
-  uri: string;
-  /** `users.id` of the host. */
-  userId: string;
-  /** `meetings.id`; null if only invitees were observed and the meeting is not stored. */
-  meetingId: string | null;
-  outcome: MeetingOutcome;
-  /** The facts before (null: it was not stored) and after (null: it is not stored). */
-  before: MeetingFacts | null;
-  after: MeetingFacts | null;
-  /** Why an answer was accepted although it contradicts itself. */
-  warning: string | null;
-  invitees: { new: number; updated: number; removed: number };
-}
 
 /**
  * A meeting that another transaction has inserted in the meantime is looked up again; more rounds mean that the

@@ -17,10 +17,27 @@ export type MeetingOutcome =
   | 'unchanged'
   | 'unknown';
 
+/** What applying one observation did. */
+export interface Applied {
+  uri: string;
+  /** `users.id` of the host. */
+  userId: string;
+  /** `meetings.id`; null if only invitees were observed and the meeting is not stored. */
+  meetingId: string | null;
+  outcome: MeetingOutcome;
+  /** The facts before (null: it was not stored) and after (null: it is not stored). */
+  before: MeetingFacts | null;
+  after: MeetingFacts | null;
+  /** Why an answer was accepted although it contradicts itself. */
+  warning: string | null;
+  invitees: { new: number; updated: number; removed: number };
+}
+
 /** One changed meeting. */
 export interface MeetingChange {
   type: 'meeting';
-  outcome: MeetingOutcome;
+  /** `invitees`: only invitees changed. */
+  outcome: Exclude<MeetingOutcome, 'unchanged' | 'unknown'> | 'invitees';
   /** `meetings.id`; null if nothing was written, as in a dry run. */
   meetingId: string | null;
   /** Null if the meeting was not stored before. */
@@ -35,13 +52,14 @@ export function factsOf(row: MeetingFacts): MeetingFacts {
   return { title, start_time, status, is_deleted: row.is_deleted === true, deleted_reason };
 }
 
-/** The change to report; null if the meeting's row did not change. */
+/** The change to report; null if neither the meeting's row nor its invitees changed. */
 export function meetingChange(
-  diff: { outcome: MeetingOutcome; before: MeetingFacts | null; after: MeetingFacts },
-  meetingId: string | null,
+  { outcome: ofRow, before, after, invitees, meetingId }: Applied,
   source: 'poll' | 'webhook',
 ): MeetingChange | null {
-  const { outcome, before, after } = diff;
-  if (outcome === 'unchanged' || outcome === 'unknown') return null;
+  if (after === null) return null;
+  const isUnchanged = ofRow === 'unchanged' || ofRow === 'unknown';
+  if (isUnchanged && invitees.new + invitees.updated + invitees.removed === 0) return null;
+  const outcome = isUnchanged ? 'invitees' : ofRow;
   return { type: 'meeting', outcome, meetingId, before, after, source };
 }

@@ -12,7 +12,8 @@ import {
   settleEvents,
 } from '../../database/tables/webhook-events.js';
 import { preferIndexes } from '../../database/transaction.js';
-import { type Applied, applyObservations } from '../../resources/meetings/apply.js';
+import { applyObservations } from '../../resources/meetings/apply.js';
+import type { Applied } from '../../resources/meetings/changes.js';
 import { diffMeeting, type Observation } from '../../resources/meetings/diff.js';
 import { externalId } from '../../resources/meetings/rows.js';
 import type { Delivery, MeetingChange } from './delivery.js';

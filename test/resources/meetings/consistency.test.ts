@@ -8,7 +8,7 @@ import {
   isNotFoundFinal,
   MAX_DISAGREEMENTS,
 } from '../../../src/resources/meetings/consistency.js';
-import { diffMeeting, type Stored } from '../../../src/resources/meetings/diff.js';
+import { diffMeeting, type MeetingDiff, type Stored } from '../../../src/resources/meetings/diff.js';
 import { EVENT_URI, histories, type Snapshot } from './history.js';
 import { applyTo, databaseTime, listing, rowsOf, rowsOfSnapshot } from './stored.js';
 
@@ -159,12 +159,16 @@ test('a 404 is not final within ten minutes of the creation at Calendly or of a 
   expect(isNotFoundFinal(now, { createdAt: databaseTime(9_000), deliveredAt: null })).toBe(true);
 });
 
-test('only a meeting whose row changed is reported as changed', () => {
+test('only a meeting that changed is reported, with what changed: its row, or only its invitees', () => {
+  const change = (diff: MeetingDiff | null, wrote = 0) => {
+    if (diff === null) throw new Error('the meeting is known');
+    const invitees = { new: 0, updated: wrote, removed: 0 };
+    return meetingChange({ ...diff, uri: 'E', userId: '1', meetingId: '7', invitees }, 'poll');
+  };
   const at = databaseTime(0);
   const snapshot = { event: event(1, 1), invitees: guests('active') };
   const created = diffMeeting(null, listing(snapshot, at));
-  if (created === null) throw new Error('the meeting is new');
-  expect(meetingChange(created, '7', 'poll')).toEqual({
+  expect(change(created)).toEqual({
     type: 'meeting',
     outcome: 'new',
     meetingId: '7',
@@ -174,5 +178,6 @@ test('only a meeting whose row changed is reported as changed', () => {
   });
   const stored = applyTo(null, listing(snapshot, at), at);
   const unchanged = diffMeeting(stored, listing(snapshot, at));
-  expect(unchanged && meetingChange(unchanged, '7', 'poll')).toBeNull();
+  expect(change(unchanged)).toBeNull();
+  expect(change(unchanged, 1)).toMatchObject({ outcome: 'invitees', meetingId: '7' });
 });
