@@ -5,8 +5,12 @@
 import type { EventPage } from '../calendly/client.js';
 import type { CalendlyEvent, Parsed } from '../calendly/schemas.js';
 import { canonicalTimestamp } from '../calendly/timestamps.js';
-import type { Sql } from '../database/connection.js';
-import { countStored, findUnchanged, findUnlisted } from '../database/tables/calendly-events.js';
+import {
+  compareListed,
+  countStored,
+  type ListedEvent,
+  type ListedRange,
+} from '../database/tables/calendly-events.js';
 import { findMeetings } from '../database/tables/meetings.js';
 import { isImplausiblyShort } from '../resources/meetings/consistency.js';
 import { diffEvent, nextDigest } from '../resources/meetings/diff.js';
@@ -64,8 +68,7 @@ async function* listOnce(run: Run): AsyncGenerator<Findings, { unlisted: number 
   const listing = createListing(run);
   let unlisted = 0;
   for await (const page of client.listEvents(account.calendlyUri, plan.window)) {
-    const { findings, commit } = await run.read((sql) => listing.examine(sql, page));
-    commit();
+    const findings = await listing.examine(page);
     unlisted += findings.items.filter(({ next }) => next?.kind === 'unlisted').length;
     report.counts.fetched.active += findings.active;
     report.counts.fetched.canceled += findings.canceled;
@@ -78,7 +81,7 @@ async function* listOnce(run: Run): AsyncGenerator<Findings, { unlisted: number 
 }
 
 /** Compares the pages of one listing with the database. */
-function createListing({ userId, plan, account, databaseNow, now }: Run) {
+function createListing({ userId, plan, account, databaseNow, now, read, query }: Run) {
   const { window } = plan;
   const hostUri = account.calendlyUri;
   const recent = new Set<string>();
@@ -89,56 +92,59 @@ function createListing({ userId, plan, account, databaseNow, now }: Run) {
   let requestedAt = databaseNow();
   let first = true;
 
-  return {
-    /**
-     * Compares a page with the database. Call `commit` once the transaction is committed; until then a
-     * retried transaction examines the same page again.
-     */
-    async examine(sql: Sql, page: EventPage): Promise<{ findings: Findings; commit(): void }> {
-      const rows = page.rows.filter(({ value }) => URL.canParse(value.uri));
-      const fresh = dedupeByUri(rows).filter(({ value }) => !recent.has(value.uri));
-      const compared = await compare(sql, fresh);
-      const range = await closeRange(sql, page);
-      const after = databaseNow();
-      const items = [...compared.items, ...range.unlisted];
-      const unreadable = page.unreadable + page.rows.length - rows.length;
-      const findings = { ...compared, items, unreadable };
-      const commit = () => {
-        requestedAt = after;
-        ({ closed, atClosed } = range);
-        first &&= !range.compared;
-        for (const { value } of fresh) recent.add(value.uri);
-        for (const uri of recent) {
-          if (recent.size <= MAX_REMEMBERED) break;
-          recent.delete(uri);
-        }
-      };
-      return { findings, commit };
-    },
-  };
+  return { examine };
 
-  async function compare(sql: Sql, events: Parsed<CalendlyEvent>[]) {
+  /** Compares a page with the database. An unchanged one costs one statement. */
+  async function examine(page: EventPage): Promise<Findings> {
+    const rows = page.rows.filter(({ value }) => URL.canParse(value.uri));
+    const events = dedupeByUri(rows).filter(({ value }) => !recent.has(value.uri));
     const listed = events.map(({ value, raw }) => ({
       externalId: externalId(value.uri),
       digest: digest(raw),
       fingerprint: fingerprint(value),
     }));
-    const same = userId === null ? new Set<string>() : await findUnchanged(sql, userId, listed);
-    const others = listed.map((event) => event.externalId).filter((id) => !same.has(id));
+    const range = closeRange(page);
+    const differing = await compare(listed, range.toCompare);
+    const ids = listed.map((event) => event.externalId).filter((id) => differing.ids.has(id));
     const stored =
-      userId === null || others.length === 0 ? new Map() : await findMeetings(sql, userId, others);
+      userId === null || ids.length === 0
+        ? new Map<string, KnownMeeting>()
+        : await read((sql) => findMeetings(sql, userId, ids));
     const items: Item[] = [];
     const unchanged: string[] = [];
     for (const event of events) {
       const id = externalId(event.value.uri);
-      const item = same.has(id) ? null : itemOf(event, stored.get(id) ?? null);
+      const item = differing.ids.has(id) ? itemOf(event, stored.get(id) ?? null) : null;
       if (item) items.push(item);
       else unchanged.push(event.value.uri);
     }
+    for (const uri of differing.unlisted)
+      items.push({ uri, next: { uri, kind: 'unlisted', urgency: urgencyOf('unlisted') } });
+    requestedAt = databaseNow();
+    ({ closed, atClosed } = range);
+    first &&= range.toCompare === null;
+    remember(events);
     const canceled = events.filter(({ value }) => value.status === 'canceled').length;
     const issues = events.flatMap((event) => event.issues.map((text) => ({ uri: event.value.uri, text })));
-    const hasNew = others.some((id) => !stored.has(id));
-    return { items, unchanged, hasNew, active: events.length - canceled, canceled, issues };
+    const hasNew = ids.some((id) => !stored.has(id));
+    const unreadable = page.unreadable + page.rows.length - rows.length;
+    return { items, unchanged, hasNew, active: events.length - canceled, canceled, issues, unreadable };
+  }
+
+  function remember(events: Parsed<CalendlyEvent>[]): void {
+    for (const { value } of events) recent.add(value.uri);
+    for (const uri of recent) {
+      if (recent.size <= MAX_REMEMBERED) break;
+      recent.delete(uri);
+    }
+  }
+
+  async function compare(listed: ListedEvent[], range: ListedRange | null) {
+    if (userId === null) return { ids: new Set(listed.map((event) => event.externalId)), unlisted: [] };
+    const none = { from: closed, to: closed, listedIds: [], all: false };
+    const rows = await query((sql) => compareListed(sql, userId, listed, range ?? none));
+    const ids = new Set(rows.flatMap(({ id }) => id ?? []));
+    return { ids, unlisted: rows.flatMap(({ uri }) => uri ?? []) };
   }
 
   /** What a listed event changes; null for nothing. */
@@ -159,28 +165,20 @@ function createListing({ userId, plan, account, databaseNow, now }: Run) {
   }
 
   /** Stored meetings that start between the ends of the last page and of this one must have been on one of the two. */
-  async function closeRange(sql: Sql, page: EventPage) {
+  function closeRange(page: EventPage) {
     const starts = page.rows
       .map(({ value }) => ({ id: externalId(value.uri), start: canonicalTimestamp(value.start_time) }))
       .filter((event): event is { id: string; start: string } => event.start !== null);
     const reached = [closed, ...starts.map(({ start }) => start)].sort().at(-1) ?? closed;
-    const end = page.last ? toText(window.to) : reached;
-    const compared = end > closed;
-    let unlisted: Item[] = [];
-    if (compared && userId !== null) {
-      // It is not documented whether the window includes its edges: what starts exactly there is left to the
-      // next window.
-      const from = first ? toText(window.from + 1_000) : closed;
-      const listedIds = [...atClosed, ...starts.map(({ id }) => id)];
-      const uris = await findUnlisted(sql, userId, { from, to: end, listedIds, all: plan.daily });
-      unlisted = uris.map((uri) => ({
-        uri,
-        next: { uri, kind: 'unlisted', urgency: urgencyOf('unlisted') },
-      }));
-    }
+    const to = page.last ? toText(window.to) : reached;
+    // It is not documented whether the window includes its edges: what starts exactly there is left to the
+    // next window.
+    const from = first ? toText(window.from + 1_000) : closed;
+    const listedIds = [...atClosed, ...starts.map(({ id }) => id)];
+    const toCompare: ListedRange | null = to > closed ? { from, to, listedIds, all: plan.daily } : null;
     const onEdge = starts.filter(({ start }) => start === reached).map(({ id }) => id);
     const edge = reached === closed ? [...atClosed, ...onEdge] : onEdge;
-    return { unlisted, compared, closed: reached, atClosed: edge };
+    return { toCompare, closed: reached, atClosed: edge };
   }
 }
 

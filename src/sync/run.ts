@@ -2,9 +2,10 @@
 import type { Lease } from '../accounts/lease.js';
 import type { CalendlyClient } from '../calendly/client.js';
 import type { Database, Sql } from '../database/connection.js';
-import { persistentTransaction } from '../database/retry.js';
+import { persistentQuery, persistentTransaction } from '../database/retry.js';
 import type { MissingReason } from '../database/tables/meetings.js';
 import type { Pending, PendingKind } from '../database/tables/pending-events.js';
+import type { Build } from '../database/transaction.js';
 import type { Observation } from '../resources/meetings/diff.js';
 import { later } from '../resources/meetings/standing.js';
 import type { Plan } from './plan.js';
@@ -41,6 +42,8 @@ export interface Run {
   databaseNow(): string;
   /** Reads in a transaction of its own, retried on transient failures. */
   read<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /** The same with one statement, in one round trip. */
+  query<Row extends object>(build: Build<Row>): Promise<Row[]>;
 }
 
 /** The result of one event of a run, to be written with others in one transaction. */
@@ -59,7 +62,7 @@ export interface Item {
 }
 
 /** Opens the clock and the reads of a run. @param databaseTime the database's time just now, as canonical text */
-export function openRun(parts: Omit<Run, 'databaseNow' | 'read'>, databaseTime: string): Run {
+export function openRun(parts: Omit<Run, 'databaseNow' | 'read' | 'query'>, databaseTime: string): Run {
   const { database, lease, signal } = parts;
   const opened = performance.now();
   return {
@@ -67,6 +70,7 @@ export function openRun(parts: Omit<Run, 'databaseNow' | 'read'>, databaseTime: 
     databaseNow: () => later(databaseTime, performance.now() - opened),
     read: (work) =>
       lease ? persistentTransaction(database, work, signal) : database.transaction(work, { readOnly: true }),
+    query: (build) => (lease ? persistentQuery(database, build, signal) : database.query(build)),
   };
 }
 

@@ -60,7 +60,7 @@ test('the fetch is reported complete when it is: before the first invitee is rea
   expect(at((text) => text === 'fetched')).toBeLessThan(at((text) => text.includes('/invitees')));
 });
 
-test('an unchanged account costs one request, four transactions and twelve statements', async () => {
+test('an unchanged account costs one request, four transactions and eight statements', async () => {
   const { url } = await testDatabase();
   const sandbox = await testSandbox({ events: 60, rateLimit: 50_000 });
   await syncing(sandbox, url)();
@@ -74,7 +74,7 @@ test('an unchanged account costs one request, four transactions and twelve state
   expect(users[0]).toMatchObject({ status: 'complete', requests: 1, changes: [] });
   const isFrame = (text: string) => /^(begin|commit)/.test(text);
   expect(statements.filter((text) => text.startsWith('begin')).length).toBeLessThanOrEqual(4);
-  expect(statements.filter((text) => !isFrame(text)).length, statements.join('\n')).toBeLessThanOrEqual(12);
+  expect(statements.filter((text) => !isFrame(text)).length, statements.join('\n')).toBeLessThanOrEqual(8);
 });
 
 test('a dry run says which meetings would change, for the requests of a sync, and writes nothing', async () => {

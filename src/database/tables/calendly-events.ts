@@ -3,6 +3,7 @@
  * locked and remembered here, because `meetings` may belong to another application and hold other forms of the same
  * ids.
  */
+import type { ISql, PendingQuery } from 'postgres';
 import type { Sql } from '../connection.js';
 import { columns, type RowOf, rowsAsX, utcText } from '../table.js';
 
@@ -112,54 +113,58 @@ export async function lockEventsOfHosts(
   return new Map(rows.map((row) => [row.user_id, row.external_ids]));
 }
 
-/**
- * The external ids of listed rows that are stored just as they are listed now, with their invitees: nothing is to
- * be done for them, and `meetings` need not be read.
- */
-export async function findUnchanged(
-  sql: Sql,
-  userId: string,
-  listed: { externalId: string; digest: string; fingerprint: string }[],
-): Promise<Set<string>> {
-  const rows = await sql<{ external_id: string }[]>`
-    select e.external_id
-    from unnest(
-      ${listed.map(({ externalId }) => externalId)}::text[], ${listed.map(({ digest }) => digest)}::text[],
-      ${listed.map(({ fingerprint }) => fingerprint)}::text[]
-    ) as listed (id, digest, fingerprint)
-    cross join lateral (
-      select * from calendly_events where user_id = ${userId} and external_id = listed.id
-      offset 0
-    ) as e
-    where e.digest = listed.digest and e.fingerprint = listed.fingerprint`;
-  return new Set(rows.map((row) => row.external_id));
-}
-
 /** The digest of a meeting that Calendly has although a listing of its range lacked it. */
 const PRESENT_THOUGH_UNLISTED = 'unlisted';
 
 /** The URI of the event of a row `e` joined to its meeting `m`. */
 const URI = "coalesce(m.calendly_uri::text, 'https://api.calendly.com/scheduled_events/' || e.external_id)";
 
+/** A listed event, as it is compared with what is stored. */
+export interface ListedEvent {
+  externalId: string;
+  digest: string;
+  fingerprint: string;
+}
+
+/** A range of starts that a listing has covered completely. Times are canonical text. */
+export interface ListedRange {
+  from: string;
+  to: string;
+  listedIds: string[];
+  /** Also those that were present before although they were not listed. */
+  all: boolean;
+}
+
 /**
- * URIs of stored meetings that start in [from, to) and are not among the listed ones: a complete listing of that
- * range did not show them. What is known to be gone or lost is not asked about again, and a row that no listing and
- * no delivery has ever contained cannot be missing.
- * @param all includes those that were present although they were not listed
+ * Compares listed events with what is stored, in one statement. `id`: a listed event that is not stored just as it is
+ * listed now, with its invitees. `uri`: a stored meeting that starts in [from, to) and that a complete listing of that
+ * range did not show. What is known to be gone or lost is not asked about again, and a row that no listing and no
+ * delivery has ever contained cannot be missing.
  */
-export async function findUnlisted(
-  sql: Sql,
+export function compareListed(
+  sql: ISql,
   userId: string,
-  { from, to, listedIds, all }: { from: string; to: string; listedIds: string[]; all: boolean },
-): Promise<string[]> {
-  const rows = await sql<{ uri: string }[]>`
-    select ${sql.unsafe(URI)} as uri
+  listed: ListedEvent[],
+  { from, to, listedIds, all }: ListedRange,
+): PendingQuery<({ id: string; uri: null } | { id: null; uri: string })[]> {
+  return sql`
+    select listed.id, null as uri
+    from unnest(
+      ${listed.map(({ externalId }) => externalId)}::text[], ${listed.map(({ digest }) => digest)}::text[],
+      ${listed.map(({ fingerprint }) => fingerprint)}::text[]
+    ) as listed (id, digest, fingerprint)
+    left join lateral (
+      select digest, fingerprint from calendly_events where user_id = ${userId} and external_id = listed.id
+      offset 0
+    ) as e on true
+    where (e.digest, e.fingerprint) is distinct from (listed.digest, listed.fingerprint)
+    union all
+    select null, ${sql.unsafe(URI)}
     from calendly_events e join meetings m on m.id = e.meeting_id
     where e.user_id = ${userId} and e.digest is not null and (${all} or e.digest <> ${PRESENT_THOUGH_UNLISTED})
       and e.start_time >= ${from}::text::timestamptz and e.start_time < ${to}::text::timestamptz
       and (m.is_deleted is not true or coalesce(m.deleted_reason, '') not in ('gone', 'access_lost', 'reassigned'))
       and e.external_id <> all(${listedIds})`;
-  return rows.map(({ uri }) => uri);
 }
 
 /** Remembers that Calendly has meetings that it does not list, so that not every run asks for them. */
