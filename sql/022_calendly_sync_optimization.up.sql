@@ -56,7 +56,9 @@ begin
         event_id text not null unique, event_type text, payload jsonb,
         user_id %s, processed_at timestamptz, created_at timestamptz not null default now(),
         signature_verified boolean not null default false, -- only such a delivery is ever applied
-        error text, attempts integer not null default 0, invitee_uri text, occurred_at timestamptz
+        error text, attempts integer not null default 0, invitee_uri text, occurred_at timestamptz,
+        waits_for text, -- who holds the lock that it waits for
+        host_uris text[] -- its hosts, while none of them is connected here
       )
     $table$, events, id_type);
     execute format('comment on table %s is %L', events, 'calendly-sync 022: webhook deliveries, each once');
@@ -90,6 +92,8 @@ begin
   create index if not exists calendly_webhook_events_user_idx on calendly_webhook_events (user_id, created_at);
   create index if not exists calendly_webhook_events_waiting_idx
     on calendly_webhook_events (event_id) where processed_at is null and signature_verified;
+  create index if not exists calendly_webhook_events_unmatched_idx
+    on calendly_webhook_events using gin (host_uris) where host_uris is not null;
   for item in
     select format(statement, oid::regclass, grantees)
     from pg_class cross join (values ('alter table %s enable row level security'),

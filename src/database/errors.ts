@@ -54,6 +54,11 @@ export function rowLockTable(error: unknown): string | null {
   return /FROM ONLY (?:.*\.)?"?(\w+)"? x .* FOR KEY SHARE/.exec(where)?.[1] ?? null;
 }
 
+/** True if a lock was not granted in time, or a statement took too long. */
+export function isWaitTimeout(error: unknown): boolean {
+  return ['55P03', '57014'].includes(sqlState(error));
+}
+
 /** True for a failure that passes: the server was away or restarting, or another transaction was in the way. */
 export function isTransient(error: unknown): boolean {
   const root = error instanceof CalendlySyncError ? error.cause : error;

@@ -28,7 +28,8 @@ export type ProblemCode =
   | 'webhook_signatures_rejected'
   | 'webhook_silent'
   | 'webhook_state_unknown'
-  | 'webhooks_failed';
+  | 'webhooks_failed'
+  | 'webhooks_waiting';
 
 /** Quotes a value so that a shell reads it as one word. */
 export function quoteForShell(value: string): string {

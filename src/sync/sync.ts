@@ -17,7 +17,7 @@ import { requireSchema } from '../database/schema.js';
 import type { Account } from '../database/tables/accounts.js';
 import { databaseTime, forgetReadings } from '../database/tables/calendly-events.js';
 import { clearInitialSync, isInitialSyncComplete } from '../database/tables/users.js';
-import { hasWaitingEvents } from '../database/tables/webhook-events.js';
+import { hasPendingEvents } from '../database/tables/webhook-events.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { maintainWebhooks } from '../webhook/subscriptions/maintain.js';
@@ -53,7 +53,7 @@ export async function sync(options: SyncOptions): Promise<SyncResult> {
       const known = await findKnownAccount(sql, token, options.users ?? []);
       const needsMaintenance =
         schema.hasSyncState &&
-        (known === null || known.subscriptionUri !== null || (await hasWaitingEvents(sql)));
+        (known === null || known.subscriptionUri !== null || (await hasPendingEvents(sql)));
       return { ...schema, known, needsMaintenance };
     },
     { readOnly: true },

@@ -1,43 +1,63 @@
 /**
- * Applies stored deliveries that could not be applied before: their host is connected now, or the cause of the error
- * is fixed. Each has a savepoint of its own, so that one that fails again stops no other.
+ * Applies stored deliveries that could not be applied before: their host is connected now, the lock is gone, or the
+ * cause of the error is fixed. In batches; a batch that fails is split, so that one delivery stops no other.
  */
 import { parseJson } from '../calendly/json.js';
+import { readBlocker } from '../database/blockers.js';
 import type { Database, Sql } from '../database/connection.js';
-import { errorCode, isRefusedRow } from '../database/errors.js';
+import { isWaitTimeout } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
-import { lockWaitingEvents, settleEvents, type WaitingEvent } from '../database/tables/webhook-events.js';
+import {
+  lockPendingEvents,
+  type Pending,
+  type PendingEvent,
+  settleEvents,
+} from '../database/tables/webhook-events.js';
 import { toCalendlySyncError } from '../errors.js';
 import { type DeliveryResult, reapply } from './receiver/apply-deliveries.js';
+import { isDeliverySpecific } from './receiver/commit.js';
 import { type Delivery, parseDelivery } from './receiver/delivery.js';
+import { createLockWaiters, type LockWaiters } from './receiver/lock-waiters.js';
+import { limitWaits, type WaitLimits } from './receiver/wait-limits.js';
 
 export interface ReplayResult {
   applied: number;
-  /** Still waiting for a host who is not connected. */
-  unmatched: number;
+  /** Still waiting for a lock. */
+  waiting: number;
   failed: { event_id: string; error: string }[];
 }
 
 export interface ReplayOptions {
   database: Database;
+  /** Default: all. */
+  which?: Pending;
   /** When aborted, what has been applied stays applied. */
   signal?: AbortSignal | undefined;
   /** Called for each delivery that was applied. */
   onApplied?: (result: DeliveryResult) => void;
+  /** Called for a delivery that needs a lock that is held. */
+  onWaiting?: (delivery: Delivery, error: unknown) => void;
 }
 
-const BATCH_SIZE = 100;
+const MAX_BATCH = 100;
+/** Others may wait for the same lock behind us, so that we wait only for a moment. */
+const LIMITS: WaitLimits = { lockMs: 300, statementMs: 8_000 };
+const LOOK_FOR_BLOCKER_AFTER_MS = 150;
 
 /** Applies stored deliveries. Needs migration 022. */
 export async function replayWebhookEvents(options: ReplayOptions): Promise<ReplayResult> {
-  const { database, signal, onApplied } = options;
-  const total: ReplayResult = { applied: 0, unmatched: 0, failed: [] };
-  for (let after = ''; !signal?.aborted; ) {
-    const replayed = await persistentTransaction(database, (sql) => replayBatch(sql, after));
+  const { which = 'all', signal, onApplied } = options;
+  // What needs a lock that another one has met is not attempted.
+  const waiters = createLockWaiters();
+  const total: ReplayResult = { applied: 0, waiting: 0, failed: [] };
+  // What waits probably waits for one lock: the first one shows it.
+  let size = which === 'waiting' ? 1 : MAX_BATCH;
+  for (let after = ''; !signal?.aborted; size = Math.min(MAX_BATCH, size * 2)) {
+    const replayed = await replayBatch({ ...options, which, waiters }, after, size);
     for (const { eventId, result, error } of replayed) {
       if (error !== null) total.failed.push({ event_id: eventId, error });
-      else if (result?.status === 'unmatched') total.unmatched++;
-      else if (result) {
+      else if (result === null) total.waiting++;
+      else if (result.status === 'applied' || result.status === 'ignored') {
         total.applied++;
         onApplied?.(result);
       }
@@ -49,38 +69,96 @@ export async function replayWebhookEvents(options: ReplayOptions): Promise<Repla
   return total;
 }
 
+/** What became of one delivery. Without result and error it still waits for a lock. */
 interface Replayed {
   eventId: string;
   result: DeliveryResult | null;
   error: string | null;
 }
 
-async function replayBatch(sql: Sql, after: string): Promise<Replayed[]> {
-  const replayed: Replayed[] = [];
-  for (const event of await lockWaitingEvents(sql, after, BATCH_SIZE))
-    replayed.push(await replayOne(sql, event));
-  return replayed;
+interface BatchOptions extends ReplayOptions {
+  which: Pending;
+  waiters: LockWaiters;
 }
 
-async function replayOne(sql: Sql, { event_id: eventId, payload }: WaitingEvent): Promise<Replayed> {
+async function replayBatch(options: BatchOptions, after: string, size: number): Promise<Replayed[]> {
+  const { database, which, waiters } = options;
+  let events: PendingEvent[] = [];
+  const blocker = watchForBlocker(database);
   try {
-    // The stored id stays, even if this version would derive another one.
-    const delivery = { ...parseStored(payload), eventId };
-    const [result = null] = await sql.savepoint((inner) => reapply(inner, [delivery]));
-    return { eventId, result, error: result?.status === 'failed' ? result.error : null };
+    return await persistentTransaction(database, async (sql) => {
+      const limited = limitWaits(sql, LIMITS);
+      if (size === 1) await blocker.watch(sql);
+      [events] = await Promise.all([lockPendingEvents(sql, which, after, size), limited]);
+      return apply(sql, events, waiters);
+    });
   } catch (error) {
-    if (errorCode(error) !== null && !isRefusedRow(error)) throw error;
-    const { message } = toCalendlySyncError(error);
-    await settleEvents(sql, [{ eventId, userId: null, processed: false, error: message }]);
-    return { eventId, result: null, error: message };
+    if (!isDeliverySpecific(error) && !isWaitTimeout(error)) throw error;
+    const [only] = events;
+    if (events.length === 1 && only) return [await setAside(options, only, error, await blocker.found())];
+    const half = Math.ceil(size / 2);
+    const first = await replayBatch(options, after, half);
+    return [...first, ...(await replayBatch(options, first.at(-1)?.eventId ?? after, size - half))];
+  } finally {
+    blocker.stop();
   }
 }
 
-function parseStored(payload: WaitingEvent['payload']): Delivery {
-  const isText = typeof payload === 'string';
-  const delivery = isText
-    ? parseDelivery(parseJson(payload), payload)
-    : parseDelivery(payload, JSON.stringify(payload));
+async function apply(sql: Sql, events: PendingEvent[], waiters: LockWaiters): Promise<Replayed[]> {
+  const deliveries = events.map(parseStored);
+  const results = await reapply(
+    sql,
+    deliveries.filter((delivery) => !waiters.blocks(delivery)),
+  );
+  const byId = new Map(results.map((result) => [result.delivery.eventId, result]));
+  return events.map(({ event_id: eventId }) => {
+    const result = byId.get(eventId) ?? null;
+    return { eventId, result, error: result?.error ?? null };
+  });
+}
+
+/** Records why a delivery could not be applied this time either. */
+async function setAside(
+  { database, waiters, onWaiting }: BatchOptions,
+  event: PendingEvent,
+  cause: unknown,
+  blocker: string | null,
+): Promise<Replayed> {
+  const { event_id: eventId } = event;
+  const waits = isWaitTimeout(cause);
+  if (waits) {
+    const delivery = parseStored(event);
+    waiters.add(delivery, cause);
+    onWaiting?.(delivery, cause);
+  }
+  const error = waits ? null : toCalendlySyncError(cause).message;
+  const waitsFor = waits ? (blocker ?? 'a lock') : null;
+  const settlement = { eventId, userId: null, processed: false, error, waitsFor, hosts: null };
+  await persistentTransaction(database, (sql) => settleEvents(sql, [settlement]));
+  return { eventId, result: null, error };
+}
+
+/** Looks who blocks a transaction, if it takes long. */
+function watchForBlocker(database: Database) {
+  let timer: NodeJS.Timeout | undefined;
+  let found: Promise<string | null> = Promise.resolve(null);
+  return {
+    async watch(sql: Sql) {
+      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      timer = setTimeout(() => {
+        found = database.transaction((other) => readBlocker(other, row?.pid ?? 0)).catch(() => null);
+      }, LOOK_FOR_BLOCKER_AFTER_MS);
+    },
+    found: () => found,
+    stop: () => clearTimeout(timer),
+  };
+}
+
+function parseStored({ event_id: eventId, payload }: PendingEvent): Delivery {
+  const stored = parseJson(payload);
+  const text = typeof stored === 'string' ? stored : payload;
+  const delivery = parseDelivery(text === stored ? parseJson(text) : stored, text);
   if (delivery === null) throw new TypeError('the stored payload is not a webhook delivery');
-  return delivery;
+  // The stored id stays, even if this version would derive another one.
+  return { ...delivery, eventId };
 }

@@ -21,6 +21,7 @@ export const webhook: DefineCommand = (program, session) => {
     .option('--public-url <url>', 'origin under which Calendly reaches it', httpUrl)
     .option('--sync-every <duration>', 'interval of the backup sync: 15m, 1h', duration)
     .option('--clean-every <duration>', 'interval at which old webhook events are deleted: 24h', duration)
+    .option('--discard-unmatched', 'store deliveries of hosts who are not connected without their content')
     .option('--drain <duration>', 'before it stops, /healthz is 503 for that long', durationFrom(0), 0)
     .addOption(
       new Option('--log-format <format>', 'json: one object per line, with time, level and request id')

@@ -76,13 +76,13 @@ function dropping(stream: OutputStream, onLost: () => void): OutputStream {
 function fieldsOf(event: ReceiverEvent): object {
   if (event.type === 'rejected') return { rejected: event.counts };
   if (event.type === 'not_stored') return { request_id: event.requestId };
-  const { requestId, durationMs, late, result } = event;
-  const { eventId, eventType } = result.delivery;
+  const { eventId, eventType } = event.result.delivery;
+  const delivery = { event_type: eventType, event_id: eventId, status: event.result.status };
+  if (event.type === 'retried') return delivery;
+  const { requestId, durationMs, late } = event;
   return {
     request_id: requestId,
-    event_type: eventType,
-    event_id: eventId,
-    status: result.status,
+    ...delivery,
     duration_ms: Math.round(durationMs),
     ...(late ? { late } : {}),
   };

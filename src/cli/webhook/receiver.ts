@@ -2,6 +2,7 @@
 import { countOf } from '../../counting.js';
 import type { Database } from '../../database/connection.js';
 import { requireWebhookSchema } from '../../database/schema.js';
+import { countUnmatched } from '../../database/tables/webhook-events.js';
 import { CalendlySyncError, toCalendlySyncError } from '../../errors.js';
 import { prometheusText } from '../../health/prometheus.js';
 import { healthReport } from '../../health/report.js';
@@ -27,6 +28,7 @@ export interface ServeFlags {
   syncEvery?: number | undefined;
   cleanEvery?: number | undefined;
   drain: number;
+  discardUnmatched?: true | undefined;
   logFormat: LogFormat;
 }
 
@@ -54,6 +56,7 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
         signingKeys: config.webhookSigningKeys,
         toleranceMs: config.webhookToleranceMs,
         publicUrl: flags.publicUrl ?? null,
+        discardUnmatched: flags.discardUnmatched ?? false,
         moreMetrics: () => syncMetrics(context, database, log),
         onEvent(event) {
           if (event.type === 'received') counts.received++;
@@ -156,23 +159,27 @@ export async function runReplay(context: CommandContext): Promise<CommandResult>
   const replay = async (database: Database) => {
     // Checked here without retries: an unreachable database is reported at once.
     await database.transaction(requireWebhookSchema, { readOnly: true });
-    return replayWebhookEvents({
+    const replayed = await replayWebhookEvents({
       database,
       signal,
       onApplied(result) {
         for (const { text } of resultLines(result)) output.result(oneLine(text));
       },
     });
+    return { ...replayed, unmatched: await database.transaction(countUnmatched, { readOnly: true }) };
   };
   const result = await withDatabase(context, replay, { create: false });
-  const { applied, unmatched, failed } = result;
+  const { applied, waiting, unmatched, failed } = result;
   if (signal.aborted) {
     throw new CalendlySyncError('stopped', `Stopped after ${applied} webhook events were applied.`, {
       hint: 'Run the same command again to continue.',
     });
   }
   for (const { event_id: id, error } of failed) output.warn(`✖ ${oneLine(id)}: ${oneLine(error)}`);
-  output.result(`${applied} applied, ${failed.length} failed, ${unmatched} waiting for their host.`);
-  if (unmatched > 0) output.note('They are applied when that host syncs for the first time.', 'dim');
+  output.result(
+    `${applied} applied, ${failed.length} failed, ${unmatched} stored for hosts who are not connected.`,
+  );
+  if (waiting > 0) output.warn(`${waiting} still waiting for a lock: calendly-sync health names its holder.`);
+  if (unmatched > 0) output.note('Those of a host are applied when it syncs for the first time.', 'dim');
   return { document: result, exitCode: failed.length > 0 ? EXIT.failed : EXIT.ok };
 }

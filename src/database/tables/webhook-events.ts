@@ -1,11 +1,11 @@
 /**
- * SQL of `calendly_webhook_events`: a ledger with each change once. `processed_at` is set in the transaction that
- * applies it; null means that it waits, with an `error` if applying it failed, and without one if its host is not
- * connected here. The application may insert rows of its own: only those whose signature we verified are ever applied.
- * Only where migration 022 is applied.
+ * SQL of `calendly_webhook_events`: a ledger with each change once. `processed_at` is null while a delivery is to be
+ * applied: it waits for a lock (`waits_for`) or could not be applied (`error`). One whose hosts are not connected here
+ * is processed, and found by `host_uris` when one of them is. The application may insert rows of its own: only those
+ * whose signature we verified are ever applied. Only where migration 022 is applied.
  */
 import type { Sql } from '../connection.js';
-import { columns, type Json, type RowOf, rowsAsX } from '../table.js';
+import { columns, type RowOf, rowsAsX } from '../table.js';
 
 /** One delivery as it is stored. */
 const ENTRY = columns({
@@ -20,23 +20,30 @@ const ENTRY = columns({
   /** It changes no meeting: processed as soon as it is stored. */
   done: 'boolean not null',
   error: 'text',
+  /** Who holds the lock that it waits for. */
+  waitsFor: 'text',
 });
 
 export type LedgerEntry = RowOf<typeof ENTRY>;
 
 /**
- * Inserts deliveries that are not stored yet. Those of a known host count as processed, because the caller applies
- * them in the same transaction. Waits for a transaction that is inserting the same one; in the order of ids, so that
- * writers never deadlock.
+ * Inserts deliveries that are not stored yet. Those that name a host count as processed, because the caller applies
+ * them in the same transaction if the host is known. Waits for a transaction that is inserting the same one; in the
+ * order of ids, so that writers never deadlock.
+ * @param discardUnmatched stores those of unknown hosts without their body, so that they are never applied
  * @returns the event ids that are new
  */
-export async function insertEvents(sql: Sql, entries: LedgerEntry[]): Promise<Set<string>> {
+export async function insertEvents(
+  sql: Sql,
+  entries: LedgerEntry[],
+  discardUnmatched = false,
+): Promise<Set<string>> {
   const rows = await sql<{ event_id: string }[]>`
-    insert into calendly_webhook_events as e
-      (event_id, event_type, payload, user_id, processed_at, error, invitee_uri, occurred_at, signature_verified)
-    select x."eventId", x."eventType", x.body, host.user_id,
-      case when x.done or (host.user_id is not null and x.error is null) then now() end,
-      x.error, x."inviteeUri", x."occurredAt", true
+    insert into calendly_webhook_events as e (event_id, event_type, payload, user_id, processed_at, error, waits_for,
+      host_uris, invitee_uri, occurred_at, signature_verified)
+    select x."eventId", x."eventType", case when not (unmatched and ${discardUnmatched}) then x.body end, host.user_id,
+      case when not pending and (x.done or x.hosts <> '{}') then now() end, x.error, x."waitsFor",
+      case when unmatched and not ${discardUnmatched} then x.hosts end, x."inviteeUri", x."occurredAt", true
     from ${rowsAsX(sql, ENTRY, entries)}
     left join lateral (
       select a.user_id from calendly_accounts a
@@ -44,14 +51,14 @@ export async function insertEvents(sql: Sql, entries: LedgerEntry[]): Promise<Se
       order by array_position(x.hosts, a.calendly_uri)
       limit 1
     ) host on true
+    cross join lateral (select coalesce(x.error, x."waitsFor") is not null as pending) p
+    cross join lateral (select not pending and x.hosts <> '{}' and host.user_id is null as unmatched) u
     order by x."eventId"
     -- The application's own row for the same event does not stand in the way of a delivery that was verified.
-    on conflict (event_id) do update set (
-      event_type, payload, user_id, processed_at, error, invitee_uri, occurred_at, signature_verified
-    ) = (
-      excluded.event_type, excluded.payload, excluded.user_id, excluded.processed_at, excluded.error,
-      excluded.invitee_uri, excluded.occurred_at, true
-    )
+    on conflict (event_id) do update set (event_type, payload, user_id, processed_at, error, waits_for,
+      host_uris, invitee_uri, occurred_at, signature_verified
+    ) = (excluded.event_type, excluded.payload, excluded.user_id, excluded.processed_at, excluded.error,
+      excluded.waits_for, excluded.host_uris, excluded.invitee_uri, excluded.occurred_at, true)
     where not e.signature_verified
     returning event_id`;
   return new Set(rows.map((row) => row.event_id));
@@ -63,45 +70,83 @@ export interface Settlement {
   userId: string | null;
   processed: boolean;
   error: string | null;
+  waitsFor: string | null;
+  /** Its hosts, if none of them is connected. */
+  hosts: string[] | null;
 }
 
 /** Records the results of stored deliveries. */
 export async function settleEvents(sql: Sql, settlements: Settlement[]): Promise<void> {
-  for (const { eventId, userId, processed, error } of settlements) {
-    await sql`
+  const updates = settlements.map(
+    ({ eventId, userId, processed, error, waitsFor, hosts }) => sql`
       update calendly_webhook_events
       set user_id = coalesce(${userId}, user_id), processed_at = case when ${processed} then now() end,
-        error = ${error}, attempts = attempts + 1
-      where event_id = ${eventId} and signature_verified`;
-  }
+        error = ${error}, waits_for = ${waitsFor}, host_uris = ${hosts}::text[], attempts = attempts + 1
+      where event_id = ${eventId} and signature_verified`,
+  );
+  await Promise.all(updates);
 }
 
-/** A stored delivery that was not applied. */
-export interface WaitingEvent {
+/** A stored delivery that is to be applied. */
+export interface PendingEvent {
   event_id: string;
-  payload: Json | string;
+  /** As JSON text. */
+  payload: string;
 }
+
+/** Which stored deliveries are to be applied: all, or only those that wait for a lock. */
+export type Pending = 'all' | 'waiting';
 
 /**
- * Locks waiting deliveries, in the order of their ids, and skips those that another replay has locked.
+ * Locks deliveries that are to be applied, in the order of their ids, and skips those that another replay has locked.
  * @param after the last id of the previous batch
  */
-export async function lockWaitingEvents(sql: Sql, after: string, limit: number): Promise<WaitingEvent[]> {
-  return sql<WaitingEvent[]>`
-    select event_id, payload from calendly_webhook_events
-    where processed_at is null and signature_verified and event_id > ${after}
+export async function lockPendingEvents(
+  sql: Sql,
+  which: Pending,
+  after: string,
+  limit: number,
+): Promise<PendingEvent[]> {
+  return sql<PendingEvent[]>`
+    select event_id, payload::text from calendly_webhook_events
+    where event_id > ${after} and event_id in (${pendingIds(sql, which)})
     order by event_id
     limit ${limit}
     for update skip locked`;
 }
 
-/** Whether deliveries wait to be applied. */
-export async function hasWaitingEvents(sql: Sql): Promise<boolean> {
-  const [row] = await sql<{ waiting: boolean }[]>`
-    select exists (
-      select from calendly_webhook_events where processed_at is null and signature_verified
-    ) as waiting`;
-  return row?.waiting ?? false;
+/** Whether deliveries are to be applied. */
+export async function hasPendingEvents(sql: Sql): Promise<boolean> {
+  const [row] = await sql<{ pending: boolean }[]>`select exists (${pendingIds(sql, 'all')}) as pending`;
+  return row?.pending ?? false;
+}
+
+/** Two index scans, both empty as a rule: deliveries of hosts who are not connected are not read. */
+function pendingIds(sql: Sql, which: Pending) {
+  const unprocessed = sql`
+    select event_id from calendly_webhook_events where processed_at is null and signature_verified`;
+  if (which === 'waiting') return sql`${unprocessed} and waits_for is not null`;
+  return sql`${unprocessed} union all
+    select event_id from calendly_webhook_events
+    where host_uris && array(select calendly_uri from calendly_accounts) and host_uris is not null`;
+}
+
+/** How many deliveries are stored for hosts who are not connected. */
+export async function countUnmatched(sql: Sql): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::float8 as count from calendly_webhook_events where host_uris is not null`;
+  return row?.count ?? 0;
+}
+
+/** Stored deliveries that wait for a lock: how many, for how long the oldest, and who holds it. */
+export async function readWaiting(
+  sql: Sql,
+): Promise<{ count: number; ageMs: number; holder: string | null }> {
+  const [row] = await sql<{ count: number; ageMs: number; holder: string | null }[]>`
+    select count(*)::float8 as count, coalesce(extract(epoch from now() - min(created_at)) * 1000, 0)::float8 as "ageMs",
+      (array_agg(waits_for order by attempts desc, created_at))[1] as holder
+    from calendly_webhook_events where processed_at is null and signature_verified and waits_for is not null`;
+  return row ?? { count: 0, ageMs: 0, holder: null };
 }
 
 /** How many stored deliveries could not be applied, and the newest error. */

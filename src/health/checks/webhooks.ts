@@ -3,6 +3,7 @@
  * facts.
  */
 import { countOf } from '../../counting.js';
+import { formatDuration } from '../../duration.js';
 import type { OwnSubscription, WebhookState } from '../../webhook/subscriptions/inspect.js';
 import type { Check } from '../check.js';
 import { type Problem, quoteForShell } from '../problem.js';
@@ -13,6 +14,7 @@ export const checkWebhooks: Check = ({ webhooks }) => (webhooks === null ? [] : 
 export function webhookProblems(state: WebhookState): Problem[] {
   return [
     ...failedProblems(state),
+    ...waitingProblems(state),
     ...signatureProblems(state),
     ...state.own.flatMap(keyProblems),
     ...state.own.flatMap(stateProblems),
@@ -29,6 +31,15 @@ function failedProblems({ failed: { count, error } }: WebhookState): Problem[] {
   if (count === 0) return [];
   const message = `${countOf(count, 'webhook event')} could not be applied: ${error ?? ''}`;
   return [{ code: 'webhooks_failed', message, hint: 'calendly-sync webhook replay' }];
+}
+
+function waitingProblems({ waiting: { count, ageMs, holder } }: WebhookState): Problem[] {
+  if (count === 0) return [];
+  const since = formatDuration(ageMs);
+  const message = `${countOf(count, 'webhook event')} waiting for a lock, the first for ${since}: ${holder ?? ''}`;
+  const hint =
+    'End that transaction. A running receiver then applies them; so does: calendly-sync webhook replay';
+  return [{ code: 'webhooks_waiting', message, hint }];
 }
 
 /** A wrong key rejects every delivery: one that was accepted since then proves that the key is right. */

@@ -33,9 +33,10 @@ export const EXPECTED: Readonly<Record<string, Readonly<Record<string, string>>>
     'columns users': 'last_calendly_sync timestamp with time zone, calendly_initial_sync_complete boolean, calendly_webhook_enabled boolean',
     'function clean_old_webhook_events()': '',
     'index calendly_webhook_events_created_idx': '',
+    'index calendly_webhook_events_unmatched_idx': '',
     'index calendly_webhook_events_user_idx': '',
     'index calendly_webhook_events_waiting_idx': '',
-    'table calendly_webhook_events': 'id uuid, event_id text, event_type text, payload jsonb, user_id users.id, processed_at timestamp with time zone, created_at timestamp with time zone, signature_verified boolean, error text, attempts integer, invitee_uri text, occurred_at timestamp with time zone',
+    'table calendly_webhook_events': 'id uuid, event_id text, event_type text, payload jsonb, user_id users.id, processed_at timestamp with time zone, created_at timestamp with time zone, signature_verified boolean, error text, attempts integer, invitee_uri text, occurred_at timestamp with time zone, waits_for text, host_uris text[]',
     'view calendly_sync_health': '',
   },
 };

@@ -11,7 +11,6 @@ import {
   type Settlement,
   settleEvents,
 } from '../../database/tables/webhook-events.js';
-import { preferIndexes } from '../../database/transaction.js';
 import { applyObservations } from '../../resources/meetings/apply.js';
 import type { Applied } from '../../resources/meetings/changes.js';
 import { diffMeeting, type Observation } from '../../resources/meetings/diff.js';
@@ -21,9 +20,10 @@ import { limitWaits, type WaitLimits } from './wait-limits.js';
 
 /**
  * `applied`: the meeting is up to date · `ignored`: an event type that changes no meeting · `unmatched`: its host is
- * not connected here · `failed`: stored with an error · `duplicate`: the ledger already holds it.
+ * not connected here · `waiting`: stored, and applied when the lock that it needs is gone · `failed`: stored with an
+ * error · `duplicate`: the ledger already holds it.
  */
-export type DeliveryStatus = 'applied' | 'ignored' | 'unmatched' | 'failed' | 'duplicate';
+export type DeliveryStatus = 'applied' | 'ignored' | 'unmatched' | 'waiting' | 'failed' | 'duplicate';
 
 /** What was done with one delivery. */
 export interface DeliveryResult {
@@ -35,11 +35,16 @@ export interface DeliveryResult {
   error: string | null;
 }
 
+export interface RecordOptions extends WaitLimits {
+  /** Stores deliveries of hosts who are not connected without their body. */
+  discardUnmatched?: boolean;
+}
+
 /** Stores and applies deliveries, copies of one change once. Returns the results in the order given. */
 export async function recordAndApply(
   sql: Sql,
   deliveries: Delivery[],
-  limits: WaitLimits,
+  options: RecordOptions,
 ): Promise<DeliveryResult[]> {
   const unique = new Map<string, Delivery>();
   for (const delivery of deliveries) {
@@ -47,8 +52,8 @@ export async function recordAndApply(
   }
   const distinct = [...unique.values()];
   const [, added, known, observations] = await Promise.all([
-    limitWaits(sql, limits),
-    insertEvents(sql, distinct.map(ledgerEntry)),
+    limitWaits(sql, options),
+    insertEvents(sql, distinct.map(ledgerEntry), options.discardUnmatched),
     lookUp(sql, distinct),
     precompute(distinct),
   ]);
@@ -63,26 +68,30 @@ export async function recordAndApply(
 
 /** Applies stored deliveries again and records the results. */
 export async function reapply(sql: Sql, deliveries: Delivery[]): Promise<DeliveryResult[]> {
-  const [, known] = await Promise.all([preferIndexes(sql), lookUp(sql, deliveries)]);
-  const results = await applyDeliveries(sql, deliveries, known);
-  await settleEvents(sql, results.filter(({ status }) => status !== 'unmatched').map(settlementOf));
+  const results = await applyDeliveries(sql, deliveries, await lookUp(sql, deliveries));
+  await settleEvents(sql, results.map(settlementOf));
   return results;
 }
 
 /**
- * Stores a delivery that the database refused to apply, with the error. In a transaction of its own.
+ * Stores deliveries that cannot be applied now, with the reason. In a transaction of its own.
  * @param options `asText` stores the body as one JSON string, for a body that Postgres refuses as JSON
  */
-export async function recordFailed(
+export async function recordPending(
   sql: Sql,
-  delivery: Delivery,
-  error: string,
-  { asText, limits }: { asText: boolean; limits: WaitLimits },
-): Promise<DeliveryResult> {
-  const entry = { ...ledgerEntry(delivery), done: false, error };
-  const stored = asText ? { ...entry, body: delivery.text } : entry;
-  const [, added] = await Promise.all([limitWaits(sql, limits), insertEvents(sql, [stored])]);
-  return resultOf(delivery, added.size > 0 ? 'failed' : 'duplicate', error);
+  deliveries: Delivery[],
+  { error = null, waitsFor = null }: { error?: string | null; waitsFor?: string | null },
+  { asText = false, limits }: { asText?: boolean; limits: WaitLimits },
+): Promise<DeliveryResult[]> {
+  const entries = deliveries.map((delivery) => {
+    const entry = { ...ledgerEntry(delivery), done: false, error, waitsFor };
+    return asText ? { ...entry, body: delivery.text } : entry;
+  });
+  const [, added] = await Promise.all([limitWaits(sql, limits), insertEvents(sql, entries)]);
+  return deliveries.map((delivery) => {
+    if (!added.has(delivery.eventId)) return resultOf(delivery, 'duplicate');
+    return resultOf(delivery, error === null ? 'waiting' : 'failed', error);
+  });
 }
 
 /** What the database knows of the hosts and meetings of deliveries. */
@@ -118,7 +127,7 @@ function ledgerEntry(delivery: Delivery): LedgerEntry {
   const { eventId, eventType, body, inviteeUri, occurredAt, change, problem } = delivery;
   const done = change === null && problem === null;
   const hosts = change?.hosts ?? [];
-  return { eventId, eventType, body, inviteeUri, occurredAt, hosts, done, error: problem };
+  return { eventId, eventType, body, inviteeUri, occurredAt, hosts, done, error: problem, waitsFor: null };
 }
 
 type Observations = ReadonlyMap<MeetingChange, Observation>;
@@ -206,6 +215,7 @@ export function resultOf(
 }
 
 function settlementOf({ delivery, status, error, applied }: DeliveryResult): Settlement {
-  const processed = status === 'applied' || status === 'ignored';
-  return { eventId: delivery.eventId, userId: applied[0]?.userId ?? null, processed, error };
+  const hosts = status === 'unmatched' ? (delivery.change?.hosts ?? null) : null;
+  const userId = applied[0]?.userId ?? null;
+  return { eventId: delivery.eventId, userId, processed: error === null, error, waitsFor: null, hosts };
 }

@@ -1,20 +1,26 @@
 /**
  * Commits deliveries in batches, one transaction per batch. If one delivery makes its batch fail, the batch is split
  * until that one is alone; each delivery is answered when its own transaction is committed. A delivery that the
- * database refuses is stored with the error. One that waits for a lock is retried beside the others. If nothing
- * helps, the sender gets a 503 and retries.
+ * database refuses is stored with the error. One that waits for a lock is stored, to be applied later. If nothing can
+ * be stored, the sender gets a 503 and retries.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../../database/connection.js';
-import { isLostRace, isRefusedRow, isSessionLost, sqlState, violatedTable } from '../../database/errors.js';
+import {
+  isLostRace,
+  isRefusedRow,
+  isSessionLost,
+  isWaitTimeout,
+  sqlState,
+  violatedTable,
+} from '../../database/errors.js';
 import { findUsersByUris } from '../../database/tables/accounts.js';
 import { adoptMeetings } from '../../database/tables/adopt-meetings.js';
 import { toCalendlySyncError } from '../../errors.js';
-import { type DeliveryResult, recordAndApply, recordFailed, resultOf } from './apply-deliveries.js';
+import { type DeliveryResult, recordAndApply, recordPending, resultOf } from './apply-deliveries.js';
 import type { Delivery } from './delivery.js';
 import { createGroupCommit, type Entry } from './group-commit.js';
 import { createLane, type Lane } from './lane.js';
-import { createLockWaiters } from './lock-waiters.js';
+import type { LockWaiters } from './lock-waiters.js';
 import type { WaitLimits } from './wait-limits.js';
 
 export interface CommitQueue {
@@ -48,9 +54,6 @@ const BATCH_LIMITS: WaitLimits = { lockMs: 1_000, statementMs: 8_000 };
 const PART_LIMITS: WaitLimits = { lockMs: 100, statementMs: 2_000 };
 /** Transactions at once for the parts of split batches: both halves of one. */
 const MAX_PARTS = 2;
-/** How long a delivery that waits for a lock is retried, in ms. Its sender waits for 15 s. */
-const RETRY_LOCKED_FOR_MS = 4_000;
-const LOCKED_PAUSE_MS = 200;
 /** How long a transaction may take, in ms. Less than its sender waits, so that the answer is certain. */
 const DEADLINE = { deadlineMs: 10_000 };
 
@@ -64,11 +67,18 @@ interface Attempt {
 
 type Batch = Entry<Delivery, DeliveryResult>[];
 
-export function createCommitQueue(database: Database): CommitQueue {
+export interface CommitOptions {
+  database: Database;
+  /** Locks that are known to be held: what needs one of them is stored without being attempted. */
+  waiters: LockWaiters;
+  discardUnmatched: boolean;
+}
+
+export function createCommitQueue(options: CommitOptions): CommitQueue {
+  const { database, waiters, discardUnmatched } = options;
   const parts = createLane(MAX_PARTS);
   /** One at a time: whatever is locked, the others keep their connections. */
   const locked = createLane(1);
-  const waiters = createLockWaiters();
   const pending = new Map<string, Promise<DeliveryResult>>();
   const commits = createGroupCommit<Delivery, DeliveryResult>({
     maxBatch: MAX_BATCH,
@@ -97,17 +107,20 @@ export function createCommitQueue(database: Database): CommitQueue {
 
   function record(batch: Batch, limits: WaitLimits): Promise<DeliveryResult[]> {
     const deliveries = batch.map(({ item }) => item);
-    return persist(() => database.transaction((sql) => recordAndApply(sql, deliveries, limits), DEADLINE));
+    return persist(() =>
+      database.transaction(
+        (sql) => recordAndApply(sql, deliveries, { ...limits, discardUnmatched }),
+        DEADLINE,
+      ),
+    );
   }
 
   /** Those that need a lock for which others wait already wait with them. */
   function withoutLocked(batch: Batch): Batch {
     if (!waiters.any()) return batch;
-    return batch.filter((entry) => {
-      const error = waiters.errorFor(entry.item);
-      if (error !== null) void waitForLock(entry, error);
-      return error === null;
-    });
+    const blocked = batch.filter(({ item }) => waiters.blocks(item));
+    if (blocked.length > 0) void storeWaiting(blocked);
+    return batch.filter((entry) => !blocked.includes(entry));
   }
 
   async function recover(batch: Batch, attempt: Attempt, error: unknown): Promise<void> {
@@ -120,8 +133,9 @@ export function createCommitQueue(database: Database): CommitQueue {
     if (batch.length > 1) return split(batch, attempt);
     if (!only) return;
     if (!isWaitTimeout(error)) return storeFailed(database, only, attempt, error);
+    waiters.add(only.item, error);
     // Not awaited: the next batch starts meanwhile.
-    void waitForLock(only, error);
+    void storeWaiting(batch);
   }
 
   async function split(batch: Batch, attempt: Attempt): Promise<void> {
@@ -130,23 +144,22 @@ export function createCommitQueue(database: Database): CommitQueue {
     await Promise.all([commit(batch.slice(0, middle), part), commit(batch.slice(middle), part)]);
   }
 
-  /** Retries a delivery that waits for a lock, beside the others. */
-  async function waitForLock(entry: Batch[number], cause: unknown): Promise<void> {
-    const leave = waiters.join(entry.item, cause);
-    const until = performance.now() + RETRY_LOCKED_FOR_MS;
-    const retry = async () => (performance.now() < until ? record([entry], PART_LIMITS) : null);
-    for (let error = cause; ; ) {
-      await delay(LOCKED_PAUSE_MS);
-      try {
-        const [result] = (await locked(retry)) ?? [];
-        leave();
-        return result ? entry.resolve(result) : rejectAll([entry], error);
-      } catch (caught) {
-        error = caught;
-      }
-      if (isWaitTimeout(error)) continue;
-      leave();
-      return recover([entry], { limits: PART_LIMITS, lane: locked, looks: MAX_LOOKS }, error);
+  /** Stores deliveries that wait for a lock. */
+  async function storeWaiting(batch: Batch): Promise<void> {
+    const deliveries = batch.map(({ item }) => item);
+    const store = () =>
+      database.transaction(
+        (sql) => recordPending(sql, deliveries, { waitsFor: 'a lock' }, { limits: BATCH_LIMITS }),
+        DEADLINE,
+      );
+    try {
+      const results = await locked(() => persist(store));
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as DeliveryResult);
+    } catch (error) {
+      if (batch.length > 1) await Promise.all(batch.map((entry) => storeWaiting([entry])));
+      else if (isDeliverySpecific(error) && batch[0]) {
+        await storeFailed(database, batch[0], { limits: BATCH_LIMITS, lane: locked }, error);
+      } else rejectAll(batch, error);
     }
   }
 
@@ -183,15 +196,17 @@ async function adoptForHosts(database: Database, batch: Batch): Promise<void> {
 async function storeFailed(
   database: Database,
   { item, resolve, reject }: Batch[number],
-  { lane, limits }: Attempt,
+  { lane, limits }: Pick<Attempt, 'lane' | 'limits'>,
   cause: unknown,
 ): Promise<void> {
   const { message } = toCalendlySyncError(cause);
   for (const asText of [false, true]) {
     try {
       const options = { asText, limits };
-      const store = () => database.transaction((sql) => recordFailed(sql, item, message, options), DEADLINE);
-      return resolve(await lane(() => persist(store)));
+      const store = () =>
+        database.transaction((sql) => recordPending(sql, [item], { error: message }, options), DEADLINE);
+      const [result] = await lane(() => persist(store));
+      return resolve(result as DeliveryResult);
     } catch (error) {
       if (!isDeliverySpecific(error)) return reject(toCalendlySyncError(error));
     }
@@ -221,11 +236,6 @@ function isConflict(error: unknown): boolean {
 }
 
 /** True for an error that one delivery can cause, and that its batch may not have without it. */
-function isDeliverySpecific(error: unknown): boolean {
+export function isDeliverySpecific(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || isRefusedRow(error);
-}
-
-/** A lock was not granted in time, or a statement took too long. */
-function isWaitTimeout(error: unknown): boolean {
-  return ['55P03', '57014'].includes(sqlState(error));
 }

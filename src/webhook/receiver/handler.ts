@@ -10,11 +10,13 @@ import { createByteBudget } from './byte-budget.js';
 import { createCommitQueue } from './commit.js';
 import { type Endpoint, type Incoming, json, type Reply, toEndpoint } from './exchange.js';
 import { createIntake } from './intake.js';
+import { createLockWaiters } from './lock-waiters.js';
 import type { OnReceiverEvent } from './log-lines.js';
 import { createMetrics } from './metrics.js';
 import { createProbe } from './probe.js';
 import { createRejections } from './rejections.js';
 import { setupPage } from './setup-page.js';
+import { createWaitingDeliveries } from './waiting-deliveries.js';
 
 export interface WebhookHandlerOptions {
   database: Database;
@@ -34,6 +36,8 @@ export interface WebhookHandlerOptions {
   bodyTimeoutMs?: number;
   /** How long a commit may take before the sender gets a 503, in ms. Default: 12 s; Calendly waits 15 s. */
   commitTimeoutMs?: number;
+  /** Stores deliveries of hosts who are not connected without their body: then none is applied later. Default: false. */
+  discardUnmatched?: boolean;
   /** Further metrics in the Prometheus text format, for `/metrics` of the admin endpoint. */
   moreMetrics?: () => Promise<string>;
 }
@@ -64,15 +68,29 @@ type Page = (incoming: Incoming) => Promise<Reply>;
 export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHandler {
   const { database, now = Date.now, path = WEBHOOK_PATH, onEvent = () => {} } = options;
   const { toleranceMs = DAY_MS, bodyTimeoutMs = 10_000, commitTimeoutMs = 12_000 } = options;
-  const { publicUrl = null, moreMetrics = async () => '' } = options;
+  const { publicUrl = null, discardUnmatched = false, moreMetrics = async () => '' } = options;
   const keys = checkKeys(options.signingKeys);
   const budget = createByteBudget(MAX_BYTES);
-  const queue = createCommitQueue(database);
+  const waiters = createLockWaiters();
+  const queue = createCommitQueue({ database, waiters, discardUnmatched });
+  const waiting = createWaitingDeliveries(database, waiters, (result) =>
+    onEvent({ type: 'retried', result }),
+  );
   const metrics = createMetrics(now);
   const rejections = createRejections(database, (counts) => onEvent({ type: 'rejected', counts }));
   const probe = createProbe(database);
   const verify = { keys, toleranceMs, bodyTimeoutMs, budget, now };
-  const receive = createIntake({ verify, queue, metrics, rejections, probe, onEvent, commitTimeoutMs });
+  const onStored = waiting.onStored;
+  const receive = createIntake({
+    verify,
+    queue,
+    metrics,
+    rejections,
+    probe,
+    onEvent,
+    onStored,
+    commitTimeoutMs,
+  });
   const setup = { url: publicUrl, path, keys: keys.length, toleranceMs };
   let draining = false;
 
@@ -108,6 +126,7 @@ export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHan
     connectionDropped: metrics.connectionDropped,
     async close() {
       await queue.idle();
+      await waiting.close();
       await rejections.close();
     },
   });

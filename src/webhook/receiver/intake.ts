@@ -25,6 +25,8 @@ export interface IntakeOptions {
   rejections: Rejections;
   probe: () => Promise<DatabaseState>;
   onEvent: OnReceiverEvent;
+  /** Called after a delivery was stored. */
+  onStored(): void;
   /** How long a commit may take before the sender gets a 503, in ms. */
   commitTimeoutMs: number;
 }
@@ -33,7 +35,7 @@ export interface IntakeOptions {
 const MAX_PENDING = 5_000;
 
 export function createIntake(options: IntakeOptions): (incoming: Incoming) => Promise<Reply> {
-  const { verify, queue, metrics, rejections, probe, onEvent, commitTimeoutMs } = options;
+  const { verify, queue, metrics, rejections, probe, onEvent, onStored, commitTimeoutMs } = options;
 
   return async (incoming) => {
     const started = performance.now();
@@ -78,6 +80,7 @@ export function createIntake(options: IntakeOptions): (incoming: Incoming) => Pr
     const { eventType } = delivery;
     metrics.stored({ eventType, status, durationMs, lagMs: lagOf(delivery, verify.now()), late });
     onEvent({ type: 'received', requestId, result, durationMs, late });
+    onStored();
     return result;
   }
 

@@ -1,46 +1,49 @@
 /**
- * Which deliveries wait for a lock that another transaction holds: whatever needs the same one joins them instead of
+ * The locks for which deliveries wait, as far as is known: whatever needs the same one waits with them instead of
  * holding up others. Pure.
  */
 import { rowLockTable } from '../../database/errors.js';
 import type { Delivery } from './delivery.js';
 
 export interface LockWaiters {
-  /** Adds a delivery that met this error; the returned function removes it. */
-  join(delivery: Delivery, error: unknown): () => void;
-  /** The error of a delivery that waits for something that this one needs, too; null if there is none. */
-  errorFor(delivery: Delivery): unknown;
+  /** Adds what a delivery needed when it met this error. */
+  add(delivery: Delivery, error: unknown): void;
+  /** Whether this delivery needs something for which another one waits. */
+  blocks(delivery: Delivery): boolean;
   /** Whether any delivery waits. */
   any(): boolean;
+  /** All are about to be attempted again: the returned function forgets what was not added since. */
+  startOver(): () => void;
 }
 
 export function createLockWaiters(): LockWaiters {
-  const waiting = new Map<string, { count: number; error: unknown }>();
+  let older = new Set<string>();
+  let newer = new Set<string>();
   return {
-    join(delivery, error) {
+    add(delivery, error) {
       // A foreign key needs the host's row for each new meeting, but one meeting is not in the way of another.
-      const keys = rowLockTable(error) === 'users' ? hostsOf(delivery) : meetingOf(delivery);
-      for (const key of keys) waiting.set(key, { count: (waiting.get(key)?.count ?? 0) + 1, error });
+      const keys = rowLockTable(error) === 'users' ? hostsOf(delivery) : [meetingOf(delivery)];
+      for (const key of keys) newer.add(key);
+    },
+    blocks(delivery) {
+      if (older.size + newer.size === 0) return false;
+      return [meetingOf(delivery), ...hostsOf(delivery)].some((key) => older.has(key) || newer.has(key));
+    },
+    any: () => older.size + newer.size > 0,
+    startOver() {
+      older = new Set([...older, ...newer]);
+      newer = new Set();
       return () => {
-        for (const key of keys) {
-          const entry = waiting.get(key);
-          if (entry && --entry.count === 0) waiting.delete(key);
-        }
+        older = new Set();
       };
     },
-    errorFor(delivery) {
-      if (waiting.size === 0) return null;
-      const key = [...meetingOf(delivery), ...hostsOf(delivery)].find((one) => waiting.has(one));
-      return key === undefined ? null : waiting.get(key)?.error;
-    },
-    any: () => waiting.size > 0,
   };
 }
 
 function hostsOf({ change }: Delivery): string[] {
-  return [...new Set(change?.hosts)];
+  return change?.hosts ?? [];
 }
 
-function meetingOf({ eventId, change }: Delivery): string[] {
-  return [change?.observation.uri ?? eventId];
+function meetingOf({ eventId, change }: Delivery): string {
+  return change?.observation.uri ?? eventId;
 }

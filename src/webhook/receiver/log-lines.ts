@@ -22,6 +22,8 @@ export interface RejectionCount {
 export type ReceiverEvent =
   /** A delivery is stored. `late`: the sender got a 503 before, and sends it again. `durationMs`: since the request. */
   | { type: 'received'; requestId: string; result: DeliveryResult; durationMs: number; late: boolean }
+  /** A delivery that waited for a lock was applied. */
+  | { type: 'retried'; result: DeliveryResult }
   /** A delivery could not be stored; the sender got a 503 and retries. */
   | { type: 'not_stored'; requestId: string; message: string }
   /** Rejected requests since the last such event, by reason. */
@@ -49,6 +51,7 @@ export function logLines(event: ReceiverEvent): LogLine[] {
     const list = event.counts.map(({ reason, count }) => `${count} ${reason.replaceAll('_', ' ')}`);
     return [error(`⚠ Requests rejected: ${list.join(', ')}`)];
   }
+  if (event.type === 'retried') return resultLines(event.result);
   const late = event.late ? [error(`⚠ Stored after its 503: ${event.result.delivery.eventId}`)] : [];
   return [...late, ...resultLines(event.result)];
 }
@@ -64,6 +67,9 @@ export function resultLines({ status, delivery, applied, error: reason }: Delive
   const { uri, event: meeting } = change.observation;
   if (status === 'unmatched') {
     return [info(`✅ Webhook stored for a host who is not connected here: ${eventType} ${uri}`)];
+  }
+  if (status === 'waiting') {
+    return [info(`✅ Webhook stored, to be applied when a lock is released: ${eventType} ${uri}`)];
   }
   const lines = [info(`${APPLIED[change.eventType]}: ${uri}`)];
   const created = applied.some(({ outcome }) => outcome === 'new' || outcome === 'recorded_canceled');

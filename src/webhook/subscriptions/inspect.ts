@@ -10,7 +10,7 @@ import type { Subscription } from '../../calendly/subscriptions.js';
 import { canonicalTimestamp } from '../../calendly/timestamps.js';
 import type { Database } from '../../database/connection.js';
 import { type Account, findAccountBy, listAccounts } from '../../database/tables/accounts.js';
-import { countFailed, readWebhookTraffic } from '../../database/tables/webhook-events.js';
+import { countFailed, readWaiting, readWebhookTraffic } from '../../database/tables/webhook-events.js';
 import { readRejections } from '../../database/tables/webhook-rejections.js';
 import { type CalendlySyncError, toCalendlySyncError } from '../../errors.js';
 import {
@@ -38,6 +38,8 @@ export interface WebhookState {
   error: CalendlySyncError | null;
   /** Stored deliveries that could not be applied, and the newest error. */
   failed: { count: number; error: string | null };
+  /** Stored deliveries that wait for a lock: since when, and who holds it. */
+  waiting: { count: number; ageMs: number; holder: string | null };
   /** Requests that were rejected in the last 24 hours, by reason. */
   rejections: { reason: string; count: number; last_at: Date }[];
 }
@@ -67,17 +69,18 @@ interface SubscribedAccount extends Account {
 export async function inspectWebhooks(options: InspectOptions): Promise<WebhookState> {
   const { database, client, token, signingKeys } = options;
   const fingerprint = token === null ? null : fingerprintOf(token);
-  const { accounts, viewer, failed, rejections } = await database.transaction(
+  const { accounts, viewer, failed, waiting, rejections } = await database.transaction(
     async (sql) => ({
       accounts: (await listAccounts(sql)).filter(isSubscribed),
       viewer: fingerprint === null ? null : await findAccountBy(sql, 'token_fingerprint', fingerprint),
       failed: await countFailed(sql),
+      waiting: await readWaiting(sql),
       rejections: await readRejections(sql, 24),
     }),
     { readOnly: true },
   );
   const [first] = accounts;
-  if (!first) return { listed: [], own: [], error: null, failed, rejections };
+  if (!first) return { listed: [], own: [], error: null, failed, waiting, rejections };
   const accountId = viewer?.id ?? first.id;
   const { listed, found, error } = client
     ? await askCalendly({ database, client, accountId }, accounts)
@@ -104,7 +107,7 @@ export async function inspectWebhooks(options: InspectOptions): Promise<WebhookS
     },
     { readOnly: true },
   );
-  return { listed, own, error, failed, rejections };
+  return { listed, own, error, failed, waiting, rejections };
 }
 
 /** What Calendly's answer about a subscription means; null is its 404. */

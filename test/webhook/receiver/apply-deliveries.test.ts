@@ -1,6 +1,8 @@
 /** Deliveries that are more than a booking of a connected host. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openServer } from '../../../src/database/connection.js';
+import { hasPendingEvents } from '../../../src/database/tables/webhook-events.js';
+import { cleanWebhookEvents } from '../../../src/webhook/clean.js';
 import { logLines } from '../../../src/webhook/receiver/log-lines.js';
 import { replayWebhookEvents } from '../../../src/webhook/replay.js';
 import { testDatabase } from '../../support/database.js';
@@ -23,7 +25,7 @@ async function connected() {
   const ledger = () => sql`
     select event_type, user_id is not null as owned, processed_at is not null as done, error
     from calendly_webhook_events order by created_at, event_id`;
-  return { sql, connect, replay, ledger, ...receiving(url) };
+  return { sql, url, connect, replay, ledger, ...receiving(url) };
 }
 
 const status = async (response: Response) => ((await response.json()) as { status: string }).status;
@@ -58,13 +60,39 @@ describe('a host who is not connected', () => {
     expect(await status(await post(booking('THEIRS', { event_memberships: [{ user: OTHER }] })))).toBe(
       'unmatched',
     );
-    expect(await ledger()).toMatchObject([{ owned: false, done: false, error: null }]);
-    expect(await replay()).toEqual({ applied: 0, unmatched: 1, failed: [] });
+    expect(await ledger()).toMatchObject([{ owned: false, done: true, error: null }]);
+    expect(await replay()).toEqual({ applied: 0, waiting: 0, failed: [] });
     await connect(OTHER, 'other@example.com');
-    expect(await replay()).toEqual({ applied: 1, unmatched: 0, failed: [] });
+    expect(await replay()).toEqual({ applied: 1, waiting: 0, failed: [] });
     expect(await ledger()).toMatchObject([{ owned: true, done: true, error: null }]);
     const rows = await sql`select u.email from meetings m join users u on u.id = m.user_id`;
     expect(rows).toEqual([{ email: 'other@example.com' }]);
+  });
+
+  test('deliveries of hosts who are not connected are read by no replay, and cleaned like others', async () => {
+    const { sql, url, post } = await connected();
+    for (const id of ['A', 'B']) await post(booking(id, { event_memberships: [{ user: OTHER }] }));
+    await sql`update calendly_webhook_events set created_at = now() - interval '31 days' where invitee_uri like '%GA'`;
+    const database = openServer(url);
+    onTestFinished(() => database.close());
+    expect(await database.transaction(hasPendingEvents, { readOnly: true })).toBe(false);
+    const { deleted } = await cleanWebhookEvents({ database, olderThanMs: 30 * 86_400_000, dryRun: true });
+    expect(deleted).toBe(1);
+    expect(await sql`select clean_old_webhook_events() as deleted`).toMatchObject([{ deleted: 1 }]);
+  });
+
+  test('on request the content of a delivery is not stored if its host is not connected', async () => {
+    const { sql, url, connect, replay } = await connected();
+    const { post } = receiving(url, { discardUnmatched: true });
+    const theirs = booking('THEIRS', { event_memberships: [{ user: OTHER }] });
+    expect(await status(await post(theirs))).toBe('unmatched');
+    expect(await status(await post(theirs))).toBe('duplicate');
+    expect(await status(await post(booking('OURS')))).toBe('applied');
+    expect(
+      await sql`select count(*)::int as n, count(payload)::int as stored from calendly_webhook_events`,
+    ).toMatchObject([{ n: 2, stored: 1 }]);
+    await connect(OTHER, 'other@example.com');
+    expect(await replay()).toEqual({ applied: 0, waiting: 0, failed: [] });
   });
 });
 
@@ -125,7 +153,7 @@ describe('what cannot be applied', () => {
       failed: [{ error: expect.stringContaining('no_bad') }],
     });
     await sql`alter table meetings drop constraint no_bad`;
-    expect(await replay()).toEqual({ applied: 1, unmatched: 0, failed: [] });
+    expect(await replay()).toEqual({ applied: 1, waiting: 0, failed: [] });
     expect(await sql`select from meetings`).toHaveLength(3);
   });
 
@@ -157,7 +185,7 @@ describe('a row in the ledger whose signature nobody verified', () => {
   test('a row that the application or a stranger inserted is never applied', async () => {
     const { sql, replay } = await connected();
     await forged(sql, 'forged');
-    expect(await replay()).toEqual({ applied: 0, unmatched: 0, failed: [] });
+    expect(await replay()).toEqual({ applied: 0, waiting: 0, failed: [] });
     expect(await sql`select from meetings`).toHaveLength(0);
     expect(await sql`select from calendly_webhook_events where processed_at is null`).toHaveLength(1);
   });
