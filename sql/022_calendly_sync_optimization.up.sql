@@ -15,10 +15,7 @@ declare
   grantees constant text := concat_ws(', ', 'public',
     (select string_agg(rolname, ', ') from pg_roles where rolname in ('anon', 'authenticated')));
   has constant text[] := array(select attname from pg_attribute where attrelid = meetings_table);
-  id_type text; by_user_id boolean;
-  view_before jsonb; function_before jsonb;
-  wanted record;
-  item text;
+  id_type text; by_user_id boolean; view_before jsonb; function_before jsonb; wanted record; item text;
 begin
   if users_table is null or meetings_table is null then
     raise exception 'There is no table %.', case when users_table is null then 'users' else 'meetings' end
@@ -57,8 +54,7 @@ begin
         user_id %s, processed_at timestamptz, created_at timestamptz not null default now(),
         signature_verified boolean not null default false, -- only such a delivery is ever applied
         error text, attempts integer not null default 0, invitee_uri text, occurred_at timestamptz,
-        waits_for text, -- who holds the lock that it waits for
-        host_uris text[] -- its hosts, while none of them is connected here
+        waits_for text, host_uris text[] -- who holds the lock that it waits for; its hosts, if none is connected here
       )
     $table$, events, id_type);
     execute format('comment on table %s is %L', events, 'calendly-sync 022: webhook deliveries, each once');
