@@ -78,6 +78,11 @@ export class CalendlySyncError extends Error {
   }
 }
 
+/** What a CalendlySyncError was caused by; any other value is returned unchanged. */
+export function rootOf(error: unknown): unknown {
+  return error instanceof CalendlySyncError ? error.cause : error;
+}
+
 /** Wraps any thrown value. A CalendlySyncError is returned unchanged; anything else becomes code `failed`. */
 export function toCalendlySyncError(error: unknown): CalendlySyncError {
   if (error instanceof CalendlySyncError) return error;

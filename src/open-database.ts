@@ -28,10 +28,11 @@ export async function databaseLabel({ databaseUrl, home }: Pick<Config, 'databas
   return embeddedFolder(home);
 }
 
-/** Connections of a service that receives, syncs and reports its health at the same time. */
-const SERVICE_CONNECTIONS = 6;
-/** A service outlives failovers: it must not stay on a server that is no longer the primary. */
-const SERVICE_CONNECTION_AGE_MS = 20 * 60_000;
+/**
+ * A service receives, syncs and reports its health at the same time. It outlives failovers, so its connections must not
+ * stay on a server that is no longer the primary.
+ */
+const SERVICE = { prepare: true, max: 6, maxAgeMs: 20 * 60_000 };
 
 /**
  * Opens the database. A server is not connected to before the first transaction.
@@ -43,28 +44,23 @@ export async function openDatabase(
   options: OpenOptions = {},
 ): Promise<Database> {
   const { databaseUrl: url, schema } = config;
-  if (url !== null) {
-    return openServer(url, {
-      schema,
-      ...(options.service
-        ? { prepare: true, max: SERVICE_CONNECTIONS, maxAgeMs: SERVICE_CONNECTION_AGE_MS }
-        : {}),
-    });
-  }
+  if (url !== null) return openServer(url, { schema, ...(options.service ? SERVICE : {}) });
   // Loaded only here, so that commands on a server load neither this nor WASM.
   const { embeddedExists, embeddedFolder, openEmbedded } = await import('./database/embedded/embedded.js');
-  if (options.create === false && !embeddedExists(config.home)) {
+  const isNew = !embeddedExists(config.home);
+  if (isNew && options.create === false) {
+    const where = `there is no embedded database in ${embeddedFolder(config.home)}`;
     throw new CalendlySyncError(
       'schema_not_ready',
-      `There is no database: DATABASE_URL is not set, and there is no embedded database in ${embeddedFolder(config.home)}.`,
-      { hint: 'Set DATABASE_URL, or create an embedded database: calendly-sync migrate' },
+      `There is no database: DATABASE_URL is not set, and ${where}.`,
+      {
+        hint: 'Set DATABASE_URL, or create an embedded database: calendly-sync migrate',
+      },
     );
   }
-  const isNew = !embeddedExists(config.home);
   const database = await openEmbedded(config.home, {
-    onProgress: options.onProgress,
-    schema: config.schema,
-    signal: options.signal,
+    ...options,
+    schema,
     async prepare(fresh) {
       if (options.migrate === false) return;
       const { migrate } = await import('./migrations/migrate.js');

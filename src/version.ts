@@ -1,18 +1,12 @@
 /** The package's own version and root folder, found from where this file is: the source tree or `dist/`. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-function findRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
-  return folder;
-}
+let folder = import.meta.dirname;
+while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
 
 /** Absolute path of the folder that holds package.json and sql/. */
-export const packageRoot: string = findRoot();
+export const packageRoot: string = folder;
 
 /** The version in package.json. */
-export const version: string = (
-  JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
-).version;
+export const version: string = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version;

@@ -1,6 +1,6 @@
 /** Errors of requests to Calendly, and how each is explained to an operator. Pure. */
 import { z } from 'zod';
-import { CalendlySyncError, type ErrorCode } from '../errors.js';
+import { CalendlySyncError, type ErrorCode, rootOf } from '../errors.js';
 
 /** Where a personal access token is created. */
 const TOKEN_PAGE = 'https://calendly.com/integrations/api_webhooks';
@@ -97,10 +97,6 @@ export function concernsAccount(error: unknown): boolean {
 function apiError(error: unknown): ApiError | null {
   const cause = rootOf(error);
   return cause instanceof ApiError ? cause : null;
-}
-
-function rootOf(error: unknown): unknown {
-  return error instanceof CalendlySyncError ? error.cause : error;
 }
 
 type Explanation = [code: ErrorCode, message: string, hint: string];

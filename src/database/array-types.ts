@@ -9,36 +9,24 @@ const text = (value: string) => value;
 const toBoolean = (value: string) => value === 't';
 const toDate = (value: string) => new Date(value);
 
-/** The OID of each array type, and how to parse its elements. */
-const ELEMENTS: [number, (value: string) => unknown][] = [
-  [1000, toBoolean],
-  [1005, Number], // smallint
-  [1007, Number], // integer
-  [1016, text], // bigint
-  [1028, Number], // oid
-  [1002, text], // "char"
-  [1003, text], // name
-  [1009, text],
-  [1015, text], // varchar
-  [1231, text], // numeric
-  [2951, text], // uuid
-  [1115, toDate], // timestamp
-  [1185, toDate], // timestamptz
-  [199, JSON.parse],
-  [3807, JSON.parse], // jsonb
+/** How the elements of each array type are parsed, by OID. */
+const ELEMENTS: [parse: (value: string) => unknown, ...oids: number[]][] = [
+  [toBoolean, 1000],
+  [Number, 1005, 1007, 1028], // smallint, integer, oid
+  // bigint, "char", name, text, varchar, numeric, uuid
+  [text, 1016, 1002, 1003, 1009, 1015, 1231, 2951],
+  [toDate, 1115, 1185], // timestamp, timestamptz
+  [JSON.parse, 199, 3807], // json, jsonb
 ];
 
 /** For the `types` option of postgres.js, together with `fetch_types: false`. */
 export const arrayTypes: Record<string, PostgresType> = Object.fromEntries(
-  ELEMENTS.map(([oid, element]) => [
-    `array_${oid}`,
-    {
-      to: oid,
-      from: [oid],
-      serialize: serializeArray,
-      parse: (source: string) => parse(source, element),
-    },
-  ]),
+  ELEMENTS.flatMap(([element, ...oids]) =>
+    oids.map((oid) => [
+      `array_${oid}`,
+      { to: oid, from: [oid], serialize: serializeArray, parse: (source: string) => parse(source, element) },
+    ]),
+  ),
 );
 
 /** An array literal: `{"a","b",NULL}`. */

@@ -157,19 +157,16 @@ function tlsOptions(parameters: Parameters, names: string[]): false | 'prefer' |
 }
 
 /** Node's meanings of `ssl=`. */
-const SSL_VALUES: Record<string, string> = {
-  true: 'verify-full',
-  1: 'verify-full',
-  false: 'disable',
-  0: 'disable',
-};
+const SSL_VALUES = new Map(
+  Object.entries({ true: 'verify-full', 1: 'verify-full', false: 'disable', 0: 'disable' }),
+);
 
 /** `prefer` is the default for a server that is not on this machine. */
 function sslMode(parameters: Parameters, names: string[]): string {
   const rootFile = parameters.get('sslrootcert');
   if (rootFile === 'system') return 'verify-full';
   const ssl = parameters.get('ssl');
-  const given = parameters.get('sslmode') ?? (ssl === undefined ? ssl : (SSL_VALUES[ssl] ?? ssl));
+  const given = parameters.get('sslmode') ?? (ssl === undefined ? ssl : (SSL_VALUES.get(ssl) ?? ssl));
   // As in libpq, `require` with a root certificate means verify-ca.
   if (rootFile !== undefined && (given === undefined || given === 'require')) return 'verify-ca';
   return given ?? (names.every(isLocal) ? 'disable' : 'prefer');

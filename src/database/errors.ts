@@ -1,7 +1,7 @@
 /** Explains Postgres and socket errors to an operator. Pure; shows neither passwords nor row values. */
 import { isIP } from 'node:net';
 import postgres from 'postgres';
-import { CalendlySyncError, type ErrorCode } from '../errors.js';
+import { CalendlySyncError, type ErrorCode, rootOf } from '../errors.js';
 
 /** Errors of sockets (Node) and of connections (postgres.js, SQLSTATE class 08). */
 const SOCKET = /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|ENOENT)$/;
@@ -22,7 +22,7 @@ export function errorCode(error: unknown): string | null {
 
 /** The code of an error, or of the cause of a CalendlySyncError; `''` when there is none. */
 export function sqlState(error: unknown): string {
-  return errorCode(error instanceof CalendlySyncError ? error.cause : error) ?? '';
+  return errorCode(rootOf(error)) ?? '';
 }
 
 /**
@@ -41,16 +41,14 @@ export function isLostRace(error: unknown): boolean {
 /** The table whose unique key an insert met; null for any other error. */
 export function violatedTable(error: unknown): string | null {
   if (sqlState(error) !== '23505') return null;
-  const root = error instanceof CalendlySyncError ? error.cause : error;
-  return (root as { table_name?: string }).table_name ?? null;
+  return (rootOf(error) as { table_name?: string }).table_name ?? null;
 }
 
 /** The table whose row a foreign key check could not lock before the lock timeout; null for any other error. */
 export function rowLockTable(error: unknown): string | null {
   if (sqlState(error) !== '55P03') return null;
-  const root = error instanceof CalendlySyncError ? error.cause : error;
   // The statement of the foreign key's check, which Postgres shows in no language but SQL.
-  const { where = '' } = root as { where?: string };
+  const { where = '' } = rootOf(error) as { where?: string };
   return /FROM ONLY (?:.*\.)?"?(\w+)"? x .* FOR KEY SHARE/.exec(where)?.[1] ?? null;
 }
 
@@ -61,7 +59,7 @@ export function isWaitTimeout(error: unknown): boolean {
 
 /** True for a failure that passes: the server was away or restarting, or another transaction was in the way. */
 export function isTransient(error: unknown): boolean {
-  const root = error instanceof CalendlySyncError ? error.cause : error;
+  const root = rootOf(error);
   const code = sqlState(root);
   return isDriverError(root) && (isUnreachable(code) || TRANSIENT.test(code) || isLostRace(root));
 }

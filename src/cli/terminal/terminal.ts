@@ -10,15 +10,10 @@ export interface OutputStream {
   columns?: number;
 }
 
-/** The part of standard input that a question needs. */
-export interface InputStream extends NodeJS.ReadableStream {
-  isTTY?: boolean;
-}
-
 export interface Terminal {
   stdout: OutputStream;
   stderr: OutputStream;
-  stdin: InputStream;
+  stdin: NodeJS.ReadableStream & { isTTY?: boolean };
   environment: Environment;
   cwd: string;
 }

@@ -3,10 +3,9 @@
  * end or fill the service: lines that it does not take are counted and dropped. Owns the format, not the events.
  */
 import { secretsOf } from '../../config.js';
-import type { ReceiverEvent } from '../../webhook/receiver/log-lines.js';
-import { logLines } from '../../webhook/receiver/log-lines.js';
+import { logLines, type ReceiverEvent } from '../../webhook/receiver/log-lines.js';
 import type { CommandContext } from '../command.js';
-import { createOutput, type Output, type OutputOptions } from '../terminal/output.js';
+import { createOutput, type Output } from '../terminal/output.js';
 import { silentProgress } from '../terminal/progress.js';
 import { oneLine, redactSecrets } from '../terminal/sanitize.js';
 import type { OutputStream } from '../terminal/terminal.js';
@@ -27,9 +26,11 @@ type Level = 'debug' | 'info' | 'warn' | 'error';
 /** Characters that may wait for a slow reader. */
 const MAX_QUEUED = 1_048_576;
 
-export function createServiceLog(context: CommandContext, format: LogFormat): ServiceLog {
-  const { config, terminal } = context;
-  const { options } = context.output;
+export function createServiceLog(
+  { config, terminal, output: plain }: CommandContext,
+  format: LogFormat,
+): ServiceLog {
+  const { options } = plain;
   const secrets = secretsOf(config);
   let lost = 0;
   const countLost = () => {
@@ -37,28 +38,26 @@ export function createServiceLog(context: CommandContext, format: LogFormat): Se
   };
   const stdout = dropping(terminal.stdout, countLost);
   const stderr = dropping(terminal.stderr, countLost);
-  if (format === 'json') {
+  const text = createOutput({ ...terminal, stdout, stderr }, options);
+  text.redact(secrets);
+  const write = (level: Level, message: string, fields: object = {}) => {
+    if (options.quiet && (level === 'info' || level === 'debug')) return;
+    const line = JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
     // Under --json stdout belongs to the one document.
     const stream = options.json ? stderr : stdout;
-    const write = (level: Level, message: string, fields: object = {}) => {
-      if (options.quiet && (level === 'info' || level === 'debug')) return;
-      const line = JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
-      stream.write(`${redactSecrets(line, secrets)}\n`);
-    };
-    const log = (event: ReceiverEvent) => {
-      for (const { text, level } of logLines(event)) write(level, text, fieldsOf(event));
-    };
-    return { output: jsonOutput(context.output, options, write), event: log, lost: () => lost };
-  }
-  const output = createOutput({ ...terminal, stdout, stderr }, options);
-  output.redact(secrets);
-  const log = (event: ReceiverEvent) => {
-    for (const { text, level } of logLines(event)) {
-      if (level === 'error') output.warn(oneLine(text));
-      else output.result(oneLine(text));
-    }
+    stream.write(`${redactSecrets(line, secrets)}\n`);
   };
-  return { output, event: log, lost: () => lost };
+  return {
+    output: format === 'json' ? jsonOutput(plain, write) : text,
+    event(event) {
+      for (const { text: line, level } of logLines(event)) {
+        if (format === 'json') write(level, line, fieldsOf(event));
+        else if (level === 'error') text.warn(oneLine(line));
+        else text.result(oneLine(line));
+      }
+    },
+    lost: () => lost,
+  };
 }
 
 /** A stream that drops what its reader does not take. */
@@ -89,19 +88,14 @@ function fieldsOf(event: ReceiverEvent): object {
 }
 
 /** An output port whose lines are JSON. The document is printed as ever. */
-function jsonOutput(
-  plain: Output,
-  { verbose, json }: OutputOptions,
-  write: (level: Level, message: string, fields?: object) => void,
-): Output {
+function jsonOutput(plain: Output, write: (level: Level, message: string, fields?: object) => void): Output {
   return {
     ...plain,
-    json: json ?? false,
     result: (text) => write('info', text),
     note: (text) => write('info', text),
     warn: (text) => write('warn', text),
     detail(text) {
-      if (verbose) write('debug', text);
+      if (plain.options.verbose) write('debug', text);
     },
     error: ({ code, message, hint }) => write('error', message, { code, hint }),
     table: async () => {},

@@ -81,10 +81,9 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
         },
       });
       if (counts.failed > failedBeforeStop) throw notStored(counts.failed - failedBeforeStop);
+      const handled = `${counts.received} ${counts.received === 1 ? 'delivery' : 'deliveries'} handled`;
       const lost = log.lost() > 0 ? ` ${countOf(log.lost(), 'log line')} could not be written.` : '';
-      output.note(
-        `Stopped. ${counts.received} ${counts.received === 1 ? 'delivery' : 'deliveries'} handled, none pending.${lost}`,
-      );
+      output.note(`Stopped. ${handled}, none pending.${lost}`);
       return { document: { ...counts } };
     },
     { service: true },
@@ -116,23 +115,25 @@ function periodicTasks(
   database: Database,
   { syncEvery, cleanEvery }: ServeFlags,
 ): PeriodicTask[] {
-  const runClean = async (signal: AbortSignal) => {
-    const { deleted } = await cleanWebhookEvents({ database, olderThanMs: EVENTS_OLDER_THAN_MS, signal });
-    output.result(`Deleted ${countOf(deleted, 'webhook event')} older than 30 days.`);
+  const tasks: PeriodicTask[] = [];
+  const add = (everyMs: number, work: PeriodicTask['run']) => {
+    const report = (error: unknown) => output.error(toCalendlySyncError(error).toReport());
+    tasks.push({
+      everyMs,
+      run: (signal) =>
+        work(signal).catch((error) => {
+          if (!signal.aborted) report(error);
+        }),
+    });
   };
-  const task = (everyMs: number, work: PeriodicTask['run']): PeriodicTask => ({
-    everyMs,
-    run: (signal) =>
-      work(signal).catch((error) => {
-        if (!signal.aborted) output.error(toCalendlySyncError(error).toReport());
-      }),
-  });
-  return [
-    ...(syncEvery === undefined
-      ? []
-      : [task(syncEvery, createBackupSync({ ...context, output }, database, syncEvery))]),
-    ...(cleanEvery === undefined ? [] : [task(cleanEvery, runClean)]),
-  ];
+  if (syncEvery) add(syncEvery, createBackupSync({ ...context, output }, database, syncEvery));
+  if (cleanEvery) {
+    add(cleanEvery, async (signal) => {
+      const { deleted } = await cleanWebhookEvents({ database, olderThanMs: EVENTS_OLDER_THAN_MS, signal });
+      output.result(`Deleted ${countOf(deleted, 'webhook event')} older than 30 days.`);
+    });
+  }
+  return tasks;
 }
 
 /** The state of the sync and of the log. A database that does not answer is already among the receiver's metrics. */
