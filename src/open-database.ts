@@ -36,8 +36,8 @@ const SERVICE = { prepare: true, max: 6, maxAgeMs: 20 * 60_000 };
 
 /**
  * Opens the database. A server is not connected to before the first transaction.
- * @throws CalendlySyncError `locked` if another process uses the embedded database, `schema_not_ready` if there is none and
- * `create` is false
+ * @throws CalendlySyncError `locked` if another process uses the embedded database, `schema_not_ready` if there is none
+ * and `create` is false
  */
 export async function openDatabase(
   config: Pick<Config, 'databaseUrl' | 'schema' | 'home'>,

@@ -14,7 +14,7 @@ export function parseJson(text: string): unknown {
   return SUSPICIOUS.test(text) ? sanitizeForPostgres(value) : value;
 }
 
-/** @param levels how deep it goes: JSON that is nested deeper is refused elsewhere, and must not overflow the stack here */
+/** @param levels how deep it goes: deeper JSON is refused elsewhere, and must not overflow the stack here */
 function sanitizeForPostgres(value: unknown, levels = MAX_LEVELS): unknown {
   if (typeof value === 'string') return value.toWellFormed().replaceAll('\u0000', '\ufffd');
   if (value === null || typeof value !== 'object' || levels === 0) return value;

@@ -9,7 +9,7 @@ const CONNECTION = /^(CONNECT_TIMEOUT|CONNECTION_(CLOSED|ENDED|DESTROYED|TIMEOUT
 const NO_ROUTE = /^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/;
 /** A serialization failure, a deadlock, a server that shuts down, starts or fails over, no connection left. */
 const TRANSIENT = /^(40001|40P01|57P0[123]|53300|25006)$/;
-/** A session that was lost or is of no more use: closed, idle or busy for too long, shut down, on a read-only server. */
+/** A session that was lost or is useless: closed, idle or busy for too long, shut down, on a read-only server. */
 const SESSION = /^(CONNECTION_CLOSED|08...|25P0[34]|25006|57P0[123])$/;
 /** Node's names for OpenSSL's verification errors do not share a prefix. */
 const TLS = /^(ERR_(SSL|TLS|OSSL)_|EPROTO$|UNABLE_TO_|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH)|CERT|CRL/;
@@ -101,7 +101,8 @@ function explain(error: Error, code: string, label: string): Explanation {
   if (TLS.test(code)) {
     return refused(
       `The TLS connection to the database at ${label} failed: ${message} (${code}).`,
-      'Check sslmode in DATABASE_URL. For a private CA, add sslrootcert=FILE to the URL, or set NODE_EXTRA_CA_CERTS=FILE.',
+      'Check sslmode in DATABASE_URL. ' +
+        'For a private CA, add sslrootcert=FILE to the URL, or set NODE_EXTRA_CA_CERTS=FILE.',
     );
   }
   if (message.includes('before secure TLS connection')) {

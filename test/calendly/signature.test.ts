@@ -11,20 +11,20 @@ function check(header: string | null, body: string | Uint8Array, keys = ['one', 
   return isSignedBy(signature, Buffer.from(body), keys) ? null : 'wrong_signature';
 }
 
-test('a signature by the published recipe passes', () => {
+test('a signature that follows the published recipe is accepted', () => {
   const body = '{"event":"invitee.created","name":"Zoë 🦊"}';
   const t = '1760000000';
   const v1 = createHmac('sha256', 'two').update(`${t}.${body}`).digest('hex');
   expect(check(`t=${t},v1=${v1}`, body)).toBeNull();
 });
 
-test('raw bytes count: the same JSON written otherwise does not pass', () => {
+test('a signature covers the raw bytes: the same JSON in another form is rejected', () => {
   const header = signatureHeader('one', Buffer.from('{"a": 1}'), now / 1_000);
   expect(check(header, '{"a": 1}')).toBeNull();
   expect(check(header, '{"a":1}')).toBe('wrong_signature');
 });
 
-test('any of the keys may have signed, and no other', () => {
+test('a signature by any of the keys is accepted, and by no other key', () => {
   const body = Buffer.from('{}');
   for (const key of ['one', 'two']) expect(check(signatureHeader(key, body, now / 1_000), body)).toBeNull();
   expect(check(signatureHeader('three', body, now / 1_000), body)).toBe('wrong_signature');
@@ -38,7 +38,7 @@ test('a signature may be as old as the tolerance says, and five minutes in the f
   expect([at(-86_401), at(301)]).toEqual(['expired', 'expired']);
 });
 
-test('what is no signature is told from a wrong one', () => {
+test('a missing and a malformed signature are reported as such, not as a wrong one', () => {
   const hex = 'a'.repeat(64);
   expect([check(null, ''), check('', '')]).toEqual(['no_signature', 'no_signature']);
   for (const header of [
@@ -53,7 +53,7 @@ test('what is no signature is told from a wrong one', () => {
   }
 });
 
-test('no change of header or body passes', () => {
+test('a signature is rejected after any change of the header or the body', () => {
   const body = Buffer.from('{"event":"invitee.created"}');
   const header = signatureHeader('one', body, now / 1_000);
   const position = fc.nat(body.length - 1);
@@ -76,7 +76,7 @@ test('no change of header or body passes', () => {
   );
 });
 
-test('a fingerprint tells keys apart and does not contain them', () => {
+test('two keys have two fingerprints, and a fingerprint does not contain its key', () => {
   expect(keyFingerprint('one')).toBe(keyFingerprint('one'));
   expect(keyFingerprint('one')).not.toBe(keyFingerprint('two'));
   expect(keyFingerprint('one')).toMatch(/^[0-9a-f]{16}$/);

@@ -159,7 +159,7 @@ describe('an error that only looks like a lost connection', () => {
   });
 });
 
-test('closing completes what is running and refuses what waits for a connection', async () => {
+test('closing a database completes what is running and refuses what waits for a connection', async () => {
   const { database, keys } = await notes();
   let start = () => {};
   const started = new Promise<void>((resolve) => {

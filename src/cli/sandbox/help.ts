@@ -1,4 +1,4 @@
-/** The control API as `calendly-sync sandbox --help` describes it, from the sandbox's own table of operations. Text only. */
+/** The control API as `sandbox --help` describes it, from the sandbox's own table of operations. Text only. */
 import { describeFaults, describeOperations } from '../../sandbox/control.js';
 
 const indented = (lines: string[]) => lines.map((line) => `  ${line}`).join('\n');

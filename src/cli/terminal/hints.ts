@@ -1,4 +1,4 @@
-/** Commands in messages carry the flags that the operator used: without them they would reach another database. Pure. */
+/** Commands in messages carry the operator's flags: without them they would reach another database. Pure. */
 import type { ConfigFlags } from '../../config.js';
 import { quoteForShell } from '../../health/problem.js';
 

@@ -28,6 +28,7 @@ export interface EmbeddedOptions {
 /** The major version of PGlite's Postgres; no other one can read the files. */
 const POSTGRES_MAJOR = '18';
 const UNFINISHED = 'database.new-';
+const USE_A_SERVER = 'Or use a Postgres server: DATABASE_URL=postgres://…';
 
 /** The folder of the embedded database of that home. */
 export function embeddedFolder(home: string): string {
@@ -153,7 +154,7 @@ function createHome(home: string): void {
     if (!existsSync(ignore)) writeFileSync(ignore, '*\n');
   } catch (cause) {
     throw new CalendlySyncError('settings', `Cannot write to the folder ${home}: ${String(cause)}.`, {
-      hint: 'Set another with CALENDLY_SYNC_HOME=/path, or use a Postgres server with DATABASE_URL=postgres://…',
+      hint: `Set another with CALENDLY_SYNC_HOME=/path. ${USE_A_SERVER}`,
       cause,
     });
   }
@@ -182,6 +183,6 @@ function lockedError(folder: string, { process, since }: Holder): CalendlySyncEr
   const when = `${since.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
   const message = `The embedded database in ${folder} is in use by ${who}, since ${when}.`;
   return new CalendlySyncError('locked', message, {
-    hint: 'Only one process can use it at a time: try again later, or use a Postgres server with DATABASE_URL=postgres://…',
+    hint: `Only one process can use it at a time: try again later. ${USE_A_SERVER}`,
   });
 }

@@ -34,8 +34,8 @@ export async function startEngine(folder: string, template?: Blob): Promise<Embe
       `The embedded database in ${folder} ${what}: ${lastError ?? cause}`,
       {
         hint:
-          'Check that the disk is not full and that the folder belongs to you. If the error persists, move the folder ' +
-          'away: the next sync creates and fills a new one.',
+          'Check that the disk is not full and that the folder belongs to you. If the error persists, ' +
+          'move the folder away: the next sync creates and fills a new one.',
         cause,
       },
     );

@@ -47,7 +47,7 @@ describe('the health report', () => {
     },
   );
 
-  test('without a terminal health prints one line per fact, each complete in itself, and leaves nothing out', async () => {
+  test('without a terminal health prints every fact on a line of its own', async () => {
     const { lines } = await shown(url, null);
     const problems = lines.filter((line) => line.startsWith('✖ person'));
     expect(problems).toHaveLength(13);

@@ -74,7 +74,7 @@ describe('creating the embedded database', () => {
 });
 
 describe('the embedded database', () => {
-  test('a reopened database announces nothing, and contains what was committed and not what was rolled back', async () => {
+  test('a reopened database contains what was committed, and announces nothing', async () => {
     const database = await openEmbedded(home, { onProgress: () => expect.fail('nothing is to be created') });
     await database.transaction((sql) => sql`insert into prepared (id) values (1)`);
     const failing = database.transaction(async (sql) => {
@@ -113,7 +113,7 @@ describe('the embedded database', () => {
     await database.close();
   });
 
-  test('the embedded database supports savepoints, cursors, multiple statements, notices, read-only transactions and a cancel request', async () => {
+  test('the embedded database supports all that the tool needs of a server', async () => {
     const database = await openEmbedded(home);
     const rows = await database.transaction(async (sql) => {
       await sql.savepoint((inner) => inner`select nonsense`).catch(() => {});
@@ -174,7 +174,7 @@ describe('the embedded database', () => {
 });
 
 describe('a crash of the embedded Postgres', () => {
-  test('a crash is reported with the message of Postgres by every transaction from then on, and nothing hangs', async () => {
+  test('after a crash every transaction reports the message of Postgres, and nothing hangs', async () => {
     const other = temporaryFolder();
     cpSync(embeddedFolder(home), embeddedFolder(other), { recursive: true });
     const database = await openEmbedded(other);

@@ -79,7 +79,7 @@ test('signatures that were rejected since the last accepted delivery are a probl
   expect(await problems()).toEqual([]);
 });
 
-test('without a subscription, rejected signatures are no problem', async () => {
+test('without a subscription, rejected signatures are not a problem', async () => {
   const { url, problems, ...account } = await subscribed();
   await unsubscribe(account);
   const { handler, post } = receiving(url);
