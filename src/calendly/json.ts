@@ -1,4 +1,5 @@
 /** JSON from Calendly that Postgres accepts: jsonb takes neither U+0000 nor a lone surrogate. Pure. */
+import { parseExact } from '../exact-json.js';
 
 // Only an escape can produce such a character: the text itself is valid UTF-8.
 const SUSPICIOUS = /\\u(0000|[dD][89a-fA-F])/;
@@ -10,7 +11,7 @@ const MAX_LEVELS = 500;
  * @throws SyntaxError if the text is not JSON
  */
 export function parseJson(text: string): unknown {
-  const value: unknown = JSON.parse(text);
+  const value = parseExact(text);
   return SUSPICIOUS.test(text) ? sanitizeForPostgres(value) : value;
 }
 

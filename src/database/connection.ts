@@ -5,6 +5,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
+import { parseExact, stringifyExact } from '../exact-json.js';
 import { arrayTypes } from './array-types.js';
 import { connectionOptions } from './connection-options.js';
 import { toDatabaseError } from './errors.js';
@@ -67,7 +68,10 @@ export const clientDefaults = {
   max: 1,
   prepare: false,
   fetch_types: false,
-  types: arrayTypes,
+  types: {
+    ...arrayTypes,
+    json: { to: 114, from: [114, 3802], serialize: stringifyExact, parse: parseExact },
+  },
   max_lifetime: null,
   // Without this, NOTICEs go to stdout and break --json.
   onnotice: () => {},

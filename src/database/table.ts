@@ -2,6 +2,7 @@
  * Describes the columns of a table, or of rows that are sent to a statement, once: the row type, the column lists and
  * the form in which rows travel derive from it. Knows no table.
  */
+import { stringifyExact } from '../exact-json.js';
 import type { Sql } from './connection.js';
 import { quoteName } from './search-path.js';
 
@@ -88,5 +89,5 @@ export function utcText(expression: string): string {
 
 /** Rows as a table `x` in FROM: one parameter, however many rows. */
 export function rowsAsX<C extends Columns>(sql: Sql, { record }: C, rows: readonly RowOf<C>[]) {
-  return sql`jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as x(${sql.unsafe(record)})`;
+  return sql`jsonb_to_recordset(${stringifyExact(rows)}::text::jsonb) as x(${sql.unsafe(record)})`;
 }

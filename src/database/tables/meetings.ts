@@ -3,7 +3,9 @@
  * id, never by columns that the application fills too. Rows that `calendly_events` does not name are neither read
  * nor written.
  */
+
 import { CalendlySyncError } from '../../errors.js';
+import { parseExact } from '../../exact-json.js';
 import type { Sql } from '../connection.js';
 import { columns, isJson, type Json, type RowOf, rowsAsX, utcText } from '../table.js';
 import { MARK, MARK_COLUMNS, MARK_VALUES, type Mark } from './calendly-events.js';
@@ -73,7 +75,7 @@ function fromHost(row: StoredMeeting): StoredMeeting {
 
 function parseObject(text: string): Json | null {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseExact(text);
     return isJson(value) ? value : null;
   } catch {
     return null;

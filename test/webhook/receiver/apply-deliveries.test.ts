@@ -170,6 +170,21 @@ describe('what cannot be applied', () => {
     expect(row?.type).toBe('string');
   });
 
+  test('numbers keep their digits in the ledger, the meeting and the invitee, after a replay too', async () => {
+    const { post, sql, replay } = await connected();
+    const exact = '12345678901234567890.123';
+    const body = JSON.stringify(booking('EXACT', { big: 'NUMBER' }, { payment: { amount: 'NUMBER' } }));
+    await sql`alter table meetings add constraint no_title check (title is null)`;
+    expect(await status(await post(body.replaceAll('"NUMBER"', exact)))).toBe('failed');
+    await sql`alter table meetings drop constraint no_title`;
+    expect(await replay()).toMatchObject({ applied: 1 });
+    const [row] = await sql`
+      select payload->'payload'->'payment'->>'amount' as ledger, m.raw->>'big' as meeting, i.payment->>'amount' as invitee,
+        i.raw->'payment'->>'amount' as raw
+      from calendly_webhook_events, meetings m, meeting_invitees i`;
+    expect(row).toEqual({ ledger: exact, meeting: exact, invitee: exact, raw: exact });
+  });
+
   test('a delivery that names no invitee is stored and not applied', async () => {
     const { post, ledger } = await connected();
     expect(await status(await post({ event: 'invitee.created', payload: {} }))).toBe('failed');
