@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
 import { withPgVariables } from './database/connection-options.js';
-import { CalendlySyncError } from './errors.js';
+import { CalendlySyncError, messageOf } from './errors.js';
 import { isMisspelling } from './misspelling.js';
 import {
   parseBaseUrl,
@@ -232,7 +232,7 @@ function parseSettings(cwd: string, read: ReadSetting): Config {
     } catch (error) {
       const [flag = ''] = setting.flag?.split(' ') ?? [];
       const label = given?.source === 'on the command line' ? flag : setting.name;
-      problems.push(`${label}: ${reason(error)}`);
+      problems.push(`${label}: ${messageOf(error)}`);
       sources.push(`${label} is set ${given?.source}.`);
       return [key, null];
     }
@@ -259,7 +259,7 @@ function readEnvFile(flag: string | undefined, cwd: string) {
   try {
     return { path, values: parseDotenv(readFileSync(path)) as Record<string, string> };
   } catch (cause) {
-    throw new CalendlySyncError('settings', `Cannot read the settings file ${path}: ${reason(cause)}`, {
+    throw new CalendlySyncError('settings', `Cannot read the settings file ${path}: ${messageOf(cause)}`, {
       hint: 'Name another one with --env-file FILE.',
       cause,
     });
@@ -279,8 +279,4 @@ function passwordsOf(url: string): string[] {
       return [raw];
     }
   });
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

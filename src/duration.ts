@@ -1,4 +1,4 @@
-/** Durations as operators write them (`90s`, `30m`, `36h`, `30d`) and as they read them. Pure. */
+/** Durations as operators write them (`90s`, `30m`, `36h`, `30d`), durations and times as they read them. Pure. */
 
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -17,4 +17,9 @@ export function formatDuration(ms: number): string {
   if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172_800) return `${Math.round(seconds / 3_600)} h`;
   return `${Math.round(seconds / 86_400)} days`;
+}
+
+/** A time for people: `2026-01-31 09:00:00 UTC`. */
+export function formatUtc(time: Date): string {
+  return `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }

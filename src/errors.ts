@@ -86,6 +86,10 @@ export function rootOf(error: unknown): unknown {
 /** Wraps any thrown value. A CalendlySyncError is returned unchanged; anything else becomes code `failed`. */
 export function toCalendlySyncError(error: unknown): CalendlySyncError {
   if (error instanceof CalendlySyncError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new CalendlySyncError('failed', message || 'unknown error', { cause: error });
+  return new CalendlySyncError('failed', messageOf(error) || 'unknown error', { cause: error });
+}
+
+/** The message of any thrown value. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

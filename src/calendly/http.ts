@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../clock.js';
-import { CalendlySyncError } from '../errors.js';
+import { CalendlySyncError, messageOf } from '../errors.js';
 import { retry } from '../retry.js';
 import { version } from '../version.js';
 import { ApiError, parseErrorBody, RequestError, toCalendlyError } from './errors.js';
@@ -240,7 +240,6 @@ function isWebPage(text: string): boolean {
 
 /** Why there is no response: the system's code if it has one. */
 function networkReason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code } = error as NodeJS.ErrnoException;
-  return typeof code === 'string' ? code : error.message;
+  const { code } = Object(error) as { code?: unknown };
+  return typeof code === 'string' ? code : messageOf(error);
 }

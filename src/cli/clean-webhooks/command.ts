@@ -1,6 +1,7 @@
 /** `clean-webhooks`: deletes webhook events that are no longer needed. */
 import { Option } from '@commander-js/extra-typings';
 import { countOf } from '../../counting.js';
+import { formatUtc } from '../../duration.js';
 import { commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
 import { durationFrom } from '../option-parsers.js';
@@ -40,9 +41,10 @@ export const cleanWebhooks: DefineCommand = (program, session) => {
           },
           { create: false },
         );
-        const before = `${result.before.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
         const done = dryRun ? 'would be deleted' : 'deleted';
-        output.result(`${countOf(result.deleted, 'webhook event')} from before ${before} ${done}.`);
+        output.result(
+          `${countOf(result.deleted, 'webhook event')} from before ${formatUtc(result.before)} ${done}.`,
+        );
         if (result.unprocessed_kept > 0) {
           const kept = countOf(result.unprocessed_kept, 'older event');
           output.note(`${kept} never processed: kept; --include-unprocessed deletes them too.`);

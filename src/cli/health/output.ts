@@ -1,6 +1,6 @@
 /** How the health report looks: one screen on a terminal, one line per fact elsewhere. */
 import { countOf } from '../../counting.js';
-import { formatDuration } from '../../duration.js';
+import { formatDuration, formatUtc } from '../../duration.js';
 import type { Problem } from '../../health/problem.js';
 import type { HealthReport } from '../../health/report.js';
 import type { UserHealth } from '../../health/status.js';
@@ -40,7 +40,7 @@ export async function showHealth(output: Output, report: HealthReport, onTermina
     return;
   }
   const verdict = report.healthy ? '✔ Healthy' : `✖ ${countOf(problems.length, 'problem')}`;
-  output.result(`${verdict}, checked ${utc(now)}`, report.healthy ? 'good' : 'bad');
+  output.result(`${verdict}, checked ${formatUtc(now)}`, report.healthy ? 'good' : 'bad');
   if (onTerminal) {
     // Those with problems first; within each group the order of the report.
     const sorted = [...users].sort((a, b) => Number(b.problems.length > 0) - Number(a.problems.length > 0));
@@ -51,7 +51,7 @@ export async function showHealth(output: Output, report: HealthReport, onTermina
     showMore(output, rest.length - unhealthy, 'more user', ' without problems');
     showProblems(output, problems);
   } else {
-    await showUsers(output, users, utc);
+    await showUsers(output, users, formatUtc);
     for (const { text, hint } of problems) output.result(`${text} → ${hint}`);
   }
   for (const { message, hint } of report.warnings) output.result(`⚠ ${message} → ${hint}`, 'warn');
@@ -122,14 +122,10 @@ function count(number: number): string {
 /** `4 min ago, 08:06` within a day, `3 days ago, Nov 19` after that, with the year if it would mislead. */
 function when(time: Date, now: Date): string {
   const age = now.getTime() - time.getTime();
-  if (age < 0) return utc(time);
+  if (age < 0) return formatUtc(time);
   const iso = time.toISOString();
   const monthDay = () =>
     time.toLocaleDateString('en-US', { month: 'short', day: 'numeric', timeZone: 'UTC' });
   const point = age < DAY_MS ? iso.slice(11, 16) : age > 300 * DAY_MS ? iso.slice(0, 10) : monthDay();
   return `${formatDuration(age)} ago, ${point}`;
-}
-
-function utc(time: Date): string {
-  return `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }

@@ -1,5 +1,6 @@
 /** `migrate --status`: what is applied, what is pending, and what has changed since. */
 import type { Database } from '../../database/connection.js';
+import { formatUtc } from '../../duration.js';
 import { migrationStatus } from '../../migrations/status.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { EXIT } from '../exit-codes.js';
@@ -15,7 +16,7 @@ export async function showStatus({ output }: CommandContext, database: Database)
         version,
         name,
         { text: 'applied', tone: 'good' as const },
-        `${applied_at.toISOString().slice(0, 19).replace('T', ' ')} UTC`,
+        formatUtc(applied_at),
       ]),
       ...pending.map(({ version, name }) => [version, name, { text: 'pending', tone: 'warn' as const }, '']),
     ],

@@ -1,6 +1,7 @@
 /** `sync` brings the database up to date with Calendly; `force-full` lists everything again. */
 import { setFlagsFromString } from 'node:v8';
 import { CalendlySyncError } from '../../errors.js';
+import type { SyncOptions } from '../../sync/options.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
 import { instant, integer, users } from '../option-parsers.js';
@@ -42,19 +43,14 @@ export const forceFull: DefineCommand = (program, session) => {
     );
 };
 
-interface SyncFlags {
+/** The flags have the names of the library's options. */
+type SyncFlags = Pick<
+  SyncOptions,
+  'concurrency' | 'since' | 'until' | 'event' | 'repair' | 'full' | 'reread'
+> & {
   user?: string[] | undefined;
   dryRun?: boolean | undefined;
-  concurrency?: number | undefined;
-  /** ms since 1970 */
-  since?: number | undefined;
-  /** ms since 1970 */
-  until?: number | undefined;
-  event?: string | undefined;
-  repair?: boolean | undefined;
-  full?: boolean | undefined;
-  reread?: boolean | undefined;
-}
+};
 
 async function runSync(context: CommandContext, flags: SyncFlags): Promise<CommandResult> {
   const { config, output, signal } = context;

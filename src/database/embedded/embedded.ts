@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Options, PostgresType } from 'postgres';
+import { formatUtc } from '../../duration.js';
 import { CalendlySyncError } from '../../errors.js';
 import { clientDefaults, createDatabase, type Database } from '../connection.js';
 import { createPool } from '../pool.js';
@@ -180,8 +181,7 @@ function containsDatabase(folder: string): boolean {
 
 function lockedError(folder: string, { process, since }: Holder): CalendlySyncError {
   const who = process === null ? 'another process' : `process ${process.pid} on ${process.host}`;
-  const when = `${since.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
-  const message = `The embedded database in ${folder} is in use by ${who}, since ${when}.`;
+  const message = `The embedded database in ${folder} is in use by ${who}, since ${formatUtc(since)}.`;
   return new CalendlySyncError('locked', message, {
     hint: `Only one process can use it at a time: try again later. ${USE_A_SERVER}`,
   });
