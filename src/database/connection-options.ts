@@ -136,24 +136,20 @@ function parseOrThrow(url: string): Parameters {
 
 /** What libpq does for each sslmode. */
 function tlsOptions(parameters: Parameters, names: string[]): false | 'prefer' | TlsOptions {
-  const ca =
-    parameters.get('sslrootcert') === 'system' ? {} : readTlsFiles(parameters, { sslrootcert: 'ca' });
-  const client = readTlsFiles(parameters, { sslcert: 'cert', sslkey: 'key' });
-  const passphrase = parameters.get('sslpassword');
-  if (passphrase !== undefined) client.passphrase = passphrase;
-  switch (sslMode(parameters, names)) {
-    case 'disable':
-      return false;
-    case 'verify-full':
-      return { ...ca, ...client, checkServerIdentity: (name, cert) => identityError(name, names, cert) };
-    case 'verify-ca':
-      return { ...ca, ...client, checkServerIdentity: () => undefined };
-    case 'require':
-    case 'no-verify':
-      return { ...client, rejectUnauthorized: false };
-    default:
-      return Object.keys(client).length > 0 ? { ...client, rejectUnauthorized: false } : 'prefer';
+  const mode = sslMode(parameters, names);
+  const rootFile = parameters.get('sslrootcert');
+  const ca = rootFile === 'system' ? undefined : readTlsFile('sslrootcert', rootFile);
+  const cert = readTlsFile('sslcert', parameters.get('sslcert'));
+  const key = readTlsFile('sslkey', parameters.get('sslkey'));
+  const client = { cert, key, passphrase: parameters.get('sslpassword') };
+  if (mode === 'disable') return false;
+  if (mode === 'verify-full') {
+    return { ...client, ca, checkServerIdentity: (name, found) => identityError(name, names, found) };
   }
+  if (mode === 'verify-ca') return { ...client, ca, checkServerIdentity: () => undefined };
+  if (mode !== 'require' && mode !== 'no-verify' && Object.values(client).every((value) => !value))
+    return 'prefer';
+  return { ...client, rejectUnauthorized: false };
 }
 
 /** Node's meanings of `ssl=`. */
@@ -183,23 +179,16 @@ function identityError(name: string, names: string[], certificate: PeerCertifica
   return errors.includes(undefined) ? undefined : errors[0];
 }
 
-/** Reads the files that parameters name, each as the given option of Node. */
-function readTlsFiles(parameters: Parameters, wanted: Record<string, 'ca' | 'cert' | 'key'>): TlsOptions {
-  const options: TlsOptions = {};
-  for (const [name, option] of Object.entries(wanted)) {
-    const path = parameters.get(name);
-    if (path === undefined) continue;
-    try {
-      options[option] = readFileSync(path);
-    } catch (cause) {
-      const message = `${name}: cannot read ${path} (${(cause as NodeJS.ErrnoException).code}).`;
-      throw new CalendlySyncError('settings', message, {
-        hint: `Correct ${name} in the database URL.`,
-        cause,
-      });
-    }
+/** Reads the file that a parameter names, if it is given. */
+function readTlsFile(parameter: string, path: string | undefined): Buffer | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const message = `${parameter}: cannot read ${path} (${(cause as NodeJS.ErrnoException).code}).`;
+    const hint = `Correct ${parameter} in the database URL.`;
+    throw new CalendlySyncError('settings', message, { hint, cause });
   }
-  return options;
 }
 
 /** Percent-decoded; unchanged if it is not valid percent-encoding, as in a password with a lone `%`. */
