@@ -22,9 +22,6 @@ import {
   parseToken,
 } from './setting-parsers.js';
 
-/** The settings of the proxy between this machine and Calendly. */
-export type ProxySetting = 'httpProxy' | 'httpsProxy' | 'noProxy';
-
 /** The environment as a plain map, so that tests and the demo can pass their own. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -119,6 +116,7 @@ const TABLE = {
     description: 'the same for a CALENDLY_API_URL without TLS',
     parse: parseProxy,
   },
+  /** Names, which include their subdomains, with a port or without one, or `*`. */
   noProxy: {
     name: 'NO_PROXY',
     anyCase: true,

@@ -3,15 +3,15 @@
  * the pair that comes back must be stored before it is used. No error contains a token. Knows no database.
  */
 import * as oauth from 'oauth4webapi';
-import { type Config, type ProxySetting, retryPace } from '../config.js';
+import { type Config, retryPace } from '../config.js';
 import { CalendlySyncError } from '../errors.js';
 import { version } from '../version.js';
-import { isLoopback } from './proxy.js';
+import { isLoopback, type ProxySettings } from './proxy.js';
 import { createTransport, type HttpTransport } from './transport.js';
 
 /** The settings of OAuth. */
 export type OAuthConfig = Pick<Config, 'calendlyAuthUrl' | 'calendlyClientId' | 'calendlyClientSecret'> &
-  Partial<Pick<Config, ProxySetting>>;
+  ProxySettings;
 
 /** Tokens as Calendly issues them. */
 export interface TokenPair {

@@ -3,16 +3,10 @@ import http, { type RequestOptions } from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import tls, { type ConnectionOptions } from 'node:tls';
+import type { Config } from '../config.js';
 
 /** What HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. */
-export interface ProxySettings {
-  /** URL of the proxy for http; absent or null for none. */
-  httpProxy?: string | null | undefined;
-  /** URL of the proxy for https. */
-  httpsProxy?: string | null | undefined;
-  /** Hosts that need no proxy: names, which include their subdomains, with a port or without one, or `*`. */
-  noProxy?: readonly string[] | undefined;
-}
+export type ProxySettings = Partial<Pick<Config, 'httpProxy' | 'httpsProxy' | 'noProxy'>>;
 
 /** True for a host of this machine. */
 export function isLoopback({ hostname }: URL): boolean {

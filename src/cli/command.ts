@@ -4,7 +4,7 @@
  */
 import type { Command, CommandUnknownOpts } from '@commander-js/extra-typings';
 import { type Config, defaultConfig, loadConfig, SETTINGS, secretsOf } from '../config.js';
-import { toCalendlySyncError } from '../errors.js';
+import { type CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { exitCodeOf } from './exit-codes.js';
 import { createOutput, type Output, type OutputOptions } from './terminal/output.js';
 import type { Terminal } from './terminal/terminal.js';
@@ -93,11 +93,15 @@ export function commandAction<Flags extends object>(
       session.exitCode = exitCode;
       if (document !== null) output.document({ ...common, ok: exitCode === 0, ...document });
     } catch (caught) {
-      const error = toCalendlySyncError(caught);
-      session.exitCode = exitCodeOf(error.code);
-      output.error(error.toReport());
-      if (error.code === 'failed') output.detail(error.stack ?? '');
-      output.document({ ...common, ok: false, error: error.toReport() });
+      session.exitCode = reportFailure(output, common, toCalendlySyncError(caught));
     }
   };
+}
+
+/** Shows an error and prints its document. @returns the exit code */
+export function reportFailure(output: Output, common: object, error: CalendlySyncError): number {
+  output.error(error.toReport());
+  if (error.code === 'failed') output.detail(error.stack ?? '');
+  output.document({ ...common, ok: false, error: error.toReport() });
+  return exitCodeOf(error.code);
 }

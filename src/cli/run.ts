@@ -1,12 +1,13 @@
 /** The program as one function: arguments in, exit code out. Owns usage errors and the help. */
 import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { SETTINGS } from '../config.js';
+import { CalendlySyncError } from '../errors.js';
 import { version } from '../version.js';
-import { addSharedOptions, commandPath, type Session } from './command.js';
+import { addSharedOptions, commandPath, reportFailure, type Session } from './command.js';
 import { commands } from './commands.js';
 import { EXIT } from './exit-codes.js';
 import { wrap } from './terminal/layout.js';
-import { createOutput } from './terminal/output.js';
+import { createOutput, type Output } from './terminal/output.js';
 import type { Terminal } from './terminal/terminal.js';
 
 /**
@@ -27,11 +28,12 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return EXIT.ok;
     const text = usageErrors.join('') || error.message;
-    if (error.code !== 'commander.help') return usageError(program, argv, terminal, text);
+    const output = createOutput(terminal, { json: argv.includes('--json') });
+    if (error.code !== 'commander.help') return usageError(program, output, text);
     // Commander prints the help as an error where a command is missing, and where `help` gets an unknown one.
     const [first, unknown] = program.args;
-    if (first === 'help') return usageError(program, argv, terminal, `unknown command '${unknown}'`);
-    if (argv.includes('--json')) return usageError(program, argv, terminal, 'missing command');
+    if (first === 'help') return usageError(program, output, `unknown command '${unknown}'`);
+    if (output.json) return usageError(program, output, 'missing command');
     terminal.stdout.write(text);
     return EXIT.ok;
   }
@@ -72,25 +74,17 @@ function settingsHelp(width: number): string {
   return ['Settings (environment or .env):', ...lines.flat()].join('\n');
 }
 
-function usageError(
-  program: Command,
-  argv: readonly string[],
-  terminal: Terminal,
-  complaint: string,
-): number {
-  const output = createOutput(terminal, { json: argv.includes('--json') });
+function usageError(program: Command, output: Output, complaint: string): number {
   const [message = '', suggestion] = complaint
     .trim()
     .replace(/^error: /, '')
     .split('\n');
   const command = innermost(program);
   const path = command === program ? null : commandPath(command);
-  const help = `See: calendly-sync ${path === null ? '' : `${path} `}--help`;
+  const help = `See: calendly-sync ${path ? `${path} ` : ''}--help`;
   const hint = suggestion ? `${suggestion.replace(/^\((.*)\)$/, '$1')} ${help}` : help;
-  const report = { code: 'usage' as const, message, hint };
-  output.error(report);
-  output.document({ command: path ?? program.args[0] ?? null, ok: false, error: report });
-  return EXIT.usage;
+  const error = new CalendlySyncError('usage', message, { hint });
+  return reportFailure(output, { command: path ?? program.args[0] ?? null }, error);
 }
 
 /** The command that the arguments name, as far as they name one. */

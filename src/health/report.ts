@@ -3,7 +3,8 @@
  * database and, unless offline, asks Calendly about webhook subscriptions. Does not print.
  */
 import { type ClientOptions, createCalendlyClient } from '../calendly/client.js';
-import type { Config, ProxySetting } from '../config.js';
+import type { ProxySettings } from '../calendly/proxy.js';
+import type { Config } from '../config.js';
 import type { Database } from '../database/connection.js';
 import { requireSchema } from '../database/schema.js';
 import {
@@ -30,8 +31,7 @@ import { type UserHealth, userHealth } from './status.js';
 
 export interface HealthOptions {
   database: Database;
-  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl' | 'webhookSigningKeys'> &
-    Partial<Pick<Config, ProxySetting>>;
+  config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl' | 'webhookSigningKeys'> & ProxySettings;
   /** `users.id` or e-mail of the users to report; empty: every connected one. */
   users?: readonly string[];
   /** Max age of a user's last complete sync, in ms. */

@@ -1,7 +1,8 @@
 /** What a sync is told, and what follows from that alone: the token, the client, the one meeting. */
 import { type CalendlyClient, type ClientOptions, createCalendlyClient } from '../calendly/client.js';
+import type { ProxySettings } from '../calendly/proxy.js';
 import type { HttpTransport } from '../calendly/transport.js';
-import type { Config, ProxySetting } from '../config.js';
+import type { Config } from '../config.js';
 import type { Database } from '../database/connection.js';
 import { CalendlySyncError } from '../errors.js';
 import type { Repair } from '../webhook/subscriptions/repair.js';
@@ -9,7 +10,8 @@ import type { Counts, OnSyncEvent, UserResult } from './report.js';
 
 export interface SyncOptions {
   config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'> &
-    Partial<Pick<Config, 'webhookSigningKeys' | ProxySetting>>;
+    Partial<Pick<Config, 'webhookSigningKeys'>> &
+    ProxySettings;
   database: Database;
   /** Stops the sync when it is aborted; what was read so far is stored. */
   signal?: AbortSignal | undefined;
