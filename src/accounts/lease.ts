@@ -61,13 +61,16 @@ export async function claimAccount(
   hasSyncState: boolean,
   onLost: (error: CalendlySyncError) => void,
 ): Promise<Claimed> {
-  const { claim, holder } = await database.transaction(async (sql) => {
-    await createLease(sql, accountId);
-    const [holder = null] = await leaseHolders(sql, accountId);
+  let [claim] = await claimAccounts(database, { accountIds: [accountId] }, hasSyncState);
+  let holder: string | null = null;
+  if (!claim) {
+    holder = await database.transaction(async (sql) => {
+      await createLease(sql, accountId);
+      return (await leaseHolders(sql, accountId))[0] ?? null;
+    });
     const deadOwner = holder !== null && isDead(holder) ? holder : null;
-    const [row] = await claimLeases(sql, owner(), { accountIds: [accountId], deadOwner }, hasSyncState);
-    return { claim: row && toClaim(row), holder };
-  });
+    [claim] = await claimAccounts(database, { accountIds: [accountId], deadOwner }, hasSyncState);
+  }
   if (!claim) throw lockedError(holder === null ? null : parseIdentity(holder));
   return { lease: holdLease(database, { accountId, number: claim.number }, onLost), claimed: claim };
 }

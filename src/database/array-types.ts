@@ -30,7 +30,7 @@ export const arrayTypes: Record<string, PostgresType> = Object.fromEntries(
 );
 
 /** An array literal: `{"a","b",NULL}`. */
-function serializeArray(values: readonly unknown[]): string {
+export function serializeArray(values: readonly unknown[]): string {
   return `{${values.map(serializeElement).join(',')}}`;
 }
 

@@ -9,15 +9,10 @@ import { parseExact, stringifyExact } from '../exact-json.js';
 import { arrayTypes } from './array-types.js';
 import { connectionOptions } from './connection-options.js';
 import { toDatabaseError } from './errors.js';
+import type { Build } from './literal-sql.js';
 import { createPool, isDirect, type Pool, type PoolOptions } from './pool.js';
 import { searchPathOf } from './search-path.js';
-import {
-  type Build,
-  runStatement,
-  runTransaction,
-  type Sql,
-  type TransactionOptions,
-} from './transaction.js';
+import { runStatement, runTransaction, type Sql, type TransactionOptions } from './transaction.js';
 
 export type { Sql, TransactionOptions };
 

@@ -2,7 +2,7 @@
 import { retry } from '../retry.js';
 import type { Database, Sql } from './connection.js';
 import { isTransient } from './errors.js';
-import type { Build } from './transaction.js';
+import type { Build } from './literal-sql.js';
 
 /** With a first pause of 0.2 s: about a minute in all. That outlives a restart of the server, not an outage. */
 const RETRIES = 8;

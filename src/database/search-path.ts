@@ -3,6 +3,7 @@
  * connection's own search_path does not contain them, then that search_path. Knows no table of ours.
  */
 import { CalendlySyncError } from '../errors.js';
+import { quoteText } from './literal-sql.js';
 
 /** Schemas that belong to the platform: their `users` are not the application's. */
 const PLATFORM_SCHEMAS =
@@ -14,11 +15,6 @@ type Query = (text: string) => Promise<{ [column: string]: unknown }[]>;
 /** Quotes a name for use in SQL. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** Quotes a text for use in SQL. */
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
 
 /**

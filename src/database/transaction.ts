@@ -3,6 +3,7 @@
  * ROLLBACK to a connection that is lost, and prepares its COMMIT. Knows no pool.
  */
 import type postgres from 'postgres';
+import { type Build, textOf } from './literal-sql.js';
 
 /** SQL inside one transaction. */
 export interface Sql extends postgres.ISql {
@@ -32,30 +33,22 @@ function begin(mode: string, limit: string): string {
   return `begin isolation level read committed${mode}; set local row_security = off${limit}`;
 }
 
-/** Builds a statement and does not send it. */
-export type Build<Row extends object> = (sql: postgres.ISql) => postgres.PendingQuery<Row[]>;
-
-/**
- * Runs one statement in a transaction of its own, all sent together. If the BEGIN is lost, the statement still is as a
- * whole or not at all.
- */
+/** Runs one statement in a transaction of its own, as one message. */
 export async function runStatement<Row extends object>(
   client: postgres.Sql,
   build: Build<Row>,
   searchPath: string | null,
 ): Promise<Row[]> {
-  const opened = client.unsafe(begin('', LIMIT_LOCK_WAITS)).execute();
-  const path = searchPath === null ? null : client.unsafe(searchPath).execute();
-  const rows = build(client).execute();
-  const [, , result, committed] = await Promise.allSettled([
-    opened,
-    path,
-    rows,
-    client.unsafe('commit').execute(),
-  ]);
-  if (result.status === 'rejected') throw result.reason;
-  if (committed.status === 'rejected') throw committed.reason;
-  return result.value;
+  const statements = [begin('', LIMIT_LOCK_WAITS), searchPath, textOf(build), 'commit'];
+  try {
+    const results: unknown = await client.unsafe(statements.filter((text) => text !== null).join(';\n'));
+    // One result for each statement that returns rows, and the first one does.
+    return (results as Row[][]).at(-1) ?? [];
+  } catch (error) {
+    // Fails only if the connection is lost, and then Postgres has undone everything.
+    await client.unsafe('rollback').catch(() => {});
+    throw error;
+  }
 }
 
 /**

@@ -4,7 +4,8 @@
  */
 import type { Database, Sql } from '../database/connection.js';
 import { errorCode } from '../database/errors.js';
-import { quoteName, quoteText } from '../database/search-path.js';
+import { quoteText } from '../database/literal-sql.js';
+import { quoteName } from '../database/search-path.js';
 import type { Migration } from './files.js';
 import { inTime, type LockOptions } from './lock.js';
 import {

@@ -6,7 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database, Sql } from '../database/connection.js';
 import { errorCode } from '../database/errors.js';
-import { quoteText } from '../database/search-path.js';
+import { quoteText } from '../database/literal-sql.js';
 import { CalendlySyncError } from '../errors.js';
 import { describeHolder, type LockHolder, readLockHolders, readMigrator } from './lock-holders.js';
 

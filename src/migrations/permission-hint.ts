@@ -1,7 +1,8 @@
 /** What a missing right (42501) means: who is asking, who owns what, and what to run. */
 import type { Database } from '../database/connection.js';
 import { errorCode } from '../database/errors.js';
-import { quoteName, quoteText } from '../database/search-path.js';
+import { quoteText } from '../database/literal-sql.js';
+import { quoteName } from '../database/search-path.js';
 import { CalendlySyncError } from '../errors.js';
 import { PartialFailure } from './partial-failure.js';
 

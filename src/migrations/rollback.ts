@@ -4,7 +4,7 @@
  */
 import { basename } from 'node:path';
 import type { Database } from '../database/connection.js';
-import { quoteText } from '../database/search-path.js';
+import { quoteText } from '../database/literal-sql.js';
 import { CalendlySyncError } from '../errors.js';
 import { backUp } from './backup/backup.js';
 import { countLosses, type LossLine, readLosses } from './backup/losses.js';

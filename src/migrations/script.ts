@@ -1,5 +1,6 @@
 /** What a migration would run, as a script to read, for psql or for a SQL editor. Pure. */
-import { quoteName, quoteText } from '../database/search-path.js';
+import { quoteText } from '../database/literal-sql.js';
+import { quoteName } from '../database/search-path.js';
 import type { Migration } from './files.js';
 import { beforeText, createHistoryText, historyTable, recordText } from './history.js';
 import { DEFAULT_LOCK_TIMEOUT_MS } from './lock.js';

@@ -3,7 +3,7 @@
  * that a table of the application refers to always stays.
  */
 import type { Sql } from '../database/connection.js';
-import { quoteText } from '../database/search-path.js';
+import { quoteText } from '../database/literal-sql.js';
 import { referrer } from '../database/tables/references.js';
 import { copyRows } from './backup/backup.js';
 

@@ -2,10 +2,10 @@
 import type { Lease } from '../accounts/lease.js';
 import type { CalendlyClient } from '../calendly/client.js';
 import type { Database, Sql } from '../database/connection.js';
+import type { Build } from '../database/literal-sql.js';
 import { persistentQuery, persistentTransaction } from '../database/retry.js';
 import type { MissingReason } from '../database/tables/meetings.js';
 import type { Pending, PendingKind } from '../database/tables/pending-events.js';
-import type { Build } from '../database/transaction.js';
 import type { Observation } from '../resources/meetings/diff.js';
 import { later } from '../resources/meetings/standing.js';
 import type { Plan } from './plan.js';

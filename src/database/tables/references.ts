@@ -3,7 +3,8 @@
  * take rows of the application with it.
  */
 import type { Sql } from '../connection.js';
-import { quoteName, quoteText } from '../search-path.js';
+import { quoteText } from '../literal-sql.js';
+import { quoteName } from '../search-path.js';
 
 /**
  * An SQL expression over a row `m` of `meetings`: the name of a table of the application that refers to it, or null.

@@ -4,7 +4,8 @@
  * `restore.ts` reads them.
  */
 import type { Database, Sql } from '../../database/connection.js';
-import { quoteName, quoteText } from '../../database/search-path.js';
+import { quoteText } from '../../database/literal-sql.js';
+import { quoteName } from '../../database/search-path.js';
 import { CalendlySyncError } from '../../errors.js';
 import { API_ROLES } from '../schema/catalog.js';
 import { isNotDefault, type Loss } from './losses.js';

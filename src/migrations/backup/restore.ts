@@ -3,7 +3,8 @@
  * written since then stays; running it again changes nothing.
  */
 import type { Database, Sql } from '../../database/connection.js';
-import { quoteName, quoteText } from '../../database/search-path.js';
+import { quoteText } from '../../database/literal-sql.js';
+import { quoteName } from '../../database/search-path.js';
 import { adoptMeetings } from '../../database/tables/adopt-meetings.js';
 import { CalendlySyncError } from '../../errors.js';
 import { type HistoryRow, historyText } from '../history.js';

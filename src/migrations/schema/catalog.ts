@@ -3,7 +3,8 @@
  * should. With an empty search_path all names in definitions are qualified, so that a fingerprint is the same for
  * every role.
  */
-import { quoteName, quoteText } from '../../database/search-path.js';
+import { quoteText } from '../../database/literal-sql.js';
+import { quoteName } from '../../database/search-path.js';
 import { EXPECTED } from './expected.js';
 
 /** The beginning of the comment on everything that a migration created. */
