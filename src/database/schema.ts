@@ -1,4 +1,5 @@
 /** Checks that the database has the tables that the tool needs. One query; knows no migration file. */
+import type { ISql } from 'postgres';
 import { CalendlySyncError } from '../errors.js';
 import type { Sql } from './connection.js';
 
@@ -8,6 +9,28 @@ export interface SchemaState {
   hasSyncState: boolean;
 }
 
+/** The columns `missing` (tables that everything needs) and `hasSyncState`. */
+export function schemaState(sql: ISql) {
+  return sql`
+    array(
+      select needed from unnest(array['users', 'meetings', 'meeting_invitees', 'calendly_accounts',
+        'calendly_leases', 'calendly_sync_runs', 'calendly_events', 'calendly_pending_events']) as needed
+      where to_regclass(needed) is null
+    ) as missing,
+    (
+      select count(*) = 3 from pg_attribute
+      where attrelid = to_regclass('users') and not attisdropped
+        and attname in ('last_calendly_sync', 'calendly_initial_sync_complete', 'calendly_webhook_enabled')
+    ) and (
+      select count(*) = 1 from pg_attribute
+      where attrelid = to_regclass('meetings') and not attisdropped and attname = 'synced_via_webhook'
+    ) and exists (
+      -- Without this column the table is the application's own.
+      select from pg_attribute
+      where attrelid = to_regclass('calendly_webhook_events') and not attisdropped and attname = 'signature_verified'
+    ) as "hasSyncState"`;
+}
+
 /**
  * Requires everything up to migration 022, and reports whether 022 is applied. Looks at the objects, not at the
  * history.
@@ -15,24 +38,7 @@ export interface SchemaState {
  */
 export async function requireSchema(sql: Sql): Promise<SchemaState> {
   const [found] = await sql<{ missing: string[]; hasSyncState: boolean }[]>`
-    select
-      array(
-        select needed from unnest(array['users', 'meetings', 'meeting_invitees', 'calendly_accounts',
-          'calendly_leases', 'calendly_sync_runs', 'calendly_events', 'calendly_pending_events']) as needed
-        where to_regclass(needed) is null
-      ) as missing,
-      (
-        select count(*) = 3 from pg_attribute
-        where attrelid = to_regclass('users') and not attisdropped
-          and attname in ('last_calendly_sync', 'calendly_initial_sync_complete', 'calendly_webhook_enabled')
-      ) and (
-        select count(*) = 1 from pg_attribute
-        where attrelid = to_regclass('meetings') and not attisdropped and attname = 'synced_via_webhook'
-      ) and exists (
-        -- Without this column the table is the application's own.
-        select from pg_attribute
-        where attrelid = to_regclass('calendly_webhook_events') and not attisdropped and attname = 'signature_verified'
-      ) as "hasSyncState"`;
+    select ${schemaState(sql)}`;
   if (!found || found.missing.length > 0) {
     throw new CalendlySyncError(
       'schema_not_ready',

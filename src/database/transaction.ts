@@ -45,8 +45,9 @@ export async function runStatement<Row extends object>(
     // One result for each statement that returns rows, and the first one does.
     return (results as Row[][]).at(-1) ?? [];
   } catch (error) {
-    // Fails only if the connection is lost, and then Postgres has undone everything.
-    await client.unsafe('rollback').catch(() => {});
+    // After any other error there is no connection: a rollback would open a new one.
+    if ((error as { severity?: string }).severity === 'ERROR')
+      await client.unsafe('rollback').catch(() => {});
     throw error;
   }
 }

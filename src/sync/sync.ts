@@ -4,12 +4,7 @@
  */
 
 import { claimAccount, type Lease } from '../accounts/lease.js';
-import {
-  findKnownAccount,
-  type ResolvedAccount,
-  refreshAccount,
-  resolveAccount,
-} from '../accounts/resolve.js';
+import { type ResolvedAccount, refreshAccount, resolveAccount } from '../accounts/resolve.js';
 import type { CalendlyClient } from '../calendly/client.js';
 import { systemClock } from '../clock.js';
 import { persistentTransaction } from '../database/retry.js';
@@ -17,7 +12,6 @@ import { requireSchema } from '../database/schema.js';
 import type { Account } from '../database/tables/accounts.js';
 import { databaseTime, forgetReadings } from '../database/tables/calendly-events.js';
 import { clearInitialSync, isInitialSyncComplete } from '../database/tables/users.js';
-import { hasPendingEvents } from '../database/tables/webhook-events.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { maintainWebhooks } from '../webhook/subscriptions/maintain.js';
@@ -35,6 +29,7 @@ import {
   type UserResult,
 } from './report.js';
 import { openRun, type RunAccount } from './run.js';
+import { readStart } from './start.js';
 
 export type { SyncOptions, SyncResult } from './options.js';
 
@@ -47,17 +42,8 @@ export async function sync(options: SyncOptions): Promise<SyncResult> {
   const event = meetingOf(options);
   const token = requireToken(options.config);
   const { database, repair = true, signal = new AbortController().signal } = options;
-  const { hasSyncState, known, needsMaintenance } = await database.transaction(
-    async (sql) => {
-      const schema = await requireSchema(sql);
-      const known = await findKnownAccount(sql, token, options.users ?? []);
-      const needsMaintenance =
-        schema.hasSyncState &&
-        (known === null || known.subscriptionUri !== null || (await hasPendingEvents(sql)));
-      return { ...schema, known, needsMaintenance };
-    },
-    { readOnly: true },
-  );
+  const { hasSyncState, known, hasPending } = await readStart(database, token, options.users ?? []);
+  const needsMaintenance = hasSyncState && (known === null || known.subscriptionUri !== null || hasPending);
   const onEvent = guarded(options.onEvent);
   const controller = new AbortController();
   const context: SyncContext = {

@@ -7,6 +7,8 @@ interface Link {
   client: Socket;
   server: Socket;
   silent: boolean;
+  /** The server has spoken last. */
+  answered: boolean;
 }
 
 /** Starts a proxy; it ends with the test. */
@@ -14,16 +16,19 @@ export async function startFaultyProxy(databaseUrl: string) {
   const target = new URL(databaseUrl);
   const links = new Set<Link>();
   let trap: string | null = null;
+  let turns = 0;
   const forward = (link: Link, to: Socket, chunk: Buffer) => {
     if (trap !== null && to === link.server && chunk.includes(trap)) {
       trap = null;
       link.silent = true;
     }
+    if (to === link.server && link.answered) turns++;
+    link.answered = to === link.client;
     if (!link.silent) to.write(chunk);
   };
   const proxy = createServer((client) => {
     const server = connect(Number(target.port), target.hostname);
-    const link: Link = { client, server, silent: false };
+    const link: Link = { client, server, silent: false, answered: true };
     links.add(link);
     const closed = (other: Socket) => () => {
       if (!link.silent) other.destroy();
@@ -60,6 +65,8 @@ export async function startFaultyProxy(databaseUrl: string) {
     swallowAt(text: string) {
       trap = text;
     },
+    /** How often a client has spoken after the server: round trips so far, when there is one connection. */
+    turns: () => turns,
     /** Whether a connection was swallowed at the text. */
     trapped: () => trap === null,
   };

@@ -4,6 +4,7 @@
  * is processed, and found by `host_uris` when one of them is. The application may insert rows of its own: only those
  * whose signature we verified are ever applied. Only where migration 022 is applied.
  */
+import type { ISql } from 'postgres';
 import type { Sql } from '../connection.js';
 import { columns, type RowOf, rowsAsX } from '../table.js';
 
@@ -122,7 +123,7 @@ export async function hasPendingEvents(sql: Sql): Promise<boolean> {
 }
 
 /** Two index scans, both empty as a rule: deliveries of hosts who are not connected are not read. */
-function pendingIds(sql: Sql, which: Pending) {
+export function pendingIds(sql: ISql, which: Pending) {
   const unprocessed = sql`
     select event_id from calendly_webhook_events where processed_at is null and signature_verified`;
   if (which === 'waiting') return sql`${unprocessed} and waits_for is not null`;
