@@ -1,74 +1,50 @@
-/** Users, the organization, memberships, event types and webhook subscriptions. */
+/** Users, the organization, memberships and event types. */
+import { z } from 'zod';
 import { ApiError } from './api-error.js';
-import { type ApiRequest, create, type Endpoint, list, remove, show } from './endpoint.js';
+import { type ApiRequest, account, type Endpoint, email, endpoint, nothing } from './endpoint.js';
 import { uriOf } from './organization.js';
-import { eventTypesQuery, membershipsQuery, subscriptionBody, subscriptionsQuery } from './parameters.js';
-import type { Subscription } from './webhooks.js';
 
-const SUBSCRIPTIONS = '/webhook_subscriptions';
+/** For every listing. */
+export const namesAccount = ({ organization, user }: Account) => (organization ?? user) !== undefined;
+export const ACCOUNT_MISSING = 'One of organization and user is required.';
+const membershipsQuery = z
+  .object({ ...account, email: email.optional(), role: z.enum(['owner', 'admin', 'user']).optional() })
+  .refine(namesAccount, ACCOUNT_MISSING);
+const eventTypesQuery = z
+  .object({ ...account, active: z.enum(['true', 'false']).optional() })
+  .refine(namesAccount, ACCOUNT_MISSING);
 
 export const accountEndpoints: readonly Endpoint[] = [
-  show('/users/me', 'users', ({ caller }) => caller.user),
-  show('/users/:id', 'users', ({ state: { organization } }, id) => {
-    return found(organization.hosts.find(({ user }) => user.uri === uriOf('users', id))).user;
+  endpoint('GET /users/me', 'users', nothing, ({ caller }) => caller.user),
+  endpoint('GET /users/:id', 'users', nothing, ({ state, id }) => {
+    return found(state.organization.hosts.find(({ user }) => user.uri === uriOf('users', id))).user;
   }),
-  show('/organizations/:id', 'organizations', ({ state: { organization } }, id) => {
+  endpoint('GET /organizations/:id', 'organizations', nothing, ({ state: { organization }, id }) => {
     return found(organization.uri === uriOf('organizations', id) ? organization : undefined).resource;
   }),
-  list('/organization_memberships', 'organizations', membershipsQuery, (request, query) => {
+  endpoint('GET /organization_memberships', 'organizations', membershipsQuery, (request, query) => {
     requireListing(request, query);
-    const { organization } = request.state;
-    return organization.hosts
+    return request.state.organization.hosts
+      .map(({ membership }) => membership)
       .filter(({ user }) => query.user === undefined || user.uri === query.user)
       .filter(({ user }) => query.email === undefined || user.email === query.email)
-      .filter(({ role }) => query.role === undefined || role === query.role)
-      .map(({ membership, role, user: { current_organization: _own, ...user } }) => {
-        return { ...membership, role, organization: organization.uri, user };
-      });
+      .filter(({ role }) => query.role === undefined || role === query.role);
   }),
-  list('/event_types', 'event_types', eventTypesQuery, (request, query) => {
+  endpoint('GET /event_types', 'event_types', eventTypesQuery, (request, query) => {
     requireListing(request, query);
     return request.state.organization.eventTypes
       .filter(({ owner, retired }) => !retired && (query.user === undefined || owner === query.user))
       .map(({ resource }) => resource)
       .filter(({ active }) => query.active === undefined || String(active) === query.active);
   }),
-  show('/event_types/:id', 'event_types', ({ state: { organization } }, id) => {
+  endpoint('GET /event_types/:id', 'event_types', nothing, ({ state: { organization }, id }) => {
     const uri = uriOf('event_types', id);
     return found(organization.eventTypes.find((type) => type.resource.uri === uri && !type.retired)).resource;
   }),
-  create(SUBSCRIPTIONS, 'webhooks', subscriptionBody, (request, { url, signing_key, ...body }) => {
-    const { state, caller } = request;
-    const { scope, organization, events } = body;
-    const user = scope === 'user' ? (body.user ?? null) : null;
-    if (organization !== state.organization.uri) throw new ApiError(403);
-    if (scope === 'organization' && caller.role === 'user') throw new ApiError(403);
-    if (user !== null && user !== caller.user.uri) throw new ApiError(403, NOT_PERMITTED);
-    const facts = { callback_url: url, events, scope, organization, user, creator: caller.user.uri };
-    const subscription = state.webhooks.subscribe(facts, signing_key ?? null);
-    if (!subscription) throw new ApiError(409);
-    return subscription.resource;
-  }),
-  list(SUBSCRIPTIONS, 'webhooks', subscriptionsQuery, ({ state, caller }, query) => {
-    const isMember = caller.role === 'user';
-    if (query.organization !== state.organization.uri) throw new ApiError(403, NOT_PERMITTED);
-    if (isMember && query.scope === 'organization') throw new ApiError(403);
-    if (isMember && query.user !== caller.user.uri) throw new ApiError(403, { message: 'Unauthorized' });
-    const rows = state.webhooks
-      .subscriptions()
-      .filter(({ scope }) => scope === query.scope)
-      .filter(({ scope, user }) => scope === 'organization' || user === query.user);
-    return query.sort === 'created_at:desc' ? rows.reverse() : rows;
-  }),
-  show(`${SUBSCRIPTIONS}/:id`, 'webhooks', (request, id) => visibleSubscription(request, id).resource),
-  remove(`${SUBSCRIPTIONS}/:id`, 'webhooks', (request, id) => {
-    request.state.webhooks.unsubscribe(visibleSubscription(request, id).resource.uri);
-  }),
 ];
 
-const NOT_PERMITTED = { message: 'You do not have permission' };
-
-function found<Resource>(resource: Resource | undefined): Resource {
+/** @throws ApiError 404 */
+export function found<Resource>(resource: Resource | undefined): Resource {
   if (resource === undefined) throw new ApiError(404);
   return resource;
 }
@@ -89,13 +65,6 @@ export function requireMembers({ state }: ApiRequest, { organization, user }: Ac
 function requireListing(request: ApiRequest, query: Account): void {
   requireMembers(request, query);
   const { role, user } = request.caller;
-  if (role === 'user' && query.user !== user.uri) throw new ApiError(403, NOT_PERMITTED);
-}
-
-/** The subscription with this id, if the caller may see it. */
-function visibleSubscription({ state, caller }: ApiRequest, id: string): Subscription {
-  const subscription = found(state.webhooks.find(uriOf('webhook_subscriptions', id)));
-  const { user, creator } = subscription.resource;
-  if (caller.role !== 'user' || user === caller.user.uri || creator === caller.user.uri) return subscription;
-  throw new ApiError(403);
+  if (role === 'user' && query.user !== user.uri)
+    throw new ApiError(403, { message: 'You do not have permission' });
 }

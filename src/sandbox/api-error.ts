@@ -1,15 +1,14 @@
 /** Calendly's error bodies. They are thrown where a request goes wrong and become its answer. */
-/** The errors that Calendly answers. The body of a 429 is not documented. */
-const USUAL: Record<number, { title: string; message: string }> = {
-  400: { title: 'Invalid Argument', message: 'The supplied parameters are invalid.' },
-  401: { title: 'Unauthenticated', message: 'The access token is invalid' },
-  403: { title: 'Permission Denied', message: 'You do not have permission to access this resource.' },
-  404: { title: 'Resource Not Found', message: 'The server could not find the requested resource.' },
-  409: { title: 'Already Exists', message: 'Hook with this url already exists' },
-  429: { title: 'Too Many Requests', message: 'The rate limit is exceeded.' },
-};
 
-const UNKNOWN = { title: 'Internal Server Error', message: 'The server met an unexpected condition.' };
+/** Title and message of each error. The body of a 429 is not documented. */
+const USUAL: Record<number, [title: string, message: string]> = {
+  400: ['Invalid Argument', 'The supplied parameters are invalid.'],
+  401: ['Unauthenticated', 'The access token is invalid'],
+  403: ['Permission Denied', 'You do not have permission to access this resource.'],
+  404: ['Resource Not Found', 'The server could not find the requested resource.'],
+  409: ['Already Exists', 'Hook with this url already exists'],
+  429: ['Too Many Requests', 'The rate limit is exceeded.'],
+};
 
 /** A request that is answered with an error: the usual one of its status, with these fields added or replaced. */
 export class ApiError extends Error {
@@ -19,8 +18,12 @@ export class ApiError extends Error {
 
   constructor(status: number, fields: { title?: string; message?: string; [field: string]: unknown } = {}) {
     super(fields.message);
+    const [title, message] = USUAL[status] ?? [
+      'Internal Server Error',
+      'The server met an unexpected condition.',
+    ];
     this.status = status;
-    this.body = { ...(USUAL[status] ?? UNKNOWN), ...fields };
+    this.body = { title, message, ...fields };
   }
 }
 

@@ -1,179 +1,135 @@
-/** What booking, canceling and the like do to events, invitees, timestamps and webhooks. Knows no HTTP. */
-import { z } from 'zod';
+/**
+ * What people do with meetings: book, join, cancel, reschedule, miss. Each is announced to the webhooks. Nothing is
+ * checked here. Knows no HTTP.
+ */
 import type { Meeting } from './meetings.js';
-import * as base from './operation.js';
-import { InvalidCommand } from './operation.js';
-import { idOf } from './organization.js';
-import { uuidOf } from './random.js';
-import {
-  cancelInvitee,
-  createEvent,
-  createInvitee,
-  type InviteeResource,
-  inviteeUri,
-  type MeetingView,
-  recount,
-} from './resources.js';
-import { locationBy, personBy } from './samples.js';
-import type { SandboxState } from './state.js';
-import { formatInstant, instantOf, SECOND } from './time.js';
+import { uriOf } from './organization.js';
+import { uuidBy } from './random.js';
+import * as resources from './resources.js';
+import { personBy } from './samples.js';
+import type { State } from './state.js';
+import { formatInstant, instantOf, type Micros, SECOND } from './time.js';
 import type { WebhookEvent } from './webhooks.js';
 
-const text = z.string().nullable().optional();
-/** Somebody who books. What is left out is made up. */
-export const guest = z.strictObject({
-  email: z.string().optional(),
-  name: text,
-  first_name: text,
-  last_name: text,
-  timezone: text,
-  questions_and_answers: z
-    .array(z.strictObject({ question: z.string(), answer: z.string(), position: z.int() }))
-    .optional(),
-  tracking: z.record(z.string(), z.string().nullable()).optional(),
-  payment: z.looseObject({ amount: z.union([z.number(), z.string()]) }).optional(),
-});
-const booked = {
-  minutes: z.int().positive().default(30),
-  name: text,
-  /** How many, or who. */
-  invitees: z.union([z.int().nonnegative(), z.array(guest)]).default(1),
-  /** When it was booked. */
-  created: base.time.optional(),
-};
+type Invitees = readonly resources.Invitee[];
 
-export const bookFields = {
-  host: base.host.default(0),
-  start: base.time.default('+24h'),
-  ...booked,
-  /** Further hosts of the same event. */
-  with: z.array(base.host).default([]),
-  /** Places of a group event. Several invitees make a group too. */
-  limit: z.int().positive().optional(),
-  location: z.looseObject({ type: z.string() }).nullable().optional(),
-  guests: z.array(z.string()).default([]),
-};
+export const activeOf = ({ invitees }: resources.MeetingView) =>
+  invitees.filter(({ status }) => status === 'active');
 
-export const importedMeeting = z.strictObject({
-  id: z.string().min(1),
-  start: base.time,
-  ...booked,
-  status: z.enum(['active', 'canceled']).default('active'),
-});
-
-export function newId(state: SandboxState): string {
-  return uuidOf(state.seed, 702, state.issuedIds++);
+/** Books a meeting. What a guest does not say is made up. */
+export function book(state: State, facts: resources.EventFacts, guests: readonly resources.Guest[]): Meeting {
+  const event: resources.EventResource = resources.createEvent(facts, state.clock.stamp());
+  const { uri, created_at } = event;
+  return addMeeting(state, {
+    event,
+    invitees: guests.map((guest) => newInvitee(state, uri, created_at, guest)),
+  });
 }
 
-/** The meeting that a command is about to change. @throws InvalidCommand */
-export function meetingNamed({ meetings }: SandboxState, name: string): Meeting {
-  const meeting = meetings.change(idOf(name));
-  if (!meeting) throw new InvalidCommand(`There is no event ${name}`);
-  return meeting;
+/** Adds an invitee to a group event. @param touches moves the event's `updated_at` */
+export function join(state: State, meeting: Meeting, guest: resources.Guest, touches: boolean): void {
+  const invitee = newInvitee(state, meeting.event.uri, state.clock.stamp(), guest);
+  meeting.invitees.push(invitee);
+  recount(meeting);
+  if (touches) touch(state, meeting.event);
+  announce(state, 'invitee.created', meeting, [invitee]);
 }
 
-/** @throws InvalidCommand */
-export function inviteeNamed({ event, invitees }: MeetingView, name: string): InviteeResource {
-  const found = invitees.find(
-    ({ uri, email }) => uri === name || uri === inviteeUri(event.uri, name) || email === name,
+/** Who cancels and why. @param touch moves `updated_at` of an event that goes on without those who leave */
+interface Canceling {
+  by: 'host' | 'invitee';
+  reason: string | null;
+  touch?: boolean;
+}
+
+/** Cancels some invitees, and the event when nobody is left. */
+export function cancel(
+  state: State,
+  meeting: Meeting,
+  leaving: Invitees,
+  { by, reason, touch: touches }: Canceling,
+) {
+  const { event } = meeting;
+  const name = by === 'host' ? event.event_memberships[0]?.user_name : leaving[0]?.name;
+  const canceled_by = name ?? 'Somebody';
+  const cancellation = { canceled_by, reason, canceler_type: by, created_at: state.clock.stamp() };
+  for (const invitee of leaving) touch(state, Object.assign(invitee, { status: 'canceled', cancellation }));
+  recount(meeting);
+  const isOver = event.invitees_counter.active === 0;
+  if (isOver) Object.assign(event, { status: 'canceled', cancellation });
+  if (isOver || touches) touch(state, event);
+  announce(state, 'invitee.canceled', meeting, leaving);
+}
+
+/** Moves some invitees to a new meeting, and links the old and the new ones. */
+export function reschedule(
+  state: State,
+  old: Meeting,
+  leaving: Invitees,
+  start: Micros,
+  how: Canceling,
+): Meeting {
+  const before = structuredClone(old.event);
+  const uri = uriOf('scheduled_events', uuidBy(state.random));
+  const moved = leaving.map((invitee) => {
+    const guest = { ...structuredClone(invitee), old_invitee: invitee.uri, no_show: null };
+    const id = uuidBy(state.random);
+    Object.assign(invitee, { rescheduled: true, new_invitee: resources.inviteeUri(uri, id) });
+    return { id, guest };
+  });
+  cancel(state, old, leaving, how);
+  const created_at = state.clock.stamp();
+  const { buffered, ...times } = resources.timesOf(
+    start,
+    instantOf(before.end_time) - instantOf(before.start_time),
   );
-  if (!found) throw new InvalidCommand(`${idOf(event.uri)} has no invitee ${name}`);
-  return found;
+  const event_memberships = before.event_memberships.map((host) => ({ ...host, ...buffered }));
+  const event = { ...before, uri, ...times, event_memberships, created_at, updated_at: created_at };
+  const invitees = moved.map(({ id, guest }) => resources.createInvitee(id, uri, created_at, guest));
+  return addMeeting(state, { event, invitees });
 }
 
-/** The invitee that a command names, or all active ones. @throws InvalidCommand when there are none */
-export function inviteesNamed(meeting: MeetingView, name: string | undefined): InviteeResource[] {
-  const found = name === undefined ? activeOf(meeting) : [inviteeNamed(meeting, name)];
-  if (found.length === 0) throw new InvalidCommand(`${meeting.event.uri} has no active invitee`);
-  return found;
-}
-
-export function activeOf({ invitees }: MeetingView): InviteeResource[] {
-  return invitees.filter(({ status }) => status === 'active');
-}
-
-export function announce(
-  { webhooks }: SandboxState,
-  kind: WebhookEvent,
-  { event }: MeetingView,
-  invitees: readonly InviteeResource[],
-): void {
-  for (const invitee of invitees) webhooks.announce(kind, event, invitee);
+/** Marks invitees as no-shows, or removes the marks. It moves no `updated_at`, as recorded from Calendly. */
+export function markNoShows(state: State, meeting: Meeting, invitees: Invitees, isMarked: boolean): void {
+  for (const invitee of invitees) {
+    const uri = uriOf('invitee_no_shows', uuidBy(state.random));
+    invitee.no_show = isMarked ? { uri, created_at: state.clock.stamp() } : null;
+  }
+  announce(state, isMarked ? 'invitee_no_show.created' : 'invitee_no_show.deleted', meeting, invitees);
 }
 
 /** Moves `updated_at`, unless the sandbox's timestamps are to misbehave. */
-export function touchResource({ timestamps, clock }: SandboxState, resource: { updated_at: string }): void {
-  if (timestamps === 'normal') resource.updated_at = clock.stamp();
+export function touch({ settings, clock }: State, resource: { updated_at: string }): void {
   const before = instantOf(resource.updated_at);
-  if (timestamps === 'backwards') resource.updated_at = formatInstant(before - SECOND);
+  if (settings.updated_at === 'normal') resource.updated_at = clock.stamp();
+  if (settings.updated_at === 'backwards') resource.updated_at = formatInstant(before - SECOND);
 }
 
-/** Cancels some invitees, and the event when nobody is left. @param touch moves the event's `updated_at` anyway */
-export function cancelInvitees(
-  state: SandboxState,
-  meeting: MeetingView,
-  leaving: readonly InviteeResource[],
-  { by, reason, touch }: { by: 'host' | 'invitee'; reason: string | null; touch: boolean },
-): void {
-  const { event, invitees } = meeting;
-  const canceler = by === 'host' ? event.event_memberships[0]?.user_name : (leaving[0] ?? invitees[0])?.name;
-  const created_at = state.clock.stamp();
-  const cancellation = { canceled_by: canceler ?? 'Somebody', reason, canceler_type: by, created_at };
-  for (const invitee of leaving) {
-    const { updated_at } = invitee;
-    cancelInvitee(invitee, cancellation);
-    if (state.timestamps !== 'normal') touchResource(state, Object.assign(invitee, { updated_at }));
-  }
+function addMeeting(state: State, view: resources.MeetingView): Meeting {
+  const meeting = state.meetings.add(view);
   recount(meeting);
-  const isOver = activeOf(meeting).length === 0;
-  if (isOver) Object.assign(event, { status: 'canceled', cancellation });
-  if (isOver || touch) touchResource(state, event);
-}
-
-/** A new meeting with its invitees; neither stored nor announced. */
-export function newMeeting(
-  state: SandboxState,
-  command: z.output<z.ZodObject<typeof bookFields>>,
-  id: string,
-  created_at: string,
-): MeetingView {
-  const { minutes, guests, location = locationBy(state.random) } = command;
-  const hosts = [command.host, ...command.with].map((name) => base.hostNamed(state, name));
-  const asked = typeof command.invitees === 'number' ? Array(command.invitees).fill({}) : command.invitees;
-  const limit = Math.max(1, command.limit ?? asked.length);
-  const kind = limit > 1 ? 'group' : 'solo';
-  const type = state.organization.eventTypes.find(
-    ({ owner, resource }) => owner === hosts[0]?.user.uri && resource.active && resource.kind === kind,
-  )?.resource;
-  const name = command.name === undefined ? (type?.name ?? null) : command.name;
-  const start = base.timeNamed(state, command.start);
-  const facts = { name, start, minutes, hosts, location, limit, guests };
-  const event = createEvent({ id, created_at, event_type: type?.uri ?? null, ...facts });
-  const meeting = { event, invitees: asked.map((one) => newInvitee(state, one, event.uri, created_at)) };
-  recount(meeting);
+  announce(state, 'invitee.created', meeting, view.invitees);
   return meeting;
 }
 
-const PAYMENT = {
-  external_id: 'ch_sandbox',
-  provider: 'stripe',
-  currency: 'EUR',
-  terms: null,
-  successful: true,
-};
-
-export function newInvitee(
-  state: SandboxState,
-  { payment, ...given }: z.output<typeof guest>,
+function newInvitee(
+  { random }: State,
   event: string,
   created_at: string,
-) {
+  guest: resources.Guest,
+): resources.Invitee {
+  const madeUp = personBy(random);
   // With a given name, a made-up first or last name would contradict it.
-  const names = given.name === undefined ? {} : { first_name: null, last_name: null };
-  return createInvitee(newId(state), event, created_at, {
-    ...personBy(state.random),
-    ...names,
-    ...(given as Partial<InviteeResource>),
-    payment: payment ? { ...PAYMENT, ...payment } : null,
-  });
+  const names = guest.name === undefined ? {} : { first_name: null, last_name: null };
+  return resources.createInvitee(uuidBy(random), event, created_at, { ...madeUp, ...names, ...guest });
+}
+
+/** Updates the event's counter to its invitees. */
+function recount(meeting: Meeting): void {
+  const { invitees_counter } = meeting.event;
+  Object.assign(invitees_counter, { total: meeting.invitees.length, active: activeOf(meeting).length });
+}
+
+function announce({ webhooks }: State, kind: WebhookEvent, { event }: Meeting, invitees: Invitees): void {
+  for (const invitee of invitees) webhooks.announce(kind, event, invitee);
 }

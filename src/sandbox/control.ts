@@ -5,14 +5,15 @@
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { accountOperations } from './account-operations.js';
-import { bookingOperations } from './booking-operations.js';
 import { FAULT_KINDS } from './faults.js';
+import { meetingOperations } from './meeting-operations.js';
 import { InvalidCommand } from './operation.js';
-import type { SandboxState } from './state.js';
+import type { State } from './state.js';
 
-const OPERATIONS = { ...bookingOperations, ...accountOperations };
+const OPERATIONS = { ...meetingOperations, ...accountOperations };
 
-type Command<Run> = Run extends (state: SandboxState, command: infer Fields) => unknown ? Fields : never;
+type Run = (state: State, command: unknown) => unknown;
+type Command<Run> = Run extends (state: State, command: infer Fields) => unknown ? Fields : never;
 type Bound<Run extends (...args: never[]) => unknown> =
   Record<never, never> extends Command<Run>
     ? (command?: Command<Run>) => ReturnType<Run>
@@ -21,13 +22,8 @@ type Bound<Run extends (...args: never[]) => unknown> =
 /** Every operation as a function. Each throws InvalidCommand for a command that cannot be executed. */
 export type Control = { [Name in keyof typeof OPERATIONS]: Bound<(typeof OPERATIONS)[Name]['run']> };
 
-/** The key under which a list is answered; most lists are of meetings. */
-const LIST_KEYS: Record<string, string> = { faults: 'faults', deliveries: 'deliveries' };
-
-type Run = (state: SandboxState, command: unknown) => object;
-
 /** Binds the operations to a state. */
-export function createControl(state: SandboxState): Control {
+export function createControl(state: State): Control {
   const functions = Object.entries(OPERATIONS).map(([name, { run }]) => [
     name,
     (command: unknown = {}) => (run as Run)(state, command),
@@ -36,30 +32,30 @@ export function createControl(state: SandboxState): Control {
 }
 
 /** Routes below `/_control`: JSON in and out, only for callers on this machine. */
-export function controlRoutes(state: SandboxState): Hono<{ Bindings: HttpBindings }> {
+export function controlRoutes(state: State): Hono<{ Bindings: HttpBindings }> {
   const routes = new Hono<{ Bindings: HttpBindings }>();
   routes.use(async (c, next) => {
     const address = c.env.incoming.socket.remoteAddress ?? '';
     if (/^(127\.|::1$|::ffff:127\.)/.test(address)) return next();
     return c.json({ error: { message: 'The control API answers only callers on the same machine.' } }, 403);
   });
-  for (const { route, run } of Object.values(OPERATIONS)) {
-    const [method = '', path = ''] = route.split(' ');
-    routes.on(method, `/${path}`, async (c) => {
-      const result = (run as Run)(state, method === 'POST' ? parseBody(await c.req.text()) : {});
-      return c.json(Array.isArray(result) ? { [LIST_KEYS[path] ?? 'meetings']: result } : result);
+  for (const [name, { run }] of Object.entries(OPERATIONS)) {
+    routes.on(['GET', 'POST'], `/${pathOf(name)}`, async (c) => {
+      return Response.json((run as Run)(state, parseBody(await c.req.text())) ?? {});
     });
   }
   routes.all('*', (c) => {
-    const known = Object.values(OPERATIONS).map(({ route }) => route);
-    const message = `${c.req.method} ${c.req.path} is not one of: ${known.join(', ')}`;
-    return c.json({ error: { message } }, 404);
+    const known = Object.keys(OPERATIONS).map(pathOf).join(', ');
+    return c.json({ error: { message: `${c.req.path} is not one of: ${known}` } }, 404);
   });
   routes.onError((error, c) => {
     return c.json({ error: { message: error.message } }, error instanceof InvalidCommand ? 400 : 500);
   });
   return routes;
 }
+
+/** `lose-access` for the operation `loseAccess`. */
+const pathOf = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** The body as JSON, whatever type curl declares; an empty one is a command without fields. */
 function parseBody(body: string): unknown {
@@ -73,9 +69,9 @@ function parseBody(body: string): unknown {
 
 /** One line about each operation, and the fields of its command in a second one. */
 export function describeOperations(): string[] {
-  return Object.values(OPERATIONS).flatMap(({ route, summary, fields }) => {
-    const title = `${route.padEnd(27)} ${summary}`;
-    return fields.length > 0 ? [title, `${' '.repeat(28)}{${fields.join(', ')}}`] : [title];
+  return Object.entries(OPERATIONS).flatMap(([name, { summary, fields }]) => {
+    const title = `${pathOf(name).padEnd(20)} ${summary}`;
+    return fields.length > 0 ? [title, `${' '.repeat(21)}{${fields.join(', ')}}`] : [title];
   });
 }
 

@@ -1,85 +1,38 @@
 /** What an endpoint of the API is, and how it reads queries and bodies. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { invalidArgument } from './api-error.js';
-import type { MeetingsView } from './meetings.js';
-import type { Host } from './organization.js';
-import { type Listing, pageOf } from './paging.js';
-import type { SandboxState } from './state.js';
+import type { Meetings } from './meetings.js';
+import { CANONICAL, type Host } from './organization.js';
+import type { State } from './state.js';
 
 /** A request of a caller who may use the endpoint at all. */
 export interface ApiRequest {
-  state: SandboxState;
+  state: State;
   /** The meetings that this request sees. */
-  meetings: MeetingsView;
+  meetings: Meetings;
   caller: Host;
-  url: URL;
-  /** The body as JSON; rejects when it is anything else. */
-  body(): Promise<unknown>;
+  /** The last id in the path, and the one before it. */
+  id: string;
+  above: string;
 }
 
-/** One endpoint. Its answer is the JSON body; null answers 204. It throws ApiError. */
-export interface Endpoint {
-  method: 'GET' | 'POST' | 'DELETE';
-  /** With `:id` and `:below` for the parts that vary. */
-  path: string;
-  /** What a token with scopes must have. */
-  scope: string;
-  answer(request: ApiRequest, id: string, below: string): object | null | Promise<object>;
-}
+/** One endpoint. It throws ApiError. */
+export type Endpoint = ReturnType<typeof endpoint>;
 
-export function show(
-  path: string,
+/**
+ * Defines an endpoint. Its answer is the resource, all rows of a listing, or undefined for 204.
+ * @param route method and path, with `:id` and `:above` @param scope without `:read` or `:write`
+ * @param schema of the query, or of the body of a POST
+ */
+export function endpoint<Input>(
+  route: string,
   scope: string,
-  find: (request: ApiRequest, id: string, below: string) => unknown,
-): Endpoint {
-  const answer: Endpoint['answer'] = (...args) => ({ resource: find(...args) });
-  return { method: 'GET', path, scope: `${scope}:read`, answer };
-}
-
-/** An endpoint that reads pages of a listing: of rows that are filtered and in order, or of a Listing. */
-export function list<Query extends { count: number }, Row>(
-  path: string,
-  scope: string,
-  schema: z.ZodType<Query>,
-  find: (request: ApiRequest, query: Query, id: string) => readonly Row[] | Listing<Row>,
-): Endpoint {
-  const answer = (request: ApiRequest, id: string) => {
-    const { url, caller, state } = request;
-    // An empty value counts as absent.
-    const given = [...url.searchParams].filter(([, value]) => value !== '');
-    const query = parse(Object.fromEntries(given), schema);
-    const found = find(request, query, id);
-    const listing: Listing<Row> = 'rows' in found ? found : { rows: found };
-    return pageOf(url, caller.user.uri, query.count, state.pages, listing);
-  };
-  return { method: 'GET', path, scope: `${scope}:read`, answer };
-}
-
-export function create<Body>(
-  path: string,
-  scope: string,
-  schema: z.ZodType<Body>,
-  run: (request: ApiRequest, body: Body, id: string) => unknown,
-): Endpoint {
-  const answer = async (request: ApiRequest, id: string) => {
-    const body = await request.body().catch(() => {
-      throw invalidArgument({ message: 'The body is not valid JSON.' });
-    });
-    return { resource: run(request, parse(body, schema), id) };
-  };
-  return { method: 'POST', path, scope: `${scope}:write`, answer };
-}
-
-export function remove(
-  path: string,
-  scope: string,
-  run: (request: ApiRequest, id: string) => void,
-): Endpoint {
-  const answer = (request: ApiRequest, id: string) => {
-    run(request, id);
-    return null;
-  };
-  return { method: 'DELETE', path, scope: `${scope}:write`, answer };
+  schema: z.ZodType<Input>,
+  run: (request: ApiRequest, input: Input) => unknown,
+) {
+  const [method = '', path = ''] = route.split(' ');
+  const answer = (request: ApiRequest, input: unknown) => run(request, parse(input, schema));
+  return { method, path, scope: `${scope}:${method === 'GET' ? 'read' : 'write'}`, answer };
 }
 
 /** @throws ApiError 400 with a line for each problem */
@@ -91,3 +44,24 @@ function parse<Value>(value: unknown, schema: z.ZodType<Value>): Value {
   );
   throw invalidArgument(...details);
 }
+
+export const nothing = z.unknown();
+/** Rows of a page. */
+export const count = z
+  .string()
+  .regex(/^([1-9]\d?|100)$/, 'must be a whole number from 1 to 100')
+  .optional();
+export const email = z
+  .string()
+  .regex(/^[^@\s]+@[^@\s]+$/, 'is not a valid email')
+  .toLowerCase();
+export const order = (field: string) => z.enum([`${field}:asc`, `${field}:desc`]).optional();
+/** The URI of a resource of this kind. */
+export const uri = (kind: string) =>
+  z.string('is missing').regex(new RegExp(`^${CANONICAL}/${kind}/[A-Za-z0-9-]+$`), 'is not a valid URI');
+/** Whose resources a listing has. */
+export const account = {
+  organization: uri('organizations').optional(),
+  user: uri('users').optional(),
+  count,
+};

@@ -1,72 +1,73 @@
-/** `/scheduled_events` and what is below it; and what an integration can do to meetings, each the host's action. */
-import type { z } from 'zod';
-import { requireMembers } from './account-endpoints.js';
+/** `/scheduled_events` and what is below it. */
+import { z } from 'zod';
+import { ACCOUNT_MISSING, found, namesAccount, requireMembers } from './account-endpoints.js';
 import { ApiError } from './api-error.js';
-import { bookingOperations } from './booking-operations.js';
-import { type ApiRequest, create, type Endpoint, list, remove, show } from './endpoint.js';
+import {
+  type ApiRequest,
+  account,
+  count,
+  type Endpoint,
+  email,
+  endpoint,
+  nothing,
+  order,
+} from './endpoint.js';
 import type { Meeting } from './meetings.js';
-import { InvalidCommand } from './operation.js';
-import { idOf, uriOf } from './organization.js';
-import type { Listing } from './paging.js';
-import { cancellationBody, eventsQuery, inviteesQuery, noShowBody } from './parameters.js';
 import { inviteeUri, isHostedBy } from './resources.js';
+import { parseInstant } from './time.js';
 
-const SCOPE = 'scheduled_events';
+/** A UTC time with 0 to 6 fraction digits, in microseconds. */
+const instant = z.string().transform((text, context) => {
+  const at = parseInstant(text);
+  if (at === null) context.issues.push({ code: 'custom', message: 'is not a valid UTC time', input: text });
+  return at ?? 0;
+});
+const status = z.enum(['active', 'canceled']).optional();
+const eventsQuery = z
+  .object({
+    ...account,
+    status,
+    invitee_email: email.optional(),
+    min_start_time: instant.default(-Infinity),
+    max_start_time: instant.default(Infinity),
+    sort: order('start_time'),
+  })
+  .refine(namesAccount, ACCOUNT_MISSING);
+const inviteesQuery = z.object({ status, email: email.optional(), sort: order('created_at'), count });
+
 const EVENTS = '/scheduled_events';
-const NO_SHOWS = '/invitee_no_shows';
-const { cancel, noShow } = bookingOperations;
+const SCOPE = 'scheduled_events';
 
 export const eventEndpoints: readonly Endpoint[] = [
-  list(EVENTS, SCOPE, eventsQuery, (request, query): Listing<Meeting> => {
+  endpoint(`GET ${EVENTS}`, SCOPE, eventsQuery, (request, query) => {
     requireEvents(request, query);
-    const { user, status, invitee_email, min_start_time: min, max_start_time: max, sort } = query;
-    const { exclusiveBounds } = request.state;
-    return {
-      rows: request.meetings.ordered(),
-      positionOf: ({ start, sequence }) => [start, sequence],
-      descending: sort === 'start_time:desc',
-      accepts: ({ start, event, invitees, visibility }) =>
-        visibility === 'visible' &&
-        (exclusiveBounds ? start > min && start < max : start >= min && start <= max) &&
-        (status === undefined || event.status === status) &&
-        (user === undefined || isHostedBy(event, user)) &&
-        (invitee_email === undefined || invitees.some(({ email }) => email.toLowerCase() === invitee_email)),
-      show: ({ event }) => event,
-    };
+    const { user, invitee_email, min_start_time: min, max_start_time: max } = query;
+    const meetings = request.meetings
+      .ordered()
+      .filter(
+        ({ start, event, invitees, answer }) =>
+          answer === 200 &&
+          start >= min &&
+          start <= max &&
+          (query.status === undefined || event.status === query.status) &&
+          (user === undefined || isHostedBy(event, user)) &&
+          (invitee_email === undefined ||
+            invitees.some(({ email }) => email.toLowerCase() === invitee_email)),
+      );
+    const events = meetings.map(({ event }) => event);
+    return query.sort === 'start_time:desc' ? events.reverse() : events;
   }),
-  show(`${EVENTS}/:id`, SCOPE, (request, id) => visibleMeeting(request, id).event),
-  list(`${EVENTS}/:id/invitees`, SCOPE, inviteesQuery, (request, { status, email, sort }, id) => {
-    const rows = visibleMeeting(request, id)
+  endpoint(`GET ${EVENTS}/:id`, SCOPE, nothing, (request) => visibleMeeting(request, request.id).event),
+  endpoint(`GET ${EVENTS}/:id/invitees`, SCOPE, inviteesQuery, (request, { status, email, sort }) => {
+    const rows = visibleMeeting(request, request.id)
       .invitees.filter((invitee) => status === undefined || invitee.status === status)
       .filter((invitee) => email === undefined || invitee.email.toLowerCase() === email)
       .sort((a, b) => (a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0));
     return sort === 'created_at:desc' ? rows.reverse() : rows;
   }),
-  show(`${EVENTS}/:id/invitees/:below`, SCOPE, (request, id, below) => {
-    const { event, invitees } = visibleMeeting(request, id);
-    const invitee = invitees.find(({ uri }) => uri === inviteeUri(event.uri, below));
-    if (!invitee) throw new ApiError(404);
-    return invitee;
-  }),
-  create(`${EVENTS}/:id/cancellation`, SCOPE, cancellationBody, (request, { reason = null }, id) => {
-    const { uri: event } = visibleMeeting(request, id).event;
-    return act(() => cancel.run(request.state, { event, by: 'host', reason })).event.cancellation;
-  }),
-  create(NO_SHOWS, SCOPE, noShowBody, (request, { invitee }) => {
-    const [event = ''] = invitee.split('/invitees/');
-    if (!visibleMeeting(request, idOf(event)).invitees.some(({ uri }) => uri === invitee)) {
-      throw new ApiError(404);
-    }
-    const { invitees } = act(() => noShow.run(request.state, { event, invitee }));
-    return { ...invitees.find(({ uri }) => uri === invitee)?.no_show, invitee };
-  }),
-  show(`${NO_SHOWS}/:id`, SCOPE, (request, id) => {
-    const { uri: invitee, no_show } = markedInvitee(request, id);
-    return { ...no_show, invitee };
-  }),
-  remove(`${NO_SHOWS}/:id`, SCOPE, (request, id) => {
-    const { event, uri: invitee } = markedInvitee(request, id);
-    act(() => noShow.run(request.state, { event, invitee, marked: false }));
+  endpoint(`GET ${EVENTS}/:above/invitees/:id`, SCOPE, nothing, (request) => {
+    const { event, invitees } = visibleMeeting(request, request.above);
+    return found(invitees.find(({ uri }) => uri === inviteeUri(event.uri, request.id)));
   }),
 ];
 
@@ -74,39 +75,18 @@ export const eventEndpoints: readonly Endpoint[] = [
 function requireEvents(request: ApiRequest, query: z.output<typeof eventsQuery>): void {
   const { caller } = request;
   requireMembers(request, query);
-  // The sandbox's organization has no groups.
-  if (query.group !== undefined) throw new ApiError(403);
   if (query.organization !== undefined && caller.role === 'user') throw new ApiError(403);
-  if (query.organization === undefined && query.user !== caller.user.uri) {
-    throw new ApiError(403, {
-      message: 'Please also specify organization when requesting events for a user within your organization.',
-    });
-  }
+  if (query.organization !== undefined || query.user === caller.user.uri) return;
+  const message =
+    'Please also specify organization when requesting events for a user within your organization.';
+  throw new ApiError(403, { message });
 }
 
 /** The meeting with this id, if the caller may see it. @throws ApiError 403 or 404 */
 function visibleMeeting({ meetings, caller }: ApiRequest, id: string): Meeting {
-  const meeting = meetings.find(id);
-  if (!meeting || meeting.visibility === 'deleted') throw new ApiError(404);
+  const meeting = found(meetings.find(id));
+  if (meeting.answer === 404) throw new ApiError(404);
   const isAllowed = caller.role !== 'user' || isHostedBy(meeting.event, caller.user.uri);
-  if (isAllowed && meeting.visibility === 'visible') return meeting;
+  if (isAllowed && meeting.answer === 200) return meeting;
   throw new ApiError(403, { message: 'You are not allowed to view this event' });
-}
-
-function markedInvitee(request: ApiRequest, id: string) {
-  const mark = uriOf('invitee_no_shows', id);
-  const all = request.meetings.ordered().flatMap(({ invitees }) => invitees);
-  const invitee = all.find(({ no_show }) => no_show?.uri === mark);
-  if (!invitee) throw new ApiError(404);
-  visibleMeeting(request, idOf(invitee.event));
-  return invitee;
-}
-
-/** Runs an operation for a caller of the API. @throws ApiError 403 when it cannot be executed */
-function act<Result>(run: () => Result): Result {
-  try {
-    return run();
-  } catch (error) {
-    throw error instanceof InvalidCommand ? new ApiError(403, { message: error.message }) : error;
-  }
 }

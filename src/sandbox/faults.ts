@@ -1,109 +1,76 @@
-/** Which of the next requests go wrong, and how. Knows the socket and no endpoint. */
+/** Which of the next requests go wrong, and how: one table of faults. Knows the socket and no endpoint. */
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { ApiError, errorResponse, invalidArgument, staleToken } from './api-error.js';
-import { randomOf } from './random.js';
+import type { Meetings } from './meetings.js';
+import type { Random } from './random.js';
 
-/** Which requests a fault hits, and details of what it does to them. */
 const settings = {
   /** How many requests it hits; null for no limit. */
   count: z.int().positive().nullable().default(1),
-  /** A regular expression that path and query must match. */
-  match: z.string().refine(isPattern, 'is not a regular expression').optional(),
-  method: z.string().optional(),
+  /** What path and query must contain. */
+  match: z.string().default(''),
   /** How many matching requests pass before the first hit. */
   after: z.int().nonnegative().default(0),
   /** The probability that a matching request is hit. */
   rate: z.number().min(0).max(1).default(1),
   status: z.int().min(200).max(599).default(500),
-  /** Headers to add, by name. */
   headers: z.record(z.string(), z.string()).default({}),
-  /** Leaves the rate-limit headers out. */
-  bare: z.boolean().default(false),
   /** Replaces the usual body of the status: text as HTML, anything else as JSON. */
   body: z.unknown().optional(),
   ms: z.int().nonnegative().default(2_000),
   rows: z.int().positive().default(1),
   to: z.url().default('http://elsewhere.invalid'),
 };
-
 type Settings = z.output<z.ZodObject<typeof settings>>;
 
 /** The request that a fault hits. */
-interface FaultTarget {
+interface Target {
   url: URL;
   outgoing: ServerResponse;
-  /** The answer that would have been given. @param lagging as it was before the last change */
-  answer(lagging?: boolean): Promise<Response>;
+  /** The answer that would have been given. @param meetings what it sees; those of now by default */
+  answer(meetings?: Meetings): Promise<Response>;
+  /** The meetings when the fault was requested; only for `lagging`. */
+  before?: Meetings | undefined;
 }
 
-type Inject = (target: FaultTarget, settings: Settings) => Response | null | Promise<Response | null>;
+/** null when the connection was broken. */
+type Effect = (target: Target, settings: Settings) => Response | null | Promise<Response | null>;
 
-interface Kind {
-  summary: string;
-  inject: Inject;
-  /** Requests that can show it; any when absent. */
-  applies: ((url: URL) => boolean) | undefined;
-}
+/** @param where what path and query of a request must match so that it can show the fault */
+const fault = (summary: string, effect: Effect, where = /^/) => ({ summary, effect, where });
 
-const kind = (summary: string, inject: Inject, applies?: Kind['applies']): Kind => {
-  return { summary, inject, applies };
-};
+const LISTING = /^\/(scheduled_events(\/[^/]+\/invitees)?|event_types|organization_memberships)(\?|$)/;
+const THREE_DIGITS = /[?&](\w+_time)=[^&]+\.\d{3}Z(&|$)/;
 
-const LISTINGS = /^\/(scheduled_events(\/[^/]+\/invitees)?|event_types|organization_memberships)$/;
-
-/** A fault of the pages of a listing. @param change may remove rows and returns what is new in `pagination` */
-function onPages(
-  summary: string,
-  change: (rows: unknown[], target: FaultTarget, settings: Settings) => object,
-): Kind {
-  const inject: Inject = async (target, settings) => {
-    const response = await target.answer();
-    if (response.status !== 200) return response;
-    const { collection, pagination } = (await response.json()) as {
-      collection: unknown[];
-      pagination: object;
-    };
-    const changed = change(collection, target, settings);
-    return Response.json({ collection, pagination: { ...pagination, ...changed } });
-  };
-  return kind(summary, inject, ({ pathname }) => LISTINGS.test(pathname));
-}
-
-/** Every kind of fault: what it does in words, and how. */
+/** Every kind of fault. */
 export const FAULT_KINDS = {
-  status: kind(
-    'answers "status" with its usual body, or with "body"',
-    (_target, { status, body, headers }) => {
-      if (typeof body === 'string') return new Response(body, { status, headers: { ...HTML, ...headers } });
-      return Response.json(body ?? new ApiError(status).body, { status, headers });
-    },
-  ),
-  html: kind('answers 200 with an HTML page', () => {
-    return new Response('<!doctype html><title>Just a moment…</title><h1>Checking</h1>', { headers: HTML });
+  status: fault('answers "status" with its usual body, or with "body": HTML or JSON', (_target, settings) => {
+    const { status, headers, body = new ApiError(status).body } = settings;
+    if (typeof body !== 'string') return Response.json(body, { status, headers });
+    return new Response(body, {
+      status,
+      headers: { 'content-type': 'text/html; charset=utf-8', ...headers },
+    });
   }),
-  truncated: kind('answers the first half of the JSON as if it were complete', async ({ answer }) => {
+  truncated: fault('answers the first half of the JSON as if it were complete', async ({ answer }) => {
     const { body, ...init } = await readWhole(answer());
     return new Response(body.subarray(0, body.length / 2), init);
   }),
-  'other-shape': kind('answers JSON of another shape', () =>
-    Response.json({ data: [{ id: 1 }], meta: { total: 1 } }),
-  ),
-  empty: kind('answers 200 without a body', () => new Response(null)),
-  hang: kind('never answers', async ({ outgoing }) => {
+  slow: fault('sends the body in small pieces over "ms" milliseconds (2000)', async ({ answer }, { ms }) => {
+    const { body, ...init } = await readWhole(answer());
+    return new Response(ReadableStream.from(inPieces(body, ms)), init);
+  }),
+  hang: fault('never answers', async ({ outgoing }) => {
     await new Promise((resolve) => outgoing.once('close', resolve));
     return null;
   }),
-  slow: kind('sends the body in small pieces over "ms" milliseconds (2000)', async ({ answer }, { ms }) => {
-    const { body, ...init } = await readWhole(answer());
-    return new Response(inPieces(body, ms), init);
-  }),
-  reset: kind('resets the connection instead of answering', ({ outgoing }) => {
+  reset: fault('resets the connection instead of answering', ({ outgoing }) => {
     outgoing.socket?.resetAndDestroy();
     return null;
   }),
-  'reset-body': kind('resets the connection in the middle of the body', async ({ answer, outgoing }) => {
+  'reset-body': fault('resets the connection in the middle of the body', async ({ answer, outgoing }) => {
     const { body, status, headers } = await readWhole(answer());
     outgoing.writeHead(status, { ...headers, 'content-length': body.length });
     await new Promise((resolve) => outgoing.write(body.subarray(0, body.length / 2), resolve));
@@ -112,33 +79,25 @@ export const FAULT_KINDS = {
     outgoing.socket?.resetAndDestroy();
     return null;
   }),
-  redirect: kind('redirects to the same path at the origin "to"', ({ url }, { to }) => {
-    return new Response(null, { status: 302, headers: { location: atOrigin(url, to) } });
+  'next-page-elsewhere': pageFault('links the next page at the origin "to"', (_rows, url, { to }) => {
+    return { next_page: new URL(url.pathname + url.search, to).href };
   }),
-  'next-page-elsewhere': onPages('links the next page at the origin "to"', (_rows, { url }, { to }) => {
-    return { next_page: atOrigin(url, to) };
+  'page-twice': pageFault('links the page as its next page', (_rows, url) => ({ next_page: url.href })),
+  'short-listing': pageFault('leaves the last "rows" rows of a page out (1)', (page, _url, { rows }) => {
+    return { count: page.length - page.splice(-rows).length };
   }),
-  'page-twice': onPages('links the page itself as the next page', (_rows, { url }) => ({
-    next_page: url.href,
-  })),
-  'short-listing': onPages(
-    'leaves the last "rows" rows of a page out (1), as if they did not exist',
-    (collection, _target, { rows }) => {
-      collection.splice(-rows);
-      return { count: collection.length };
-    },
-  ),
-  'stale-token': kind(
-    'answers 400 to a page token, as if it had gone stale',
-    () => errorResponse(staleToken()),
-    ({ searchParams }) => searchParams.has('page_token'),
-  ),
-  'strict-times': kind(
+  'stale-token': fault('answers 400 to a page token', () => errorResponse(staleToken()), /[?&]page_token=/),
+  'strict-times': fault(
     'answers 400 to a query time with three fraction digits',
-    ({ url }) => errorResponse(invalidArgument(...threeDigitTimes(url))),
-    (url) => threeDigitTimes(url).length > 0,
+    ({ url }) => {
+      const parameter = THREE_DIGITS.exec(url.search)?.[1] ?? '';
+      return errorResponse(invalidArgument({ parameter, message: 'is not a valid UTC time' }));
+    },
+    THREE_DIGITS,
   ),
-  lagging: kind('answers as if the last change had not happened yet', ({ answer }) => answer(true)),
+  lagging: fault('answers as if nothing had changed since this fault was requested', ({ answer, before }) =>
+    answer(before),
+  ),
 };
 
 type FaultKind = keyof typeof FAULT_KINDS;
@@ -147,41 +106,34 @@ export const faultFields = {
   kind: z.enum(Object.keys(FAULT_KINDS) as [FaultKind, ...FaultKind[]]),
   ...settings,
 };
+export type FaultInput = z.input<z.ZodObject<typeof faultFields>>;
+type Fault = z.output<z.ZodObject<typeof faultFields>>;
 
-const faultSchema = z.strictObject(faultFields);
-export type FaultInput = z.input<typeof faultSchema>;
-type Fault = z.output<typeof faultSchema>;
-/** A fault and how often it has hit. */
+/** A fault that was requested, and what it has done so far. */
 export interface Rule extends Fault {
-  id: number;
+  before: Meetings | undefined;
+  passed: number;
   hits: number;
 }
 
-/** @param seed of the probability that `rate` is about */
-export function createFaults(seed: number) {
-  let rules: (Rule & { passed: number })[] = [];
-  let added = 0;
-  const random = randomOf(seed, 601);
-  const isHit = (rule: (typeof rules)[number], method: string, url: URL): boolean => {
-    if (rule.method && rule.method.toUpperCase() !== method) return false;
-    if (rule.match && !new RegExp(rule.match).test(url.pathname + url.search)) return false;
-    if (FAULT_KINDS[rule.kind].applies?.(url) === false) return false;
+/** @param random decides for faults with a `rate` */
+export function createFaults(random: Random) {
+  let rules: Rule[] = [];
+  const isHit = (rule: Rule, target: string): boolean => {
+    if (!FAULT_KINDS[rule.kind].where.test(target) || !target.includes(rule.match)) return false;
     return rule.passed++ >= rule.after && (rule.rate === 1 || random() < rule.rate);
   };
   return {
-    add(fault: Fault): Rule {
-      const rule = { ...fault, id: ++added, hits: 0, passed: 0 };
-      rules.push(rule);
-      return rule;
+    add(fault: Fault, meetings: Meetings): void {
+      const before = fault.kind === 'lagging' ? meetings.copy() : undefined;
+      rules.push({ ...fault, before, passed: 0, hits: 0 });
     },
-    active: (): Rule[] => rules.map(({ passed: _passed, ...rule }) => rule),
-    clear(): Rule[] {
+    clear(): void {
       rules = [];
-      return rules;
     },
     /** The fault that hits this request; undefined for none. */
-    next(method: string, url: URL): Fault | undefined {
-      const rule = rules.find((one) => isHit(one, method, url));
+    next({ pathname, search }: URL): Rule | undefined {
+      const rule = rules.find((one) => isHit(one, pathname + search));
       if (rule && ++rule.hits === rule.count) rules = rules.filter((other) => other !== rule);
       return rule;
     },
@@ -189,28 +141,21 @@ export function createFaults(seed: number) {
 }
 
 /** Answers the request as the fault demands; null when the connection was broken. */
-export async function injectFault(fault: Fault, target: FaultTarget): Promise<Response | null> {
-  return FAULT_KINDS[fault.kind].inject(target, fault);
+export async function injectFault(rule: Rule, target: Omit<Target, 'before'>): Promise<Response | null> {
+  return FAULT_KINDS[rule.kind].effect({ ...target, before: rule.before }, rule);
 }
 
-function isPattern(text: string): boolean {
-  try {
-    new RegExp(text);
-    return true;
-  } catch {
-    return false;
-  }
+/** A fault of a page of a listing. @param change may remove rows and returns what is new in `pagination` */
+function pageFault(summary: string, change: (rows: unknown[], url: URL, settings: Settings) => object) {
+  const effect: Effect = async ({ url, answer }, settings) => {
+    const response = await answer();
+    if (response.status !== 200) return response;
+    const page = (await response.json()) as { collection: unknown[]; pagination: object };
+    Object.assign(page.pagination, change(page.collection, url, settings));
+    return Response.json(page);
+  };
+  return fault(summary, effect, LISTING);
 }
-
-/** A complaint for each query parameter that is a time with three fraction digits. */
-function threeDigitTimes(url: URL) {
-  const refused = [...url.searchParams].filter(([, value]) => /T[\d:]+\.\d{3}Z$/.test(value));
-  return refused.map(([parameter]) => ({ parameter, message: 'is not a valid UTC time' }));
-}
-
-const HTML = { 'content-type': 'text/html; charset=utf-8' };
-
-const atOrigin = (url: URL, origin: string) => new URL(url.pathname + url.search, origin).href;
 
 async function readWhole(answer: Promise<Response>) {
   const response = await answer;
@@ -218,18 +163,10 @@ async function readWhole(answer: Promise<Response>) {
   return { body: Buffer.from(await response.arrayBuffer()), status: response.status, headers };
 }
 
-function inPieces(body: Buffer, ms: number): ReadableStream {
-  const pieces = 20;
-  const size = Math.max(1, Math.ceil(body.length / pieces));
-  const stop = new AbortController();
-  let sent = 0;
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      await sleep(ms / pieces, undefined, { signal: stop.signal, ref: false });
-      controller.enqueue(body.subarray(sent, sent + size));
-      sent += size;
-      if (sent >= body.length) controller.close();
-    },
-    cancel: () => stop.abort(),
-  });
+async function* inPieces(body: Buffer, ms: number) {
+  const size = Math.ceil(body.length / 20);
+  for (let sent = 0; sent < body.length; sent += size) {
+    await sleep(ms / 20, undefined, { ref: false });
+    yield body.subarray(sent, sent + size);
+  }
 }

@@ -1,13 +1,20 @@
-/** The browser's part of OAuth, and revocation: access is allowed without a page that asks. PKCE is checked. */
+/** OAuth: the browser's part without a page that asks, token pairs and revocation. PKCE is checked. */
 import { createHash } from 'node:crypto';
-import { Hono } from 'hono';
-import type { SandboxState } from './state.js';
-import { OAUTH_CLIENT, readTokenRequest } from './tokens.js';
+import { type Context, Hono } from 'hono';
+import { createRateLimit } from './requests.js';
+import { type Env, respond } from './respond.js';
+import type { State } from './state.js';
 
-/** Routes of `/oauth`; those for `/oauth/token` only check the code verifier. `login_hint` is a host's number. */
-export function oauthRoutes(state: SandboxState): Hono {
-  const routes = new Hono();
+/** The only OAuth client of the sandbox. */
+export const OAUTH_CLIENT = { client_id: 'sandbox-client', client_secret: 'sandbox-client-secret' };
+
+const REQUESTS_PER_MINUTE = 8;
+
+/** Routes of `/oauth`. Errors have the codes of OAuth. `login_hint` is a host's number. */
+export function oauthRoutes(state: State): Hono<Env> {
+  const routes = new Hono<Env>();
   const challenges = new Map<string, string>();
+  const rateLimit = createRateLimit(() => REQUESTS_PER_MINUTE, state.clock.now);
   routes.get('/authorize', ({ req, json, redirect }) => {
     const query = req.query();
     const host = state.organization.hosts[Number(query.login_hint ?? 0)];
@@ -23,20 +30,55 @@ export function oauthRoutes(state: SandboxState): Hono {
     }
     return redirect(back.href);
   });
-  routes.post('/token', async ({ req, json }, next) => {
-    const form = new URLSearchParams(await req.raw.clone().text());
-    const challenge = challenges.get(form.get('code') ?? '');
-    const verifier = form.get('code_verifier') ?? '';
-    if (challenge === undefined || createHash('sha256').update(verifier).digest('base64url') === challenge)
-      return next();
-    return json({ error: 'invalid_grant', error_description: 'The code verifier is wrong.' }, 400);
+  routes.post('/token', async (c) => {
+    const form = await readForm(c);
+    const code = form.get('code') ?? '';
+    const type = form.get('grant_type');
+    const grant = state.tokens.findGrant(type === 'refresh_token' ? (form.get('refresh_token') ?? '') : code);
+    const owner = grant?.host.user.uri ?? null;
+    c.get('entry').user = owner;
+    // A grant that is unknown belongs to nobody: such requests share one rate limit.
+    return respond(state, rateLimit, owner ?? '', c, async () => {
+      if (!type) return refuse('invalid_request', 'grant_type is missing; send the form url-encoded.');
+      if (!isClient(c, form))
+        return refuse('invalid_client', 'The client is unknown or its secret is wrong.', 401);
+      if (type !== 'refresh_token' && type !== 'authorization_code') {
+        return refuse('unsupported_grant_type', 'The grant type is not supported.');
+      }
+      if (!grant) return refuse('invalid_grant', 'The grant is unknown, used or revoked.');
+      const verified = createHash('sha256')
+        .update(form.get('code_verifier') ?? '')
+        .digest('base64url');
+      const isVerified = verified === (challenges.get(code) ?? verified);
+      return isVerified
+        ? Response.json(grant.redeem())
+        : refuse('invalid_grant', 'The code verifier is wrong.');
+    });
   });
-  routes.post('/revoke', async ({ req, json, body }) => {
-    const token = new URLSearchParams(await req.raw.clone().text()).get('token') ?? '';
-    const { isClient } = await readTokenRequest(req.raw, state.tokens);
-    if (!isClient) return json({ error: 'invalid_client' }, 401);
-    state.tokens.end(token, 'revoked');
-    return body(null, 200);
+  routes.post('/revoke', async (c) => {
+    const form = await readForm(c);
+    if (!isClient(c, form))
+      return refuse('invalid_client', 'The client is unknown or its secret is wrong.', 401);
+    state.tokens.end(form.get('token') ?? '', 'revoked');
+    return c.body(null, 200);
   });
   return routes;
+}
+
+/** The form of a request; an empty one when it is not form-encoded. */
+async function readForm({ req }: Context<Env>): Promise<URLSearchParams> {
+  const isForm = req.header('content-type')?.startsWith('application/x-www-form-urlencoded');
+  return new URLSearchParams(isForm ? await req.text() : '');
+}
+
+/** Whether the client identifies itself, in a Basic header or in the form. */
+function isClient({ req }: Context<Env>, form: URLSearchParams): boolean {
+  const basic = /^Basic +(\S+)$/i.exec(req.header('authorization') ?? '')?.[1];
+  const given = `${form.get('client_id') ?? ''}:${form.get('client_secret') ?? ''}`;
+  const client = basic ? Buffer.from(basic, 'base64').toString() : given;
+  return client === `${OAUTH_CLIENT.client_id}:${OAUTH_CLIENT.client_secret}`;
+}
+
+function refuse(error: string, error_description: string, status = 400): Response {
+  return Response.json({ error, error_description }, { status });
 }

@@ -1,82 +1,49 @@
-/**
- * Pages of a listing and their tokens. A token holds the position of a row, is bound to its exact query and caller,
- * and goes stale; nothing is stored for it. Knows no meetings.
- */
-import { createHmac } from 'node:crypto';
+/** Pages of a listing and their tokens. Knows no meetings. */
+import { randomUUID } from 'node:crypto';
 import { staleToken } from './api-error.js';
-import type { Micros } from './time.js';
+import { MINUTE, type Micros } from './time.js';
 
-/** Where a row stands in a listing: rows are ordered by the first number, then by the second. */
-export type Position = readonly [number, number];
+const LIFETIME = 5 * MINUTE;
 
-export interface Listing<Row> {
-  /** In ascending order of their positions. */
-  rows: readonly Row[];
-  /** The index by default, for rows that are filtered and in order already. */
-  positionOf?(row: Row, index: number): Position;
-  accepts?(row: Row): boolean;
-  descending?: boolean;
-  /** The row as the API shows it. */
-  show?(row: Row): unknown;
+/** A listing as it was at its first page, and where its next page begins. */
+interface Bookmark {
+  /** A token is bound to its exact query and caller. */
+  query: string;
+  rows: readonly unknown[];
+  begin: number;
+  issued: Micros;
 }
 
-export type PageTokens = ReturnType<typeof createPageTokens>;
-
-/** @param lifetime how long a token can be used */
-export function createPageTokens(seed: number, lifetime: Micros, now: () => Micros) {
-  const signed = (query: string, content: string) => {
-    const signature = createHmac('sha256', `pages ${seed}`)
-      .update(`${query}\n${content}`)
-      .digest('base64url');
-    return `${content}.${signature.slice(0, 12)}`;
-  };
+export function createPages(now: () => Micros) {
+  const bookmarks = new Map<string, Bookmark>();
+  const isStale = ({ issued }: Bookmark) => now() - issued > LIFETIME;
   return {
-    issue(query: string, position: Position): string {
-      const content = JSON.stringify([...position, now()]);
-      return signed(query, Buffer.from(content).toString('base64url'));
-    },
-    /** @throws ApiError 400 for a token of another query, one that is too old, and one that was never issued */
-    read(query: string, token: string): Position {
-      const [content = ''] = token.split('.');
-      if (token !== signed(query, content)) throw staleToken();
-      const [first, second, issued] = JSON.parse(Buffer.from(content, 'base64url').toString());
-      if (now() - issued > lifetime) throw staleToken();
-      return [first, second];
+    /**
+     * The page that the URL asks for: the first one of these rows, or one of the listing that its token belongs to.
+     * @throws ApiError 400 for a token of another query or caller, one that is too old, and one that was never issued
+     */
+    cut(url: URL, caller: string, listed: readonly unknown[]) {
+      const parameters = [...url.searchParams].filter(([name]) => name !== 'page_token');
+      const query = JSON.stringify([caller, url.pathname, parameters.sort()]);
+      const token = url.searchParams.get('page_token');
+      const first = { query, rows: listed, begin: 0, issued: now() };
+      const bookmark = token ? bookmarks.get(token) : first;
+      if (bookmark?.query !== query || isStale(bookmark)) throw staleToken();
+      const { rows, begin } = bookmark;
+      const end = begin + Number(url.searchParams.get('count') || 20);
+      const collection = rows.slice(begin, end);
+      if (end >= rows.length) {
+        return {
+          collection,
+          pagination: { count: collection.length, next_page: null, next_page_token: null },
+        };
+      }
+      for (const [old, { issued }] of bookmarks) if (now() - issued > LIFETIME) bookmarks.delete(old);
+      const next_page_token = randomUUID();
+      bookmarks.set(next_page_token, { query, rows, begin: end, issued: now() });
+      const next = new URL(url);
+      next.searchParams.set('page_token', next_page_token);
+      return { collection, pagination: { count: collection.length, next_page: next.href, next_page_token } };
     },
   };
-}
-
-/** Cuts the page that the URL asks for. @param caller a token works for nobody else @throws ApiError 400 */
-export function pageOf<Row>(
-  url: URL,
-  caller: string,
-  count: number,
-  tokens: PageTokens,
-  listing: Listing<Row>,
-) {
-  const { rows, positionOf, accepts, descending, show } = listing;
-  const parameters = [...url.searchParams].filter(([name]) => name !== 'page_token');
-  const query = JSON.stringify([caller, url.pathname, parameters.sort()]);
-  const token = url.searchParams.get('page_token');
-  const last = token === null ? null : tokens.read(query, token);
-  const isBeyond = ([first, second]: Position) => {
-    const distance = last === null ? 1 : first - last[0] || second - last[1];
-    return last === null || (descending ? distance < 0 : distance > 0);
-  };
-  const collection: unknown[] = [];
-  let end: Position = [0, 0];
-  let hasMore = false;
-  for (const [index, row] of (descending ? rows.toReversed() : rows).entries()) {
-    const position = positionOf?.(row, index) ?? [index, 0];
-    if (!isBeyond(position) || accepts?.(row) === false) continue;
-    hasMore = collection.length === count;
-    if (hasMore) break;
-    collection.push(show ? show(row) : row);
-    end = position;
-  }
-  const next_page_token = hasMore ? tokens.issue(query, end) : null;
-  const next = new URL(url);
-  next.searchParams.set('page_token', next_page_token ?? '');
-  const next_page = hasMore ? next.href : null;
-  return { collection, pagination: { count: collection.length, next_page, next_page_token } };
 }

@@ -1,71 +1,59 @@
 /** What the API received: the log of requests, and how many of them each user has left. Knows no HTTP. */
 import { MINUTE, type Micros, SECOND } from './time.js';
 
-type Facts = Record<'method' | 'path' | 'query', string> & { user_agent: string | null };
-export type RequestEntry = ReturnType<typeof createEntry>;
-
-/** @param number counts from 1 since the last reset */
-function createEntry(number: number, facts: Facts) {
-  return {
-    number,
-    /** When it arrived, by the real clock. */
-    at: new Date().toISOString(),
-    ...facts,
-    /** Who asked; null without a valid token. */
-    user: null as string | null,
-    /** null while it is unanswered, and for good when a fault left it so. */
-    status: null as number | null,
-    fault: null as string | null,
-  };
+/** One request of the API. */
+export interface RequestEntry {
+  /** Counts from 1 since the last reset. */
+  number: number;
+  /** When it arrived, by the real clock. */
+  at: string;
+  method: string;
+  path: string;
+  query: string;
+  user_agent: string | null;
+  /** Who asked; null without a valid token. */
+  user: string | null;
+  /** null while it is unanswered, and for good when a fault left it so. */
+  status: number | null;
+  fault: string | null;
 }
 
-/** Keeps the newest `keep` entries, oldest first, so that a sandbox can run for days. */
-export function createRequestLog(keep = 100_000) {
-  let entries: RequestEntry[] = [];
-  let total = 0;
-  const read = () => ({ total, requests: structuredClone(entries) });
+const MAX_KEPT = 100_000;
+
+/** The newest requests, oldest first. */
+export function createRequestLog() {
+  const entries: RequestEntry[] = [];
   return {
-    begin(facts: Facts): RequestEntry {
-      const entry = createEntry(++total, facts);
-      entries.push(entry);
-      // Trimmed rarely: shifting the array on every request would cost more than the request.
-      if (entries.length > keep * 1.1) entries = entries.slice(-keep);
+    begin(facts: Pick<RequestEntry, 'method' | 'path' | 'query' | 'user_agent'>): RequestEntry {
+      const number = (entries.at(-1)?.number ?? 0) + 1;
+      const open = { user: null, status: null, fault: null };
+      const entry = { number, at: new Date().toISOString(), ...facts, ...open };
+      if (entries.push(entry) > MAX_KEPT) entries.shift();
       return entry;
     },
-    /** The total since the last reset counts those that are no longer kept. */
-    read,
+    read: () => structuredClone(entries),
     reset() {
-      entries = [];
-      total = 0;
-      return read();
+      entries.length = 0;
     },
   };
 }
 
 export type RateLimit = ReturnType<typeof createRateLimit>;
 
-/** Windows of a minute, shared by all tokens of a user. @param limit requests per minute and user */
-export function createRateLimit(limit: number, now: () => Micros) {
+/** Windows of a minute, shared by all tokens of a user. @param limitNow requests per minute and user */
+export function createRateLimit(limitNow: () => number, now: () => Micros) {
   const windows = new Map<string, { began: Micros; used: number }>();
-  let perMinute = limit;
   return {
-    /** From the next request on. */
-    setLimit(next: number): number {
-      perMinute = next;
-      return perMinute;
-    },
-    /** Counts one request of a user. A request over the limit is refused and not counted. */
+    /** Counts one request of a user; one over the limit is refused and not counted. `Reset`: seconds until then. */
     take(user: string) {
-      const at = now();
+      const [at, Limit] = [now(), limitNow()];
       let window = windows.get(user);
       if (!window || at - window.began >= MINUTE) window = { began: at, used: 0 };
       windows.set(user, window);
-      const allowed = window.used < perMinute;
+      const allowed = window.used < Limit;
       if (allowed) window.used++;
-      const remaining = Math.max(0, perMinute - window.used);
-      // Until the window ends; not a point in time.
-      const resetSeconds = Math.ceil((window.began + MINUTE - at) / SECOND);
-      return { allowed, limit: perMinute, remaining, resetSeconds };
+      const Reset = Math.ceil((window.began + MINUTE - at) / SECOND);
+      return { allowed, headers: { Limit, Remaining: Math.max(0, Limit - window.used), Reset } };
     },
   };
 }

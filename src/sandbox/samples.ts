@@ -16,11 +16,8 @@ export const TIMEZONES = (
 
 /** A random person. Many share a name, few an address. */
 export function personBy(random: Random) {
-  const first_name = pick(random, FIRST_NAMES);
-  const last_name = pick(random, LAST_NAMES);
-  const number = Math.floor(random() * 10_000);
-  const domain = pick(random, ['example.com', 'example.org', 'example.net']);
-  const email = `${asciiOf(first_name)}.${asciiOf(last_name)}${number}@${domain}`;
+  const [first_name, last_name] = [pick(random, FIRST_NAMES), pick(random, LAST_NAMES)];
+  const email = `${asciiOf(first_name)}.${asciiOf(last_name)}${between(random, 0, 9_999)}@example.com`;
   return {
     name: `${first_name} ${last_name}`,
     first_name,
@@ -31,41 +28,27 @@ export function personBy(random: Random) {
 }
 
 export function asciiOf(text: string): string {
-  const letters = text.normalize('NFD').replace(/[^A-Za-z0-9-]/g, '');
-  return letters.toLowerCase();
+  return text
+    .normalize('NFD')
+    .replace(/[^A-Za-z0-9-]/g, '')
+    .toLowerCase();
 }
 
 /** A location as the API shows it. `type` is open, and each type has fields of its own. */
 export type Location = { type: string } & Record<string, unknown>;
 
-/** A conference whose link has been pushed. */
-const conference = (type: string, path: string, dataOf?: (id: number) => object) => (random: Random) => {
-  const id = between(random, 10_000_000_000, 99_999_999_999);
-  const data = dataOf ? { data: dataOf(id) } : {};
-  return { type, status: 'pushed', join_url: `https://${path}/${id}`, ...data };
-};
-
-const zoomData = (id: number) => ({ id, settings: {}, extra: null, password: 'sandbox' });
-const zoom = conference('zoom_conference', 'zoom.example/j', zoomData);
-const google = conference('google_conference', 'meet.example');
-
-/** How often each kind occurs is a guess. */
-const LOCATIONS: readonly (Location | ((random: Random) => Location))[] = [
-  zoom,
-  zoom,
+const ZOOM = { settings: {}, extra: null, password: 'sandbox' };
+/** Each kind, with what a conference's `data` holds beside its id. How often each occurs is a guess. */
+const LOCATIONS: readonly (Location | [type: string, url: string, data: object])[] = [
+  ['zoom_conference', 'zoom.example/j', ZOOM],
+  ['zoom_conference', 'zoom.example/j', ZOOM],
   // The documentation says `zoom_conference`; recorded data says `zoom`.
-  conference('zoom', 'zoom.example/j', zoomData),
-  google,
-  google,
-  conference('microsoft_teams_conference', 'teams.example/l', (id) => ({
-    id: `${id}`,
-    audioConferencing: null,
-  })),
-  conference('webex_conference', 'webex.example/m', (id) => ({
-    id: `${id}`,
-    telephony: { callInNumbers: [] },
-  })),
-  conference('gotomeeting', 'goto.example', (id) => ({ uniqueMeetingId: id, conferenceCallInfo: null })),
+  ['zoom', 'zoom.example/j', ZOOM],
+  ['google_conference', 'meet.example', {}],
+  ['google_conference', 'meet.example', {}],
+  ['microsoft_teams_conference', 'teams.example/l', { audioConferencing: null }],
+  ['webex_conference', 'webex.example/m', { telephony: { callInNumbers: [] } }],
+  ['gotomeeting', 'goto.example', { conferenceCallInfo: null }],
   { type: 'physical', location: 'Hafenstraße 12, 2nd floor', additional_info: 'Ring twice' },
   { type: 'outbound_call', location: '+49 30 5550 1234' },
   { type: 'inbound_call', location: '+1 212 555 0100', additional_info: 'Extension 4' },
@@ -74,8 +57,11 @@ const LOCATIONS: readonly (Location | ((random: Random) => Location))[] = [
   { type: 'ask_invitee', location: 'At the harbour' },
 ];
 
-/** A random location; most often a conference. */
+/** A random location; most often a conference whose link has been pushed. */
 export function locationBy(random: Random): Location {
   const location = pick(random, LOCATIONS);
-  return typeof location === 'function' ? location(random) : { ...location };
+  if (!Array.isArray(location)) return { ...location };
+  const [type, url, data] = location;
+  const id = between(random, 10_000_000_000, 99_999_999_999);
+  return { type, status: 'pushed', join_url: `https://${url}/${id}`, data: { id, ...data } };
 }

@@ -5,10 +5,10 @@ import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { createApi, type RequestListener, type ServerBehavior } from './api.js';
 import { controlRoutes, createControl } from './control.js';
-import { createState, type StateOptions } from './state.js';
-import { OAUTH_CLIENT } from './tokens.js';
+import { type AccountOptions, generateAccount } from './generate.js';
+import { OAUTH_CLIENT } from './oauth.js';
 
-export interface SandboxOptions extends StateOptions, ServerBehavior {
+export interface SandboxOptions extends AccountOptions, ServerBehavior {
   /** 0, the default, takes a free one. */
   port?: number;
   /** Address to listen on; 127.0.0.1 by default. */
@@ -19,7 +19,7 @@ export type Sandbox = Awaited<ReturnType<typeof startSandbox>>;
 
 /** Starts a local Calendly. @throws what `listen` throws, for example EADDRINUSE */
 export async function startSandbox(options: SandboxOptions = {}) {
-  const state = createState(options);
+  const state = generateAccount(options);
   const listeners = new Set<RequestListener>();
   const api = createApi(state, listeners, options);
   const app = new Hono<{ Bindings: HttpBindings }>();
@@ -41,7 +41,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
     client: OAUTH_CLIENT,
     control: createControl(state),
     /** Requests of the API since the last reset, oldest first. */
-    requests: () => log.read().requests,
+    requests: log.read,
     resetLog: log.reset,
     /** Calls the listener before each answer and waits for its promise. @returns a function that removes the listener */
     onRequest(listener: RequestListener): () => void {

@@ -42,7 +42,8 @@ export type Clock = ReturnType<typeof createClock>;
 export function createClock(start = new Date()) {
   let ahead: Micros = (start.getTime() - Date.now()) * 1_000;
   let last: Micros = 0;
-  const now = (): Micros => Date.now() * 1_000 + ahead;
+  let stopped: Micros | null = null;
+  const now = (): Micros => stopped ?? Date.now() * 1_000 + ahead;
   return {
     now,
     /** The current time as a timestamp. Each is later than all before it, so that no two changes share one. */
@@ -52,6 +53,17 @@ export function createClock(start = new Date()) {
     },
     advance(by: Micros) {
       ahead += by;
+    },
+    /** Runs something as if the clock had stopped at this time. */
+    at<Result>(time: Micros, run: () => Result): Result {
+      const before = { last, stopped };
+      stopped = time;
+      last = 0;
+      try {
+        return run();
+      } finally {
+        ({ last, stopped } = before);
+      }
     },
   };
 }

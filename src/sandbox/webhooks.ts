@@ -6,20 +6,20 @@ import { createHmac } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { uriOf } from './organization.js';
-import { uuidOf } from './random.js';
-import { type EventResource, type InviteeResource, isHostedBy } from './resources.js';
+import { type Random, uuidBy } from './random.js';
+import { type EventResource, type Invitee, isHostedBy } from './resources.js';
 import { type Clock, formatInstant, SECOND } from './time.js';
 
 /** Events that a subscription can name. Only those of invitees occur in the sandbox. */
+const INVITEE_EVENTS = ['invitee.created', 'invitee.canceled'] as const;
+const NO_SHOW_EVENTS = ['invitee_no_show.created', 'invitee_no_show.deleted'] as const;
+const TYPE_EVENTS = ['event_type.created', 'event_type.updated', 'event_type.deleted'] as const;
+export const SUBMISSION_EVENT = 'routing_form_submission.created';
 export const WEBHOOK_EVENTS = [
-  'invitee.created',
-  'invitee.canceled',
-  'invitee_no_show.created',
-  'invitee_no_show.deleted',
-  'routing_form_submission.created',
-  'event_type.created',
-  'event_type.updated',
-  'event_type.deleted',
+  ...INVITEE_EVENTS,
+  ...NO_SHOW_EVENTS,
+  ...TYPE_EVENTS,
+  SUBMISSION_EVENT,
 ] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
@@ -35,7 +35,7 @@ export interface SubscriptionRequest {
 
 /** Without a signing key, which is never shown, deliveries are unsigned. */
 export type Subscription = ReturnType<typeof createSubscription>;
-export type Delivery = ReturnType<typeof createDelivery>;
+type Delivery = ReturnType<typeof createDelivery>;
 
 const FIRST_RETRY_MS = 10_000;
 const MAX_PAUSE_MS = 3_600_000;
@@ -44,38 +44,28 @@ const GIVE_UP_MS = 86_400_000;
 const READ_TIMEOUT_MS = 15_000;
 const MAX_KEPT = 10_000;
 
-export function createWebhooks(seed: number, clock: Clock) {
-  /**
-   * Below 1, `retry_scale` makes retries follow each other and end that much faster than in reality.
-   * `created_at_digits`: of the envelope. Calendly sends whole seconds, which may precede the change.
-   */
-  const settings = { retry_scale: 1, created_at_digits: 0 };
+type Settings = Readonly<{ retry_scale: number; created_at_digits: number }>;
+
+export function createWebhooks(random: Random, clock: Clock, settings: Settings) {
   const subscriptions = new Map<string, Subscription>();
   const deliveries: Delivery[] = [];
   const running = new Set<Promise<void>>();
   const stop = new AbortController();
   // Every delivery that waits for its retry listens to the signal.
   setMaxListeners(0, stop.signal);
-  let created = 0;
-  let announced = 0;
 
   const update = ({ resource }: Subscription, change: Partial<Subscription['resource']>) =>
     Object.assign(resource, change, { updated_at: clock.stamp() });
-  const isActive = ({ resource }: Subscription) =>
-    resource.state === 'active' && subscriptions.has(resource.uri);
-
-  const start = (delivery: Delivery, subscription: Subscription) => {
-    const sending = sendUntilDelivered(delivery, subscription).finally(() => running.delete(sending));
-    running.add(sending);
-  };
+  const isActive = ({ resource: { state, uri } }: Subscription) =>
+    state === 'active' && subscriptions.has(uri);
 
   async function sendUntilDelivered(delivery: Delivery, subscription: Subscription): Promise<void> {
     const began = performance.now();
     const { resource } = subscription;
     for (let retry = 0; !stop.signal.aborted; retry++) {
-      const attempt = await send(delivery, stop.signal);
-      delivery.attempts.push({ at: formatInstant(clock.now()), ...attempt });
-      if (attempt.status !== null && attempt.status >= 200 && attempt.status < 300) {
+      const { status, error } = await send(delivery, stop.signal);
+      delivery.attempts.push({ at: formatInstant(clock.now()), status, error });
+      if (status !== null && status >= 200 && status < 300) {
         delivery.state = 'delivered';
         if (resource.retry_started_at !== null) update(subscription, { retry_started_at: null });
         return;
@@ -84,23 +74,21 @@ export function createWebhooks(seed: number, clock: Clock) {
       const pause = Math.min(FIRST_RETRY_MS * 2 ** retry, MAX_PAUSE_MS) * settings.retry_scale;
       const isTooLate = performance.now() - began + pause > GIVE_UP_MS * settings.retry_scale;
       // Calendly reports this to nobody.
-      if (isTooLate && resource.state === 'active') update(subscription, { state: 'disabled' });
-      if (isTooLate) break;
-      await sleep(pause, undefined, { signal: stop.signal, ref: false }).catch(() => {});
+      if (isTooLate && isActive(subscription)) update(subscription, { state: 'disabled' });
+      if (!isTooLate) await sleep(pause, undefined, { signal: stop.signal, ref: false }).catch(() => {});
       if (!isActive(subscription)) break;
     }
     delivery.state = 'given_up';
   }
 
   return {
-    settings,
     /** null when there is a subscription for the same URL, scope and user, whatever its state. */
     subscribe(request: SubscriptionRequest, signingKey: string | null): Subscription | null {
       const keyOf = ({ callback_url, scope, user }: SubscriptionRequest) =>
         `${callback_url} ${scope} ${user}`;
-      const keys = [...subscriptions.values()].map(({ resource }) => keyOf(resource));
-      if (keys.includes(keyOf(request))) return null;
-      const uri = uriOf('webhook_subscriptions', uuidOf(seed, 801, created++));
+      const key = keyOf(request);
+      if ([...subscriptions.values()].some(({ resource }) => keyOf(resource) === key)) return null;
+      const uri = uriOf('webhook_subscriptions', uuidBy(random));
       const subscription = createSubscription(uri, clock.stamp(), request, signingKey);
       subscriptions.set(uri, subscription);
       return subscription;
@@ -111,30 +99,21 @@ export function createWebhooks(seed: number, clock: Clock) {
     disable: (subscription: Subscription) => update(subscription, { state: 'disabled' }),
 
     /** Starts to send a change of an invitee to every subscription that asked for it. */
-    announce(kind: WebhookEvent, event: EventResource, invitee: InviteeResource): void {
+    announce(event: WebhookEvent, scheduled: EventResource, invitee: Invitee): void {
       const created_at = clock.stamp(settings.created_at_digits);
       for (const subscription of subscriptions.values()) {
-        const { resource } = subscription;
-        const isConcerned = resource.scope === 'organization' || isHostedBy(event, resource.user ?? '');
-        if (!isActive(subscription) || !resource.events.includes(kind) || !isConcerned) continue;
-        const payload = { ...invitee, scheduled_event: abridged(event) };
-        const content = { event: kind, created_at, created_by: resource.creator, payload };
-        const t = Math.floor(clock.now() / SECOND);
-        const delivery = createDelivery(++announced, subscription, content, t);
-        deliveries.push(delivery);
-        if (deliveries.length > MAX_KEPT) deliveries.shift();
-        start(delivery, subscription);
+        const { scope, user, events, creator } = subscription.resource;
+        const isConcerned = scope === 'organization' || isHostedBy(scheduled, user ?? '');
+        if (!isActive(subscription) || !events.includes(event) || !isConcerned) continue;
+        const payload = { ...invitee, scheduled_event: abridged(scheduled) };
+        const body = JSON.stringify({ event, created_at, created_by: creator, payload });
+        const delivery = createDelivery(event, subscription, body, Math.floor(clock.now() / SECOND));
+        if (deliveries.push(delivery) > MAX_KEPT) deliveries.shift();
+        const sending = sendUntilDelivered(delivery, subscription).finally(() => running.delete(sending));
+        running.add(sending);
       }
     },
-    deliveries: (): Delivery[] => structuredClone(deliveries),
-    /** Sends a delivery once more; false when it is unknown. */
-    redeliver(id: number): boolean {
-      const delivery = deliveries.find((one) => one.id === id);
-      const subscription = delivery && subscriptions.get(delivery.subscription);
-      if (!subscription) return false;
-      start(delivery, subscription);
-      return true;
-    },
+    deliveries: () => structuredClone(deliveries),
     /** Resolves when nothing is being sent and nothing waits for a retry. */
     async settled(): Promise<void> {
       while (running.size > 0) await Promise.all(running);
@@ -145,48 +124,42 @@ export function createWebhooks(seed: number, clock: Clock) {
 }
 
 /** The event as a delivery carries it: without the calendar event and the buffered times. */
-function abridged({ calendar_event: _calendar, event_memberships, ...event }: EventResource) {
-  const hosts = event_memberships.map(
-    ({ buffered_start_time: _start, buffered_end_time: _end, ...host }) => host,
-  );
+function abridged({ calendar_event: _calendar, ...event }: EventResource) {
+  const hosts = event.event_memberships.map(({ user, user_email, user_name }) => ({
+    user,
+    user_email,
+    user_name,
+  }));
   return { ...event, event_memberships: hosts };
 }
 
 function createSubscription(
   uri: string,
   created_at: string,
-  request: SubscriptionRequest,
+  asked: SubscriptionRequest,
   signingKey: string | null,
 ) {
   const state = 'active' as 'active' | 'disabled';
   const times = { created_at, updated_at: created_at, retry_started_at: null as string | null };
-  return { resource: { uri, ...times, state, group: null, ...request }, signingKey };
+  return { resource: { uri, ...times, state, group: null, ...asked }, signingKey };
 }
 
 /** @param t Unix time of the signature in seconds; a retry carries that of the first attempt */
 function createDelivery(
-  id: number,
+  event: WebhookEvent,
   { resource, signingKey }: Subscription,
-  content: { event: WebhookEvent; [field: string]: unknown },
+  body: string,
   t: number,
 ) {
-  const body = JSON.stringify(content);
   const headers: Record<string, string> = { 'content-type': 'application/json', 'user-agent': 'Calendly' };
   if (signingKey !== null) {
     const v1 = createHmac('sha256', signingKey).update(`${t}.${body}`).digest('hex');
     headers['calendly-webhook-signature'] = `t=${t},v1=${v1}`;
   }
-  return {
-    id,
-    event: content.event,
-    subscription: resource.uri,
-    url: resource.callback_url,
-    body,
-    headers,
-    /** The status of each attempt to send it, or why there was none. */
-    attempts: [] as { at: string; status: number | null; error: string | null }[],
-    state: 'pending' as 'pending' | 'delivered' | 'given_up',
-  };
+  const state = 'pending' as 'pending' | 'delivered' | 'given_up';
+  /** The status of each attempt to send it, or why there was none. */
+  const attempts: { at: string; status: number | null; error: string | null }[] = [];
+  return { event, url: resource.callback_url, body, headers, state, attempts };
 }
 
 async function send({ url, body, headers }: Delivery, stop: AbortSignal) {

@@ -81,12 +81,12 @@ test(`${DELIVERIES} deliveries of ${BOOKINGS} bookings lead to the true rows thr
 /** Books meetings, group events among them, and changes them. */
 async function liveOn({ control }: Sandbox, random: () => number, bookings: number): Promise<void> {
   // Marked again within one second: whole seconds could not tell the order.
-  control.setWebhooks({ created_at_digits: 6 });
+  control.set({ created_at_digits: 6 });
   for (let index = 0; index < bookings; index++) {
     const isGroup = random() < 0.3;
     const { uri } = control.book(isGroup ? { host: 0, limit: 10, invitees: 2 } : { host: 0 }).event;
     if (isGroup && random() < 0.7) control.join({ event: uri, touch: random() < 0.5 });
-    if (isGroup && random() < 0.5) control.leave({ event: uri, touch: random() < 0.5 });
+    if (isGroup && random() < 0.5) control.cancel({ event: uri, invitee: -1, touch: random() < 0.5 });
     const fate = random();
     if (fate < 0.3) control.cancel({ event: uri });
     else if (fate < 0.5) control.reschedule({ event: uri, start: `+${1 + Math.floor(random() * 20)}d` });

@@ -28,7 +28,7 @@ describe('faults', () => {
     }
   });
 
-  test('a 429 comes with the rate limit used up, with headers of its own, or without any', async () => {
+  test('a 429 comes with the rate limit used up, or with headers of its own', async () => {
     const sandbox = await testSandbox({ events: 0 });
     sandbox.control.fail({ kind: 'status', status: 429 });
     expect((await ask(sandbox, '/users/me')).headers.get('x-ratelimit-remaining')).toBe('0');
@@ -39,15 +39,9 @@ describe('faults', () => {
     });
     const own = (await ask(sandbox, '/users/me')).headers;
     expect([own.get('x-ratelimit-reset'), own.get('retry-after')]).toEqual(['1', '2']);
-    sandbox.control.fail({ kind: 'status', status: 429, bare: true });
-    const bare = (await ask(sandbox, '/users/me')).headers;
-    expect([...bare.keys()].filter((name) => name.startsWith('x-ratelimit'))).toEqual([]);
   });
 
   test('a fault can answer with something else than the expected JSON', async () => {
-    const html = await ask(await faulty({ kind: 'html' }), '/users/me');
-    expect([html.status, html.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
-    expect(html.body).toContain('<h1>');
     const page = await ask(
       await faulty({ kind: 'status', status: 502, body: '<h1>Bad gateway</h1>' }),
       '/users/me',
@@ -55,10 +49,6 @@ describe('faults', () => {
     expect([page.status, page.body]).toEqual([502, '<h1>Bad gateway</h1>']);
     const truncated = await ask(await faulty({ kind: 'truncated' }), '/users/me');
     expect(truncated.body).toMatch(/^\{"resource":\{"uri":/);
-    const other = await ask(await faulty({ kind: 'other-shape' }), '/users/me');
-    expect(other.body).not.toHaveProperty('resource');
-    const empty = await ask(await faulty({ kind: 'empty' }), '/users/me');
-    expect([empty.status, empty.body]).toEqual([200, '']);
   });
 
   test('a fault can reset the connection before the answer and in the middle of it', async () => {
@@ -98,12 +88,7 @@ describe('faults', () => {
     expect(JSON.parse(Buffer.concat(drops).toString())).toHaveProperty('resource.uri');
   });
 
-  test('a fault can lead to another host by a redirect or by the next page', async () => {
-    const redirected = await ask(await faulty({ kind: 'redirect', to: 'http://localhost:1' }), '/users/me');
-    expect([redirected.status, redirected.headers.get('location')]).toEqual([
-      302,
-      'http://localhost:1/users/me',
-    ]);
+  test('a fault can lead to another host by the next page', async () => {
     const sandbox = await faulty({ kind: 'next-page-elsewhere' });
     expect((await ask(sandbox, '/users/me')).body).toHaveProperty('resource.uri');
     const { body } = await ask(sandbox, eventsPath(sandbox));
@@ -154,14 +139,16 @@ describe('faults', () => {
     expect([collection.length, pagination.count, event.invitees_counter.active]).toEqual([2, 2, 3]);
   });
 
-  test('a lagging answer does not know the last change, and the next answer does', async () => {
+  test('a lagging answer knows no change since the fault was asked for, and the next answer does', async () => {
     const sandbox = await testSandbox({ events: 0 });
     const { control } = sandbox;
     const { event, invitees } = control.book({ start: '+1d' });
     const path = new URL(event.uri).pathname;
-    const moved = control.reschedule({ event: event.uri, start: '+3h' }).new.event;
+    const { event: gone } = control.book({ start: '+2d' });
     control.fail({ kind: 'lagging', count: 4 });
-    expect((await ask(sandbox, eventsPath(sandbox))).body.collection).toEqual([event]);
+    const moved = control.reschedule({ event: event.uri, start: '+3h' }).new.event;
+    control.delete({ event: gone.uri });
+    expect((await ask(sandbox, eventsPath(sandbox))).body.collection).toEqual([event, gone]);
     expect((await ask(sandbox, path)).body.resource).toEqual(event);
     expect((await ask(sandbox, `${path}/invitees`)).body.collection).toEqual(invitees);
     expect((await ask(sandbox, new URL(moved.uri).pathname)).status).toBe(404);
@@ -170,22 +157,8 @@ describe('faults', () => {
     expect((await ask(sandbox, path)).body.resource.status).toBe('canceled');
   });
 
-  test('a lagging answer after a deletion still has the meeting', async () => {
-    const sandbox = await testSandbox({ events: 5, hosts: 1 });
-    const { control } = sandbox;
-    const uris = control.state().map(({ event }) => event.uri);
-    control.edit({ event: uris[0] ?? '', set: { name: 'Changed before' } });
-    control.delete({ event: uris[2] ?? '' });
-    control.state();
-    control.fail({ kind: 'lagging' });
-    const { collection } = (await ask(sandbox, eventsPath(sandbox))).body;
-    expect(collection.map(({ uri }: { uri: string }) => uri)).toEqual(uris);
-    expect(collection[0].name).toBe('Changed before');
-    expect((await ask(sandbox, new URL(uris[2] ?? '').pathname)).status).toBe(404);
-  });
-
-  test('a fault hits only the path and method that it names, after and as often as it says', async () => {
-    const sandbox = await faulty({ kind: 'status', match: '/invitees$', method: 'get', after: 2, count: 2 });
+  test('a fault hits only the path that it names, after and as often as it says', async () => {
+    const sandbox = await faulty({ kind: 'status', match: '/invitees', after: 2, count: 2 });
     const { event } = sandbox.control.book();
     const path = new URL(event.uri).pathname;
     const statuses = [];
@@ -194,7 +167,6 @@ describe('faults', () => {
       statuses.push((await ask(sandbox, `${path}/invitees`)).status);
     }
     expect(statuses).toEqual([200, 200, 500, 500, 200, 200]);
-    expect(sandbox.control.faults()).toEqual([]);
   });
 
   test('a fault with a rate hits the same requests for the same seed', async () => {
@@ -203,9 +175,6 @@ describe('faults', () => {
       sandbox.control.fail({ kind: 'status', status: 503, rate: 0.3, count: null });
       const statuses = [];
       for (let round = 0; round < 40; round++) statuses.push((await ask(sandbox, '/users/me')).status);
-      expect(sandbox.control.faults()).toMatchObject([
-        { hits: statuses.filter((one) => one === 503).length },
-      ]);
       sandbox.control.clearFaults();
       expect((await ask(sandbox, '/users/me')).status).toBe(200);
       return statuses;

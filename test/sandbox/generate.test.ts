@@ -1,17 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-
+import { type AccountOptions, generateAccount } from '../../src/sandbox/generate.js';
 import { isHostedBy, type MeetingView } from '../../src/sandbox/resources.js';
-import { createState, type StateOptions } from '../../src/sandbox/state.js';
 import { formatInstant, parseDuration, parseInstant } from '../../src/sandbox/time.js';
 
 const NOW = new Date('2026-03-10T12:00:00Z');
 
-function state(options: StateOptions = {}) {
-  return createState({ hosts: 1, now: NOW, ...options });
+function state(options: AccountOptions = {}) {
+  return generateAccount({ hosts: 1, now: NOW, ...options });
 }
 
-function meetingsOf(options: StateOptions = {}): MeetingView[] {
+function meetingsOf(options: AccountOptions = {}): MeetingView[] {
   return state(options)
     .meetings.ordered()
     .map(({ event, invitees }) => ({ event, invitees }));
@@ -79,7 +78,7 @@ describe('the generated meetings', () => {
       numberAmount: invitees.some(({ payment }) => typeof payment?.amount === 'number'),
       textAmount: invitees.some(({ payment }) => typeof payment?.amount === 'string'),
       questions: invitees.some(({ questions_and_answers }) => questions_and_answers.length > 1),
-      shortId: meetings.some(({ event }) => /\/[A-Z2-7]{16}$/.test(event.uri)),
+      shortId: meetings.some(({ event }) => /\/[0-9A-F]{16}$/.test(event.uri)),
       uuid: meetings.some(({ event }) => /\/[0-9a-f-]{36}$/.test(event.uri)),
       nullName: meetings.some(({ event }) => event.name === null),
       nullLocation: meetings.some(({ event }) => event.location === null),

@@ -31,19 +31,14 @@ describe('the listing of meetings', () => {
     expect(active).toEqual(forward.filter(({ status }) => status === 'active'));
   });
 
-  test('the window of the listing includes its bounds, or excludes them if asked to', async () => {
-    for (const exclusiveBounds of [false, true]) {
-      const sandbox = await testSandbox({ events: 0, now: NOON, exclusiveBounds });
-      const starts = ['2026-03-11T09:00:00Z', '2026-03-11T10:00:00Z', '2026-03-11T11:00:00Z'];
-      for (const start of starts) sandbox.control.book({ start });
-      const window = {
-        min_start_time: '2026-03-11T09:00:00.000000Z',
-        max_start_time: '2026-03-11T11:00:00Z',
-      };
-      for (const sort of ['start_time:asc', 'start_time:desc']) {
-        const { rows } = await readAll(sandbox, eventsPath(sandbox, { ...window, sort, count: '1' }));
-        expect(rows).toHaveLength(exclusiveBounds ? 1 : 3);
-      }
+  test('the window of the listing includes its bounds', async () => {
+    const sandbox = await testSandbox({ events: 0, now: NOON });
+    const starts = ['2026-03-11T09:00:00Z', '2026-03-11T10:00:00Z', '2026-03-11T11:00:00Z'];
+    for (const start of starts) sandbox.control.book({ start });
+    const window = { min_start_time: '2026-03-11T09:00:00.000000Z', max_start_time: '2026-03-11T11:00:00Z' };
+    for (const sort of ['start_time:asc', 'start_time:desc']) {
+      const { rows } = await readAll(sandbox, eventsPath(sandbox, { ...window, sort, count: '1' }));
+      expect(rows).toHaveLength(3);
     }
   });
 
@@ -136,10 +131,10 @@ describe('page tokens', () => {
   });
 
   test('a page token goes stale', async () => {
-    const sandbox = await testSandbox({ events: 30, pageTokenLifetime: 60_000 });
+    const sandbox = await testSandbox({ events: 30 });
     const { next_page: next } = (await ask(sandbox, eventsPath(sandbox))).body.pagination;
     expect((await ask(sandbox, next)).status).toBe(200);
-    sandbox.control.advance({ by: '61s' });
+    sandbox.control.clock({ advance: '301s' });
     const { status, body } = await ask(sandbox, next);
     expect(status).toBe(400);
     expect(body.details).toEqual([{ parameter: 'page_token', message: 'is invalid' }]);

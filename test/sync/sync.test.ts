@@ -118,7 +118,7 @@ describe('changes at Calendly', async () => {
       gone: 1,
     });
 
-    control.leave({ event: group });
+    control.cancel({ event: group, invitee: -1 });
     control.restore({ event: gone });
     const fourth = await run();
     expect(fourth.user).toMatchObject({ status: 'complete', new: 0, updated: 1, deleted: 0, restored: 1 });

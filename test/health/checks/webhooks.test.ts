@@ -133,7 +133,7 @@ test('deliveries that fail are a problem until they arrive', async () => {
   const port = await freePort();
   const receiver = `http://127.0.0.1:${port}/api/calendly/webhook`;
   const { sandbox, sql, database, problems } = await subscribed(`${receiver}?from=calendly-sync`);
-  sandbox.control.setWebhooks({ retry_scale: 0.02 });
+  sandbox.control.set({ retry_scale: 0.02 });
   const { event } = sandbox.control.book();
   const delivery = () => sandbox.control.deliveries()[0];
   await expect.poll(() => delivery()?.attempts.length ?? 0).toBeGreaterThan(0);

@@ -110,14 +110,14 @@ async function busyDay(sandbox: Sandbox, { again = true } = {}): Promise<Loose[]
   const collected = await collecting(sandbox);
   const { control } = sandbox;
   // Marked again within one second: whole seconds could not tell the order.
-  if (again) control.setWebhooks({ created_at_digits: 6 });
+  if (again) control.set({ created_at_digits: 6 });
   const group = { host: 0, limit: 10, invitees: 2 } as const;
   for (let index = 0; index < 12; index++) {
     const one = control.book(index % 3 === 0 ? group : { host: 0 });
     const { uri } = one.event;
     if (index % 3 === 0) {
       control.join({ event: uri, touch: index % 2 === 0 });
-      control.leave({ event: uri, touch: index % 2 === 1 });
+      control.cancel({ event: uri, invitee: -1, touch: index % 2 === 1 });
     }
     if (index % 4 === 1) control.cancel({ event: uri });
     if (index % 4 === 2) control.reschedule({ event: uri, start: '+3d' });
