@@ -172,6 +172,18 @@ $mirror$
     canceled_by text, cancel_reason text, canceled_at timestamptz,
     questions_and_answers jsonb, tracking jsonb, payment jsonb,
     calendly_created_at timestamptz, calendly_updated_at timestamptz, raw jsonb,
+    -- These follow the row, whoever writes it.
+    utm_source text generated always as (tracking ->> 'utm_source') stored,
+    utm_medium text generated always as (tracking ->> 'utm_medium') stored,
+    utm_campaign text generated always as (tracking ->> 'utm_campaign') stored,
+    utm_content text generated always as (tracking ->> 'utm_content') stored,
+    utm_term text generated always as (tracking ->> 'utm_term') stored,
+    salesforce_uuid text generated always as (tracking ->> 'salesforce_uuid') stored,
+    canceler_type text generated always as (raw #>> '{cancellation,canceler_type}') stored,
+    scheduled_by text generated always as (raw ->> 'invitee_scheduled_by') stored,
+    scheduling_method text generated always as (raw ->> 'scheduling_method') stored,
+    phone text generated always as (raw ->> 'text_reminder_number') stored,
+    routing_form_submission_uri text generated always as (raw ->> 'routing_form_submission') stored,
     unique (meeting_id, calendly_uri)
   $$, id_type, host), '001: who was invited to which meeting');
 end

@@ -7,7 +7,7 @@ export const EXPECTED: Readonly<Record<string, Readonly<Record<string, string>>>
   '001': {
     'columns meetings': 'user_id users.id, meeting_source text, external_id text, calendly_uri text, title text, status text, start_time timestamp with time zone, end_time timestamp with time zone, event_type_uri text, location_type text, location jsonb, join_url text, invitees_total integer, invitees_active integer, is_deleted boolean, deleted_at timestamp with time zone, deleted_reason text, canceled_by text, cancel_reason text, canceled_at timestamp with time zone, calendly_created_at timestamp with time zone, calendly_updated_at timestamp with time zone, last_calendar_sync timestamp with time zone, raw jsonb',
     'function calendly_sync_table(name text, columns text, mark text)': '',
-    'table meeting_invitees': 'id bigint, meeting_id meetings.id, calendly_uri text, email text, name text, first_name text, last_name text, status text, timezone text, rescheduled boolean, old_invitee_uri text, new_invitee_uri text, no_show_at timestamp with time zone, canceled_by text, cancel_reason text, canceled_at timestamp with time zone, questions_and_answers jsonb, tracking jsonb, payment jsonb, calendly_created_at timestamp with time zone, calendly_updated_at timestamp with time zone, raw jsonb',
+    'table meeting_invitees': 'id bigint, meeting_id meetings.id, calendly_uri text, email text, name text, first_name text, last_name text, status text, timezone text, rescheduled boolean, old_invitee_uri text, new_invitee_uri text, no_show_at timestamp with time zone, canceled_by text, cancel_reason text, canceled_at timestamp with time zone, questions_and_answers jsonb, tracking jsonb, payment jsonb, calendly_created_at timestamp with time zone, calendly_updated_at timestamp with time zone, raw jsonb, utm_source text, utm_medium text, utm_campaign text, utm_content text, utm_term text, salesforce_uuid text, canceler_type text, scheduled_by text, scheduling_method text, phone text, routing_form_submission_uri text',
   },
   '002': {
     'index calendly_accounts_organization_idx': '',
@@ -27,6 +27,25 @@ export const EXPECTED: Readonly<Record<string, Readonly<Record<string, string>>>
   },
   '004': {
     'table calendly_webhook_rejections': 'hour timestamp with time zone, reason text, count bigint, last_at timestamp with time zone',
+  },
+  '005': {
+    'function calendly_sync_timezone(wanted text)': '',
+    'function calendly_sync_view(name text, query text, mark text)': '',
+    'index meeting_invitees_rescheduled_idx': '',
+    'view calendly_answers': '',
+    'view calendly_bookings': '',
+    'view calendly_cancellations': '',
+    'view calendly_chains': '',
+    'view calendly_host_load': '',
+    'view calendly_lead_time': '',
+    'view calendly_people': '',
+    'view calendly_reported_bookings': '',
+    'view calendly_revenue': '',
+    'view calendly_sources': '',
+    'view calendly_weekly': '',
+    'view invitee_answers': '',
+    'view meeting_guests': '',
+    'view meeting_hosts': '',
   },
   '022': {
     'columns meetings': 'synced_via_webhook boolean',

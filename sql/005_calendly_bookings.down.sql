@@ -1,0 +1,24 @@
+-- Undoes 005: drops what has its comment, and an index. Nothing of it holds data.
+
+do $calendly$
+declare
+  item text;
+begin
+  perform set_config('lock_timeout', '1s', true) where current_setting('lock_timeout') = '0';
+  for item in
+    -- One statement, because the views depend on each other.
+    select 'drop view ' || string_agg(oid::regclass::text, ', ') from pg_class
+    where relnamespace = quote_ident(current_schema())::regnamespace and relkind = 'v'
+      and obj_description(oid, 'pg_class') like 'calendly-sync 005%'
+    having count(*) > 0
+    union all
+    select format('drop function %s', oid::regprocedure) from pg_proc
+    where pronamespace = quote_ident(current_schema())::regnamespace
+      and obj_description(oid, 'pg_proc') like 'calendly-sync 005%'
+    union all
+    select 'drop index if exists meeting_invitees_rescheduled_idx'
+  loop execute item; end loop;
+end
+$calendly$;
+
+select pg_describe_object(classoid, objoid, objsubid) from pg_description where description like 'calendly-sync 005%';
