@@ -6,6 +6,17 @@ declare
 begin
   perform set_config('lock_timeout', '1s', true) where current_setting('lock_timeout') = '0';
   for item in
+    -- What grant-read granted on tables that are not ours. Its policies go with the tables.
+    select format('revoke select on %s from %I', to_regclass(granted ->> 'table'), granted ->> 'role')
+    from pg_policy cross join lateral jsonb_array_elements(substring(obj_description(oid, 'pg_policy') from '\[.*')::jsonb)
+      as granted
+    where polname = 'calendly_sync_reader' and polrelid = to_regclass('calendly_events')
+      and to_regclass(granted ->> 'table') is not null
+      and exists (select from pg_roles where rolname = granted ->> 'role')
+    union all
+    select format('comment on policy calendly_sync_reader on %s is null', polrelid::regclass)
+    from pg_policy where polname = 'calendly_sync_reader' and polrelid = to_regclass('calendly_events')
+    union all
     -- One statement, because the views depend on each other.
     select 'drop view ' || string_agg(oid::regclass::text, ', ') from pg_class
     where relnamespace = quote_ident(current_schema())::regnamespace and relkind = 'v'

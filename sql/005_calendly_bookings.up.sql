@@ -3,7 +3,7 @@
 -- a session, or with SET LOCAL in a transaction:
 --   calendly_sync.timezone  days and weeks of this time zone; else that of the meeting's host
 --   calendly_sync.axis      'meeting' (default): a booking counts when it takes place; 'booked': when it was made
---   calendly_sync.from, calendly_sync.to  only bookings from this time on, and before that one, on that axis
+--   calendly_sync.from, calendly_sync.to  bookings from this day or time on, and before that one, in that time zone
 --   calendly_sync.by        a row for each 'host', 'type' or 'source', in the column segment
 -- One statement: it is done as a whole or not at all, and can be run again.
 
@@ -50,8 +50,6 @@ begin
   comment on function calendly_sync_timezone is 'calendly-sync 005: a time zone that this server knows, else UTC';
   execute format('revoke all on function calendly_sync_view, calendly_sync_timezone from %s', concat_ws(', ', 'public',
     (select string_agg(rolname, ', ') from pg_roles where rolname in ('anon', 'authenticated'))));
-  -- A view calls it with the rights of who reads the view.
-  execute 'grant execute on function calendly_sync_timezone to public';
 
   -- An application's meetings may have columns with our names and other types.
   select case atttypid when 'jsonb'::regtype then 'm.raw' else 'm.raw::text::jsonb' end into strict json
@@ -130,7 +128,7 @@ begin
       ) end as chain_uri,
       i.utm_source, i.utm_medium, i.utm_campaign, i.utm_content, i.utm_term, i.salesforce_uuid,
       i.scheduling_method, i.scheduled_by, i.routing_form_submission_uri,
-      case when i.payment -> 'successful' = 'true' and jsonb_typeof(i.payment -> 'amount') = 'number'
+      case when i.payment -> 'successful' = 'true' and i.payment ->> 'amount' ~ '^-?[0-9]+([.][0-9]+)?$'
         then (i.payment ->> 'amount')::numeric end as paid,
       i.payment ->> 'currency' as currency,
       coalesce(i.payment ->> 'external_id', i.payment ->> 'id') as payment_id,
@@ -171,8 +169,10 @@ begin
       cross join (select coalesce(nullif(current_setting('calendly_sync.axis', true), ''), 'meeting') as axis) as wanted
     ) as bookings
     where case -- the planner expects half of the rows, not few
-      when reported_at >= coalesce(nullif(current_setting('calendly_sync.from', true), ''), '-infinity')::timestamptz
-      then reported_at < coalesce(nullif(current_setting('calendly_sync.to', true), ''), 'infinity')::timestamptz
+      when reported_at at time zone timezone >= coalesce(nullif(current_setting('calendly_sync.from', true), ''),
+        '-infinity')::timestamp
+      then reported_at at time zone timezone < coalesce(nullif(current_setting('calendly_sync.to', true), ''),
+        'infinity')::timestamp
     end
   $$, '005: the bookings that the settings of a report select');
 
@@ -189,17 +189,18 @@ begin
   $$, '005: bookings by week');
 
   perform calendly_sync_view('calendly_lead_time', $$
-    select bucket, segment, count(*) as bookings,
+    select from_days, case from_days when 0 then 'same day' when 1 then 'next day' when 2 then 'within a week'
+        when 7 then 'within two weeks' when 14 then 'later' else 'unknown' end as lead_time,
+      segment, count(*) as bookings,
       round(percentile_cont(0.5) within group (order by lead_hours)::numeric, 1) as median_hours,
       round(100.0 * count(*) filter (where outcome = 'no_show')
         / nullif(count(*) filter (where outcome in ('held', 'no_show')), 0), 1) as no_show_percent,
       round(100.0 * count(*) filter (where outcome = 'canceled') / count(*), 1) as canceled_percent
     from (
-      select *, case when lead_hours < 24 then '0 same day' when lead_hours < 48 then '1 next day'
-        when lead_hours < 168 then '2 within a week' when lead_hours < 336 then '3 within two weeks'
-        when lead_hours >= 336 then '4 later' else '5 unknown' end as bucket
+      select *, case when lead_hours < 24 then 0 when lead_hours < 48 then 1 when lead_hours < 168 then 2
+        when lead_hours < 336 then 7 when lead_hours >= 336 then 14 end as from_days
       from calendly_reported_bookings where outcome <> 'rescheduled'
-    ) as bookings group by 1, 2
+    ) as bookings group by 1, 2, 3
   $$, '005: how long before the meeting people book');
 
   perform calendly_sync_view('calendly_cancellations', $$
@@ -212,8 +213,12 @@ begin
   perform calendly_sync_view('calendly_sources', $$
     select utm_source, utm_medium, utm_campaign, segment, count(*) as bookings, count(distinct email) as people,
       count(*) filter (where outcome = 'held') as held, count(*) filter (where outcome = 'no_show') as no_show,
-      count(*) filter (where outcome = 'canceled') as canceled, sum(paid) as paid, currency
-    from calendly_reported_bookings where outcome <> 'rescheduled' group by 1, 2, 3, 4, currency
+      count(*) filter (where outcome = 'canceled') as canceled,
+      -- Amounts of several currencies have no sum; calendly_revenue shows each.
+      case when count(distinct currency) filter (where paid is not null) = 1 then sum(paid) end as paid,
+      case when count(distinct currency) filter (where paid is not null) = 1
+        then min(currency) filter (where paid is not null) end as currency
+    from calendly_reported_bookings where outcome <> 'rescheduled' group by 1, 2, 3, 4
   $$, '005: where bookings come from, and what became of them');
 
   perform calendly_sync_view('calendly_host_load', $$

@@ -59,3 +59,17 @@ export function instant(text: string): number {
   if (match && exists) return ms;
   throw new InvalidArgumentError('It is not a valid date. Write 2025-01-31 or 2025-01-31T09:00Z.');
 }
+
+/** A day, or a time without an offset: it is in the time zone of what is shown. */
+export function localTime(text: string): string {
+  if (!/(Z|[+-]\d{2}:\d{2})$/.test(text.slice(10))) instant(text);
+  else throw new InvalidArgumentError('It must have no offset: write 2025-01-31T09:00, and --timezone.');
+  return text;
+}
+
+/** A column of a table, as in `users:email`. */
+export function tableColumn(text: string): { table: string; column: string } {
+  const [, table, column] = /^([^:]+):([^:]+)$/.exec(text) ?? [];
+  if (table && column) return { table, column };
+  throw new InvalidArgumentError('It must be TABLE:COLUMN, as in users:email.');
+}

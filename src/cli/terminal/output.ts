@@ -21,6 +21,8 @@ export interface Output {
   result(text: string, tone?: Tone): void;
   /** Rows under a head, on stdout: drawn on a terminal, tab-separated elsewhere. */
   table(head: string[], rows: (string | Cell)[][], layout?: TableLayout): Promise<void>;
+  /** A file for another program, on stdout as it is, but for secrets; --quiet prints it too. Nothing under --json. */
+  raw(text: string): void;
   /** A remark on stderr. Nothing under --quiet. */
   note(text: string, tone?: Tone): void;
   /** A remark on stderr that is only for --verbose. */
@@ -79,6 +81,9 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
       // Several lines are a script or metrics: breaking those would change them.
       const lines = text.includes('\n') ? safe(text) : fitTo(stdout, safe(withFlags(text)));
       print(stdout, paintOut(lines, tone));
+    },
+    raw(text) {
+      if (!json) running.around(() => stdout.write(redactSecrets(text, secrets)));
     },
     async table(head, rows, layout = {}) {
       if (silent) return;
