@@ -94,7 +94,7 @@ begin
     select
       case
         when i.rescheduled then 'rescheduled' -- the old half: neither canceled nor missed
-        when i.status = 'canceled' or m.is_deleted then 'canceled'
+        when i.status = 'canceled' or m.is_deleted::boolean then 'canceled'
         when i.no_show_at is not null then 'no_show'
         when e.start_time > now() then 'upcoming'
         when e.end_time > now() then 'running'
@@ -106,7 +106,7 @@ begin
       i.calendly_created_at as booked_at, e.start_time, e.end_time,
       coalesce(nullif(current_setting('calendly_sync.timezone', true), ''), z.timezone, 'UTC') as timezone,
       round(extract(epoch from e.start_time - i.calendly_created_at)::numeric / 3600, 2) as lead_hours,
-      case when i.status = 'canceled' or m.is_deleted then
+      case when i.status = 'canceled' or m.is_deleted::boolean then
         round(extract(epoch from e.start_time - coalesce(i.canceled_at, %2$s))::numeric / 3600, 2)
       end as notice_hours,
       coalesce(i.canceled_at, %2$s) as canceled_at,
@@ -143,7 +143,7 @@ begin
     join meeting_invitees i on i.meeting_id = e.meeting_id
     left join (
       select s.external_id, array_agg(s.user_id order by s.user_id) as user_ids,
-        (array_agg(s.meeting_id order by o.is_deleted is true, s.written_at desc, s.meeting_id))[1] as meeting_id
+        (array_agg(s.meeting_id order by o.is_deleted::boolean is true, s.written_at desc, s.meeting_id))[1] as meeting_id
       from calendly_events s
       join meetings o on o.id = s.meeting_id
       where s.external_id in (select external_id from calendly_events group by 1 having count(*) > 1)

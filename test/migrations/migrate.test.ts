@@ -74,7 +74,9 @@ describe('an empty database', () => {
       backup: null,
     });
     expect(await database.transaction(requireSchema)).toEqual({ hasSyncState: false });
-    expect((await rollback(database, { to: '0', backup: null })).rolled_back).toHaveLength(4);
+    expect((await rollback(database, { to: '0', backup: null })).rolled_back).toHaveLength(
+      VERSIONS.length - 1,
+    );
     expect(await schemaOf(sql)).toEqual(before);
     expect(await rollback(database, { backup: null })).toEqual({ rolled_back: [], backup: null });
   });
@@ -128,7 +130,7 @@ describe('history and files', () => {
     const migrations = readMigrations(folder);
     expect(await migrate(database, { migrations })).toMatchObject({ applied: [], pending: [] });
     await rollback(database, { to: '0', migrations, backup: null });
-    expect((await migrate(database, { migrations })).applied).toHaveLength(5);
+    expect((await migrate(database, { migrations })).applied).toHaveLength(VERSIONS.length);
     expect(await migrate(database)).toMatchObject({ applied: [] });
   });
 
@@ -148,7 +150,7 @@ describe('history and files', () => {
     expect((await migrationStatus(database, { migrations })).files).toMatchObject([
       { kind: 'edited', version: '002' },
     ]);
-    expect((await migrationStatus(database)).pending).toHaveLength(1);
+    expect((await migrationStatus(database)).pending).toHaveLength(VERSIONS.length - 4);
 
     // The way out that it names, as it stands there.
     const [update] = /update calendly_migrations .*;/.exec(hint) ?? [];
@@ -234,7 +236,7 @@ describe('a file that fails', () => {
       message: expect.stringContaining('view theirs depends on column last_calendly_sync of table users'),
       hint: 'Drop or change what depends on it first. The file was rolled back.',
     });
-    expect((await migrationStatus(database)).applied).toHaveLength(5);
+    expect((await migrationStatus(database)).applied).toHaveLength(VERSIONS.length);
   });
 
   test('shows no value of a row', async () => {
