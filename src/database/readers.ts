@@ -4,7 +4,8 @@
  */
 import { CalendlySyncError } from '../errors.js';
 import type { Database, Sql } from './connection.js';
-import { quoteName, quoteText } from './search-path.js';
+import { quoteText } from './literal-sql.js';
+import { quoteName } from './search-path.js';
 
 /** The name of the policy, whose roles are the readers. */
 const POLICY = 'calendly_sync_reader';

@@ -62,7 +62,7 @@ describe('an empty database', () => {
     await migrate(database, { to: VERSIONS.at(-2) });
     expect(await database.transaction(requireSchema)).toEqual({ hasSyncState: false });
     await expect(migrate(database, { to: '23' })).rejects.toMatchObject({ code: 'usage' });
-    expect((await migrate(database)).applied.map(({ version }) => version)).toEqual(VERSIONS.slice(4));
+    expect((await migrate(database)).applied.map(({ version }) => version)).toEqual(['022']);
   });
 
   test('is left as it was by rollback --to 0, and a plain rollback takes 022 only', async () => {
@@ -155,7 +155,9 @@ describe('history and files', () => {
     // The way out that it names, as it stands there.
     const [update] = /update calendly_migrations .*;/.exec(hint) ?? [];
     await sql.unsafe(update ?? '');
-    expect((await migrate(database, { migrations })).applied.map(({ version }) => version)).toEqual(VERSIONS.slice(4));
+    expect((await migrate(database, { migrations })).applied.map(({ version }) => version)).toEqual(
+      VERSIONS.slice(4),
+    );
   });
 
   test('a missing file and one that comes too late are refused', async () => {
