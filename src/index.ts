@@ -5,6 +5,7 @@ export type { ProxySettings } from './calendly/proxy.js';
 export type { HttpRequest, HttpResponse, HttpTransport } from './calendly/transport.js';
 export { type Config, type ConfigFlags, type Environment, loadConfig } from './config.js';
 export { type Database, openServer, type Sql, type TransactionOptions } from './database/connection.js';
+export { grantRead, type ReadGrant } from './database/readers.js';
 export type { WebhookEventCount } from './database/tables/health-queries.js';
 export type { SyncException } from './database/tables/pending-events.js';
 export type { UserId } from './database/user-id.js';
@@ -18,6 +19,17 @@ export { type MigrateOptions, type MigrateResult, migrate } from './migrations/m
 export { type RollbackOptions, type RollbackResult, rollback } from './migrations/rollback.js';
 export { type MigrationStatus, migrationStatus } from './migrations/status.js';
 export { openDatabase } from './open-database.js';
+export { type Match, matchInvitees } from './reports/match.js';
+export {
+  type ListedMeeting,
+  listMeetings,
+  type MeetingDetails,
+  type MeetingList,
+  type MeetingsOptions,
+  readMeeting,
+} from './reports/meetings.js';
+export { type QueryResult, runQuery } from './reports/query.js';
+export { type Report, type ReportName, type ReportOptions, readReport } from './reports/report.js';
 export type {
   Applied,
   MeetingChange as ChangedMeeting,
