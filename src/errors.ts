@@ -65,6 +65,8 @@ export class CalendlySyncError extends Error {
   override readonly name = 'CalendlySyncError';
   readonly code: ErrorCode;
   readonly hint: string | null;
+  /** What a command had done before it failed, in the form of its result. */
+  result?: object;
 
   constructor(code: ErrorCode, message: string, options: { hint?: string | null; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });

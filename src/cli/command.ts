@@ -102,6 +102,6 @@ export function commandAction<Flags extends object>(
 export function reportFailure(output: Output, common: object, error: CalendlySyncError): number {
   output.error(error.toReport());
   if (error.code === 'failed') output.detail(error.stack ?? '');
-  output.document({ ...common, ok: false, error: error.toReport() });
+  output.document({ ...common, ok: false, ...error.result, error: error.toReport() });
   return exitCodeOf(error.code);
 }

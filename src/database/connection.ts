@@ -5,24 +5,18 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import postgres from 'postgres';
+import { CalendlySyncError } from '../errors.js';
 import { parseExact, stringifyExact } from '../exact-json.js';
 import { arrayTypes } from './array-types.js';
 import { connectionOptions } from './connection-options.js';
-import { toDatabaseError } from './errors.js';
-import type { Build } from './literal-sql.js';
-import { createPool, isDirect, type Pool, type PoolOptions } from './pool.js';
+import { isHiddenRows, sqlState, toDatabaseError } from './errors.js';
+import { type Build, quoteText } from './literal-sql.js';
+import { createPool, type Pool, type PoolOptions } from './pool.js';
+import { permissionHint } from './row-security.js';
 import { searchPathOf } from './search-path.js';
 import { runStatement, runTransaction, type Sql, type TransactionOptions } from './transaction.js';
 
 export type { Sql, TransactionOptions };
-
-/** How one statement outside of a transaction runs. */
-export interface StatementOptions {
-  /** Cancels the statement on the server. */
-  signal?: AbortSignal | undefined;
-  /** On a connection of its own, and without the role's timeouts where there is no pooler: for work that takes long. */
-  session?: boolean | undefined;
-}
 
 /** One database. Every statement runs inside `transaction`; no session state is ever relied on. */
 export interface Database {
@@ -50,7 +44,7 @@ export interface Database {
    * connection's own, whatever `schema` says: qualify names.
    * @throws as `transaction`
    */
-  statement<Row extends object>(text: string, options?: StatementOptions): Promise<Row[]>;
+  statement<Row extends object>(text: string): Promise<Row[]>;
   /** Ends all connections; waits up to 5 s for what is running. */
   close(): Promise<void>;
 }
@@ -102,25 +96,27 @@ export function openServer(
     prepare,
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
   });
-  return createDatabase(pool, { kind: 'server', label, schema, openSession: () => postgres(settings) });
-}
-
-interface DatabaseParts extends Pick<Database, 'kind' | 'label' | 'schema'> {
-  /** Opens a connection outside of the pool; absent: the pool's own serve for everything. */
-  openSession?: () => postgres.Sql;
+  return createDatabase(pool, { kind: 'server', label, schema });
 }
 
 /** A Database on a pool of connections. */
-export function createDatabase(pool: Pool, { kind, label, schema, openSession }: DatabaseParts): Database {
+export function createDatabase(
+  pool: Pool,
+  { kind, label, schema }: Pick<Database, 'kind' | 'label' | 'schema'>,
+): Database {
   // Only where a nested transaction would wait forever: on Node 20 this costs time for every promise of the process.
   const surrounding = kind === 'embedded' ? new AsyncLocalStorage<{ open: boolean }>() : null;
-  const statement = (text: string, { session, signal }: StatementOptions = {}): Promise<postgres.Row[]> =>
-    session && openSession
-      ? runInSession(openSession(), text, signal)
-      : pool.run((client) => cancellable(client.unsafe(text), signal));
+  const statement = (text: string): Promise<postgres.Row[]> => pool.run((client) => client.unsafe(text));
   // The embedded database has no network that could swallow a connection, and no other connection.
   const deadlineOf = ({ deadlineMs }: TransactionOptions) => (kind === 'server' ? deadlineMs : undefined);
   const searchPath = schema === null ? null : searchPathOf(schema, statement);
+  /** An error of the driver, explained; where a right is missing, with the names of role and owner. */
+  const explained = async (cause: unknown): Promise<unknown> => {
+    const error = toDatabaseError(cause, label);
+    if (!(error instanceof CalendlySyncError) || sqlState(error) !== '42501') return error;
+    const hint = await permissionHint(statement, schema, isHiddenRows(error)).catch(() => null);
+    return new CalendlySyncError(error.code, error.message, { hint: hint ?? error.hint, cause: error.cause });
+  };
   return {
     kind,
     label,
@@ -129,13 +125,16 @@ export function createDatabase(pool: Pool, { kind, label, schema, openSession }:
       if (surrounding?.getStore()?.open) throw new Error('a transaction was begun inside another one');
       const state = { open: true };
       try {
-        const path = (await searchPath?.()) ?? null;
+        const path =
+          options.searchPath === undefined
+            ? ((await searchPath?.()) ?? null)
+            : `select set_config('search_path', ${quoteText(options.searchPath)}, true)`;
         return await pool.run((client) => {
           const run = () => runTransaction(client, work, options, path);
           return surrounding ? surrounding.run(state, run) : run();
         }, deadlineOf(options));
       } catch (error) {
-        throw toDatabaseError(error, label);
+        throw await explained(error);
       } finally {
         state.open = false;
       }
@@ -145,46 +144,16 @@ export function createDatabase(pool: Pool, { kind, label, schema, openSession }:
         const path = (await searchPath?.()) ?? null;
         return await pool.run((client) => runStatement(client, build, path));
       } catch (error) {
-        throw toDatabaseError(error, label);
+        throw await explained(error);
       }
     },
-    async statement<Row extends object>(text: string, options?: StatementOptions) {
+    async statement<Row extends object>(text: string) {
       try {
-        return (await statement(text, options)) as Row[];
+        return (await statement(text)) as Row[];
       } catch (error) {
-        throw toDatabaseError(error, label);
+        throw await explained(error);
       }
     },
     close: () => pool.end(),
   };
-}
-
-/**
- * Runs a statement on a connection of its own. Behind a pooler the timeouts of the role stay in force: others would
- * inherit ours.
- */
-async function runInSession(session: postgres.Sql, text: string, signal: AbortSignal | undefined) {
-  try {
-    if (await isDirect(session)) {
-      await session.unsafe(`
-        select set_config(name, '0', false) from pg_settings
-        where name in ('statement_timeout', 'transaction_timeout')`);
-    }
-    return await cancellable(session.unsafe(text), signal);
-  } finally {
-    await session.end({ timeout: 1 });
-  }
-}
-
-async function cancellable(query: postgres.PendingQuery<postgres.Row[]>, signal: AbortSignal | undefined) {
-  signal?.throwIfAborted();
-  // What `query.cancel` does, which drops a promise that rejects if the server cannot be reached.
-  const { canceller } = query as typeof query & { canceller(running: typeof query): Promise<void> };
-  const cancel = () => canceller(query).catch(() => {});
-  signal?.addEventListener('abort', cancel, { once: true });
-  try {
-    return await query;
-  } finally {
-    signal?.removeEventListener('abort', cancel);
-  }
 }

@@ -57,6 +57,13 @@ export function isWaitTimeout(error: unknown): boolean {
   return ['55P03', '57014'].includes(sqlState(error));
 }
 
+/** True if row-level security would have hidden rows, and the statement was refused for that. */
+export function isHiddenRows(error: unknown): boolean {
+  const root = error instanceof CalendlySyncError ? error.cause : error;
+  // The function of the server, whose name no language changes.
+  return sqlState(error) === '42501' && (root as { routine?: string }).routine === 'check_enable_rls';
+}
+
 /** True for a failure that passes: the server was away or restarting, or another transaction was in the way. */
 export function isTransient(error: unknown): boolean {
   const root = rootOf(error);
@@ -152,8 +159,7 @@ function explain(error: Error, code: string, label: string): Explanation {
       'Another transaction holds it. Try again later.',
     ];
   }
-  // The function of the server, whose name no language changes.
-  if (code === '42501' && (error as { routine?: string }).routine === 'check_enable_rls') {
+  if (isHiddenRows(error)) {
     return [
       'database_failed',
       `This role is subject to row-level security, so it would not see all rows: ${message} (42501).`,

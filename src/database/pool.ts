@@ -168,7 +168,7 @@ export function createPool(
 }
 
 /** Whether a client's connection leads to a Postgres process directly: a pooler announces process ids of its own. */
-export async function isDirect(client: postgres.Sql): Promise<boolean> {
+async function isDirect(client: postgres.Sql): Promise<boolean> {
   const rows = await client.unsafe<{ pid: number }[]>('select pg_backend_pid() as pid');
   return rows[0]?.pid === rows.state.pid;
 }

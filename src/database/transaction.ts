@@ -4,6 +4,7 @@
  */
 import type postgres from 'postgres';
 import { type Build, textOf } from './literal-sql.js';
+import { EXCEPT_FOR_READERS } from './row-security.js';
 
 /** SQL inside one transaction. */
 export interface Sql extends postgres.ISql {
@@ -12,13 +13,17 @@ export interface Sql extends postgres.ISql {
 }
 
 export interface TransactionOptions {
-  /** Opens the transaction READ ONLY: the server refuses any write. */
+  /** Opens the transaction READ ONLY: the server refuses any write. A role with reader policies of ours may do so. */
   readOnly?: boolean;
   /**
    * How long the transaction may hold a connection to a server, in ms. Then it rejects, whether or not it was
    * committed, and all connections are replaced.
    */
   deadlineMs?: number;
+  /** How long a statement waits for a lock, in ms; 5 s or the role's own limit if absent. */
+  lockTimeoutMs?: number;
+  /** The search_path to use instead of the database's own. */
+  searchPath?: string | undefined;
 }
 
 /**
@@ -28,9 +33,10 @@ export interface TransactionOptions {
 const LIMIT_LOCK_WAITS = `;
   select set_config('lock_timeout', '5s', true) where current_setting('lock_timeout') = '0'`;
 
-function begin(mode: string, limit: string): string {
+function begin(readOnly: boolean, limit: string): string {
   // Without row_security, a role that policies apply to gets an error, instead of only some of the rows.
-  return `begin isolation level read committed${mode}; set local row_security = off${limit}`;
+  const [mode, readers] = readOnly ? [' read only', `;${EXCEPT_FOR_READERS}`] : ['', ''];
+  return `begin isolation level read committed${mode}; set local row_security = off${readers}${limit}`;
 }
 
 /** Runs one statement in a transaction of its own, as one message. */
@@ -39,7 +45,7 @@ export async function runStatement<Row extends object>(
   build: Build<Row>,
   searchPath: string | null,
 ): Promise<Row[]> {
-  const statements = [begin('', LIMIT_LOCK_WAITS), searchPath, textOf(build), 'commit'];
+  const statements = [begin(false, LIMIT_LOCK_WAITS), searchPath, textOf(build), 'commit'];
   try {
     const results: unknown = await client.unsafe(statements.filter((text) => text !== null).join(';\n'));
     // One result for each statement that returns rows, and the first one does.
@@ -59,12 +65,13 @@ export async function runStatement<Row extends object>(
 export async function runTransaction<T>(
   client: postgres.Sql,
   work: (sql: Sql) => Promise<T>,
-  { readOnly = false, deadlineMs }: TransactionOptions,
+  { readOnly = false, deadlineMs, lockTimeoutMs }: TransactionOptions,
   searchPath: string | null,
 ): Promise<T> {
   // Awaited: if it fails, a statement sent right behind it would be committed on its own.
-  const limit = deadlineMs === undefined ? LIMIT_LOCK_WAITS : '';
-  await client.unsafe(begin(readOnly ? ' read only' : '', limit));
+  const ownLimit = lockTimeoutMs === undefined ? '' : `; set local lock_timeout = ${lockTimeoutMs}`;
+  const limit = deadlineMs === undefined ? ownLimit || LIMIT_LOCK_WAITS : '';
+  await client.unsafe(begin(readOnly, limit));
   // Fails only if the connection is lost, and then Postgres has undone everything.
   const undo = (rollback: string) => client.unsafe(rollback).catch(() => {});
   let savepoints = 0;

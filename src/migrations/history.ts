@@ -3,8 +3,9 @@
  * it replaced (`before`). Comments on objects are only a help for files that are run by hand: a dump may lose them.
  */
 import type { Database, Sql } from '../database/connection.js';
-import { errorCode } from '../database/errors.js';
+import { sqlState } from '../database/errors.js';
 import { quoteText } from '../database/literal-sql.js';
+import { EXCEPT_FOR_READERS, NO_HIDDEN_ROWS } from '../database/row-security.js';
 import { quoteName } from '../database/search-path.js';
 import type { Migration } from './files.js';
 import { inTime, type LockOptions } from './lock.js';
@@ -33,8 +34,6 @@ export interface HistoryRow {
 }
 
 const UNDEFINED_TABLE = '42P01';
-/** A role that row-level security applies to gets an error, instead of an empty history. */
-export const ALL_ROWS = `select set_config('row_security', 'off', true);\n`;
 
 /**
  * With a schema of its own the table is there and nowhere else, even if an older one exists further down the
@@ -55,38 +54,41 @@ export async function readState(
   options: LockOptions = {},
 ): Promise<{ history: HistoryRow[] | null; catalog: Catalog }> {
   const { schema } = database;
-  const { path } = options;
+  const { path, signal, maxWaitMs } = options;
   const read = async (text: string) => {
-    if (schema === null) return (await inTime(options, database.statement(text))) as unknown as object[][];
-    const work = database.transaction(async (sql) => {
-      if (path !== undefined) await sql`select set_config('search_path', ${path}, true)`;
-      return (await sql.unsafe(text)) as unknown as object[][];
-    });
-    return inTime(options, work);
+    const work = () =>
+      schema === null
+        ? database.statement(text)
+        : database.transaction((sql) => sql.unsafe(text), { searchPath: path });
+    return (await inTime('Reading the schema', signal, maxWaitMs, work)) as unknown as object[][];
   };
   const catalogOf = (results: object[][]) => (results.at(-2) as [{ catalog: Catalog }])[0].catalog;
   try {
-    const results = await read(ALL_ROWS + historyText(schema) + catalogText(schema));
-    return { history: results[1] as HistoryRow[], catalog: catalogOf(results) };
+    const results = await read(
+      `${NO_HIDDEN_ROWS}${EXCEPT_FOR_READERS};${historyText(schema)}${catalogText(schema)}`,
+    );
+    return { history: results[2] as HistoryRow[], catalog: catalogOf(results) };
   } catch (error) {
-    if (errorCode((error as Error).cause) !== UNDEFINED_TABLE) throw error;
+    if (sqlState(error) !== UNDEFINED_TABLE) throw error;
     return { history: null, catalog: catalogOf(await read(catalogText(schema))) };
   }
 }
 
-/** The statements that create the table, closed to API roles, and its schema if there is none. */
-export function createHistoryText(schema: string | null): string {
-  const table = historyTable(schema);
-  const makeSchema =
-    schema === null
-      ? ''
-      : `do $calendly$ begin
+/** The statement that creates the schema, if one is named that does not exist. */
+export function createSchemaText(schema: string | null): string {
+  if (schema === null) return '';
+  return `do $calendly$ begin
   if to_regnamespace(${quoteText(quoteName(schema))}) is null then
     create schema ${quoteName(schema)};
     comment on schema ${quoteName(schema)} is 'calendly-sync: the tables of calendly-sync';
   end if;
 end $calendly$;\n`;
-  return `${makeSchema}create table if not exists ${table} (
+}
+
+/** The statements that create the table, closed to API roles. */
+export function createHistoryText(schema: string | null): string {
+  const table = historyTable(schema);
+  return `create table if not exists ${table} (
   version text primary key,
   name text not null,
   checksum text not null,
@@ -162,9 +164,7 @@ values (${values}, extract(epoch from clock_timestamp() - current_setting('calen
   current_setting('calendly_sync.replaced')::jsonb)
 on conflict (version) do update set made = row.made || excluded.made, marks = row.marks || excluded.marks,
   before = (excluded.before - array(select jsonb_object_keys(row.made))) || row.before
-returning ms, (
-  select coalesce(json_agg(key), '[]') from jsonb_object_keys(made) as key
-  where key in ('table users', 'table meetings') or key like 'trigger % on meetings') as created;\n`;
+returning ms, array(select jsonb_object_keys(made)) as keys;\n`;
 }
 
 /**

@@ -4,20 +4,24 @@
  * behind a pooler.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { cancellable } from '../database/cancel.js';
 import type { Database, Sql } from '../database/connection.js';
 import { errorCode } from '../database/errors.js';
 import { quoteText } from '../database/literal-sql.js';
+import { formatDuration } from '../duration.js';
 import { CalendlySyncError } from '../errors.js';
-import { describeHolder, type LockHolder, readLockHolders, readMigrator } from './lock-holders.js';
+import { LOCK_KEY, readLockHolders } from './lock-holders.js';
 
 /** What migrations report while they run. */
-export type MigrationEvent =
-  /** A query of the application holds a table; the step starts again after the pause. */
-  | { kind: 'blocked'; file: string; holders: LockHolder[]; pauseMs: number }
-  /** Another process migrates this database; reported once. */
-  | { kind: 'busy'; file: string }
-  /** A sync is running; reported once. */
-  | { kind: 'syncing'; file: string; by: string };
+export interface MigrationEvent {
+  /**
+   * A query of the application holds a table, and the step starts again after a pause; or, reported once each: another
+   * process migrates this database, a sync is running.
+   */
+  kind: 'blocked' | 'busy' | 'syncing';
+  /** In the operator's words, with the name of the file; for `blocked` one more line per session that holds it. */
+  message: string;
+}
 
 export interface LockOptions {
   /** How long one statement waits for a lock at most, and with it everybody who queues behind it, in ms. */
@@ -63,7 +67,6 @@ const DEFAULT_MAX_WAIT_MS = 60_000;
 const STATEMENT_TIMEOUT_MS = 60_000;
 /** How long a canceled statement may take to end, and a server that stopped answering to be given up. */
 const GRACE_MS = 4_000;
-const LOCK_KEY = 'calendly-sync migrate';
 const LOCK_CODES = new Set(['55P03', '40P01', '40001']);
 
 /** Thrown by a step: a sync is running. Waited for with `waitForSync`, else it ends the command. */
@@ -95,25 +98,46 @@ export async function runUnderLock<T>(
       before = done.length;
     }
     if (signal?.aborted) throw stoppedError(file);
-    const outcome = await attempt(database, options, steps, done, {
-      lockTimeoutMs: lockTimeoutOf(wait.blocked, lockTimeoutMs),
-      end: wait.end,
-    });
+    const timeout = lockTimeoutOf(wait.blocked, lockTimeoutMs);
+    const outcome = await attempt(database, options, steps, done, timeout, wait.end);
     if (outcome === 'done' || done.length > before) continue;
     const pauseMs = jittered(outcome === 'busy' ? 100 * 1.2 ** wait.busy++ : 100 * 2 ** wait.blocked++);
     const late = performance.now() + pauseMs > wait.end;
+    const report = (kind: MigrationEvent['kind'], message: string) =>
+      onEvent?.({ kind, message: `${file}: ${message}` });
     if (outcome === 'busy') {
-      if (late) throw await busyError(database, file);
-      if (wait.busy === 2) onEvent?.({ kind: 'busy', file });
+      const message = 'another process is migrating this database';
+      if (late) throw lockedError(file, message, await readLockHolders(database, 'migrations'));
+      if (wait.busy === 2) report('busy', `${message}; waiting for it.`);
     } else if (outcome.blocked instanceof SyncRunningError) {
       if (late || !options.waitForSync) throw outcome.blocked;
-      if (wait.blocked === 1) onEvent?.({ kind: 'syncing', file, by: outcome.blocked.by });
+      if (wait.blocked === 1) report('syncing', `a sync is running (${outcome.blocked.by}); waiting for it.`);
     } else {
-      const holders = await readLockHolders(database);
-      if (late) throw blockedError(file, holders, outcome.blocked);
-      onEvent?.({ kind: 'blocked', file, holders, pauseMs });
+      const holders = await readLockHolders(database, 'tables');
+      if (late) {
+        const message =
+          'timed out waiting for a lock held by the application; nothing of this file was changed';
+        throw lockedError(file, message, holders, outcome.blocked);
+      }
+      const what = holders.length === 0 ? 'a table was locked for a moment' : 'a table is in use';
+      const again = `${what}; trying again in ${formatDuration(pauseMs)}.`;
+      report('blocked', [again, ...holders].join('\n  '));
     }
     await pause(pauseMs, undefined, signal ? { signal } : {}).catch(() => {});
+  }
+}
+
+/** Gives an error what was done before it, so that nobody has to guess how far a command came. */
+export async function withResult(
+  work: Promise<void>,
+  done: readonly unknown[],
+  result: () => object,
+): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof CalendlySyncError && done.some(Boolean)) error.result = result();
+    throw error;
   }
 }
 
@@ -129,51 +153,58 @@ function jittered(ms: number): number {
   return Math.min(5_000, ms) * (0.5 + Math.random() / 2);
 }
 
-type Outcome = 'done' | 'busy' | { blocked: unknown };
-
 /** One connection, from the first step that is not done: as many steps as it gets the lock for. */
 async function attempt<T>(
   database: Database,
-  { signal, path }: LockOptions,
+  options: LockOptions,
   steps: Step<T>[],
   done: T[],
-  { lockTimeoutMs, end }: { lockTimeoutMs: number; end: number },
-): Promise<Outcome> {
+  lockTimeoutMs: number,
+  end: number,
+): Promise<'done' | 'busy' | { blocked: unknown }> {
+  const { signal } = options;
   const first = done.length;
   // Of a step that has run and is not committed yet.
   const results: T[] = [];
-  const limits = deadlines(steps[first]?.file ?? '', signal, end);
-  try {
-    const outcome = await limits.race(
-      database.transaction(async (sql): Promise<Outcome> => {
-        const query = <Row extends object>(text: string) => cancellable<Row>(sql, text, signal);
-        let searchPath = path;
+  const work = (begun: () => void) =>
+    database.transaction(
+      async (sql) => {
+        const query = async <Row extends object>(text: string): Promise<Row[]> => {
+          const result = await cancellable(sql.unsafe(text).execute(), signal);
+          const several = Array.isArray(result[0])
+            ? (result as unknown as Row[][])
+            : [result as unknown as Row[]];
+          return several.findLast((rows) => rows.length > 0) ?? [];
+        };
+        let path = options.path;
         for (const [index, step] of steps.slice(first).entries()) {
           const committed = index === 0 ? null : query('commit and chain');
-          const asked = query<{ mine: boolean; path: string }>(settings(step, lockTimeoutMs, searchPath));
+          const asked = query<{ mine: boolean; path: string }>(settings(step, lockTimeoutMs, path));
           const lookup = query(step.lookup(first + index > 0));
           const prepared = step.prepare ? query(step.prepare) : null;
           const [, [state], found] = await all([committed, asked, lookup, prepared] as const);
-          limits.begun();
-          if (results.length > 0) done.push(...results.splice(0));
+          begun();
+          done.push(...results.splice(0));
           if (!state?.mine) return 'busy';
-          if (index === 0 && database.schema !== null) searchPath ??= state.path;
+          if (database.schema !== null) path ??= state.path;
           const value = await step.run({ sql, query }, found);
           if (value === RETRY_LATER) return 'busy';
           results.push(value);
         }
         return 'done';
-      }),
+      },
+      { searchPath: options.path },
     );
+  try {
+    const outcome = await inTime(steps[first]?.file ?? '', signal, end - performance.now(), work);
     done.push(...results);
     return outcome;
   } catch (error) {
     if (signal?.aborted) throw stoppedError(steps[done.length]?.file ?? '');
-    const root = rootOf(error);
+    let root = error;
+    while (root instanceof CalendlySyncError && root.cause !== undefined) root = root.cause;
     if (root instanceof SyncRunningError || LOCK_CODES.has(errorCode(root) ?? '')) return { blocked: root };
     throw error;
-  } finally {
-    limits.clear();
   }
 }
 
@@ -185,105 +216,59 @@ async function all<T extends readonly unknown[]>(
   return Promise.all(queries);
 }
 
-function rootOf(error: unknown): unknown {
-  let root = error;
-  while (root instanceof CalendlySyncError && root.cause !== undefined) root = root.cause;
-  return root;
-}
-
 /** Takes the lock if it is free, and sets what lasts as long as the transaction. */
 function settings({ slow }: Step<unknown>, lockTimeoutMs: number, path: string | undefined): string {
   // A transaction that waits for the next statement of a process that is gone must not hold tables for ever.
-  const timeout = slow ? '0' : `${STATEMENT_TIMEOUT_MS}ms`;
+  const timeout = slow ? 0 : STATEMENT_TIMEOUT_MS;
   return `select pg_try_advisory_xact_lock(hashtextextended('${LOCK_KEY}', 0)) as mine,
-    set_config('lock_timeout', '${lockTimeoutMs}ms', true), set_config('statement_timeout', '${timeout}', true),
-    set_config('idle_in_transaction_session_timeout', '${slow ? '0' : timeout}', true),
+    set_config('lock_timeout', '${lockTimeoutMs}ms', true), set_config('statement_timeout', '${timeout}ms', true),
+    set_config('idle_in_transaction_session_timeout', '${timeout}ms', true),
     set_config('row_security', 'off', true), set_config('check_function_bodies', 'on', true),
     case when current_setting('server_version_num')::integer >= 170000 then set_config('transaction_timeout', '0', true) end,
     ${path === undefined ? `current_setting('search_path')` : `set_config('search_path', ${quoteText(path)}, true)`} as path`;
 }
 
-async function cancellable<Row extends object>(sql: Sql, text: string, signal?: AbortSignal): Promise<Row[]> {
-  const running = sql.unsafe(text).execute();
-  const cancel = () => running.cancel();
-  signal?.addEventListener('abort', cancel, { once: true });
-  try {
-    const result = (await running) as unknown as Row[] | Row[][];
-    return (
-      Array.isArray(result[0]) ? (result as Row[][]).findLast((rows) => rows.length > 0) : result
-    ) as Row[];
-  } finally {
-    signal?.removeEventListener('abort', cancel);
-  }
-}
-
 /**
- * The result of reading `work`, if the database answers in time.
+ * Ends a wait that nothing else would end: for a connection that never comes (unless `work` calls `begun` in time), and
+ * for a server that ignores the cancel.
  * @throws CalendlySyncError `locked`, `stopped`
  */
 export function inTime<T>(
-  { signal, maxWaitMs = DEFAULT_MAX_WAIT_MS }: LockOptions,
-  work: Promise<T>,
+  file: string,
+  signal: AbortSignal | undefined,
+  ms = DEFAULT_MAX_WAIT_MS,
+  work: (begun: () => void) => Promise<T>,
 ): Promise<T> {
-  const limits = deadlines('Reading the schema', signal, performance.now() + maxWaitMs);
-  return limits.race(work).finally(limits.clear);
-}
-
-/**
- * Ends a wait that nothing else would end: for a connection that never comes, and for a server that ignores the
- * cancel.
- */
-function deadlines(file: string, signal: AbortSignal | undefined, end: number) {
-  const timers: NodeJS.Timeout[] = [];
-  let fail = (_error: CalendlySyncError) => {};
-  const expired = new Promise<never>((_resolve, reject) => {
-    fail = reject;
+  return new Promise((resolve, reject) => {
+    const noConnection = setTimeout(
+      () => {
+        const hint =
+          'The pooler or the server has none left: end other sessions, or give it longer with --max-wait 10m.';
+        const message = `${file}: waited too long for a connection to the database.`;
+        reject(new CalendlySyncError('locked', message, { hint }));
+      },
+      Math.max(1_000, ms),
+    );
+    let grace: NodeJS.Timeout | undefined;
+    const onAbort = () => {
+      grace = setTimeout(() => reject(stoppedError(file)), GRACE_MS);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const begun = () => clearTimeout(noConnection);
+    work(begun)
+      .finally(() => {
+        begun();
+        clearTimeout(grace);
+        signal?.removeEventListener('abort', onAbort);
+      })
+      .then(resolve, reject);
   });
-  const onAbort = () => timers.push(setTimeout(() => fail(stoppedError(file)), GRACE_MS));
-  signal?.addEventListener('abort', onAbort, { once: true });
-  const noConnection = setTimeout(
-    () =>
-      fail(
-        new CalendlySyncError('locked', `${file}: waited too long for a connection to the database.`, {
-          hint: 'The pooler or the server has none left: end other sessions, or give it longer with --max-wait 10m.',
-        }),
-      ),
-    Math.max(1_000, end - performance.now()),
-  );
-  timers.push(noConnection);
-  return {
-    begun: () => clearTimeout(noConnection),
-    async race<T>(work: Promise<T>): Promise<T> {
-      work.catch(() => {});
-      expired.catch(() => {});
-      return Promise.race([work, expired]);
-    },
-    clear() {
-      signal?.removeEventListener('abort', onAbort);
-      for (const timer of timers) clearTimeout(timer);
-    },
-  };
 }
 
-function blockedError(file: string, holders: LockHolder[], cause: unknown): CalendlySyncError {
-  const who = holders.map(describeHolder).join('\n');
-  return new CalendlySyncError(
-    'locked',
-    `${file}: timed out waiting for a lock held by the application; nothing of this file was changed.${who && `\n${who}`}`,
-    {
-      hint: 'Run the same command again when that query has ended, or give it longer with --max-wait 10m.',
-      cause,
-    },
-  );
-}
-
-async function busyError(database: Database, file: string): Promise<CalendlySyncError> {
-  const holder = await readMigrator(database, LOCK_KEY);
-  const who = holder
-    ? ` (process ${holder.pid}, ${holder.application}, for ${Math.round(holder.ageMs / 1_000)} s)`
-    : '';
-  return new CalendlySyncError('locked', `${file}: another process is migrating this database${who}.`, {
-    hint: 'Run the same command again later.',
+function lockedError(file: string, message: string, holders: string[], cause?: unknown): CalendlySyncError {
+  return new CalendlySyncError('locked', `${file}: ${[`${message}.`, ...holders].join('\n')}`, {
+    hint: 'Run the same command again when that has ended, or give it longer with --max-wait 10m.',
+    cause,
   });
 }
 

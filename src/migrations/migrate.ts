@@ -7,10 +7,11 @@ import type { Database } from '../database/connection.js';
 import { quoteName } from '../database/search-path.js';
 import type { Adoption } from '../database/tables/adopt-meetings.js';
 import { CalendlySyncError } from '../errors.js';
-import { type Migration, readMigrations } from './files.js';
+import { idOf, type Migration, type MigrationId, pendingOf, readMigrations, targetVersion } from './files.js';
 import {
   beforeText,
   createHistoryText,
+  createSchemaText,
   type HistoryRow,
   historyTable,
   historyText,
@@ -19,13 +20,10 @@ import {
   recordText,
 } from './history.js';
 import { requireAgreement } from './history-check.js';
-import { type LockOptions, RETRY_LATER, runUnderLock, type Step } from './lock.js';
-import { withResult } from './partial-failure.js';
-import { explainingPermissions } from './permission-hint.js';
+import { type LockOptions, RETRY_LATER, runUnderLock, type Step, withResult } from './lock.js';
 import { runFile } from './run-file.js';
 import type { Catalog } from './schema/catalog.js';
-import { type Drift, driftOf, isPresent } from './schema/drift.js';
-import { idOf, type MigrationId, pendingOf, targetVersion } from './versions.js';
+import { type Drift, driftOf } from './schema/drift.js';
 import { shutOutSyncs } from './writers.js';
 
 export interface MigrateOptions extends LockOptions {
@@ -57,8 +55,8 @@ export interface MigrateResult {
   repaired: MigrationId[];
   already: MigrationId[];
   pending: MigrationId[];
-  /** What became of the rows of another integration; null if none were looked for. */
-  adoption: Adoption | null;
+  /** What became of the rows of another integration, with a few duplicates in words; null if none were looked for. */
+  adoption: (Adoption & { examples: string[] }) | null;
   /** What running a file again did not repair: it has to be changed by hand. */
   drift: Drift[];
 }
@@ -72,9 +70,10 @@ export interface MigratePlan {
 
 interface State {
   migrations: Migration[];
-  history: HistoryRow[];
-  hasHistory: boolean;
+  /** Null if there is no history yet. */
+  history: HistoryRow[] | null;
   catalog: Catalog;
+  /** Versions that are applied and have drifted. */
   drifted: Set<string>;
   due: Migration[];
 }
@@ -83,21 +82,38 @@ interface State {
  * What `migrate` would do. Reads only.
  * @throws CalendlySyncError `preflight`, `migration_drift`, `usage`
  */
-export function planMigrate(database: Database, options: MigrateOptions): Promise<MigratePlan> {
-  return explainingPermissions(database, async () => {
-    const { migrations, history, due } = await look(database, options);
-    return { due, already: history.map(idOf), pending: pendingOf(migrations, history).map(idOf) };
-  });
+export async function planMigrate(database: Database, options: MigrateOptions): Promise<MigratePlan> {
+  const state = await look(database, withPath(database, options));
+  const { already, pending } = resultOf(state, []);
+  return { due: state.due, already, pending };
 }
 
 /**
  * Brings the database to the newest version, or to `to`, and repairs what drifted.
  * @throws CalendlySyncError `preflight` and `migration_drift` before anything is changed; `migration_failed`,
- * `locked` and `stopped` with the files before that one applied: then it is a `PartialFailure` with the result so
- * far
+ * `locked` and `stopped` with the files before that one applied: the error has the result so far
  */
-export function migrate(database: Database, options: MigrateOptions = {}): Promise<MigrateResult> {
-  return explainingPermissions(database, () => applyAll(database, withPath(database, options)));
+export async function migrate(database: Database, given: MigrateOptions = {}): Promise<MigrateResult> {
+  const options = withPath(database, given);
+  const state = await look(database, options);
+  const done: (Done | null)[] = [];
+  const steps = state.due.map((migration) => stepOf(database, migration, state));
+  await withResult(runUnderLock(database, options, steps, done), done, () => resultOf(state, done));
+  const result = resultOf(state, done);
+  // Only an application's own meetings can hold rows of another integration.
+  const hosted = state.catalog.tables.meetings && result.applied.some(({ version }) => version === '003');
+  if (hosted && options.adopt !== false) {
+    const { adoptMeetings } = await import('../database/tables/adopt-meetings.js');
+    const examples: string[] = [];
+    const onDuplicate = (text: string) => examples.length < 3 && examples.push(text);
+    result.adoption = {
+      ...(await adoptMeetings(database, { signal: options.signal, onDuplicate })),
+      examples,
+    };
+  }
+  if (state.drifted.size === 0) return result;
+  const { history, catalog } = await readState(database, options);
+  return { ...resultOf(state, done, driftOf(catalog, history ?? [])), adoption: result.adoption };
 }
 
 /** With tables of our own, the host's are out of sight. */
@@ -109,68 +125,37 @@ function withPath(database: Database, options: MigrateOptions): MigrateOptions {
   });
 }
 
-async function applyAll(database: Database, options: MigrateOptions): Promise<MigrateResult> {
-  const state = await look(database, options);
-  const done: (Done | null)[] = [];
-  if (state.due.length === 0) return resultOf(state, done);
-  const steps = state.due.map((migration) => stepOf(database, migration, state));
-  try {
-    await runUnderLock(database, options, steps, done);
-  } catch (error) {
-    throw withResult(error, resultOf(state, done), done.filter(Boolean));
-  }
-  const result = resultOf(state, done);
-  // Only an application's own meetings can hold rows of another integration.
-  if (
-    options.adopt !== false &&
-    state.catalog.tables.meetings &&
-    result.applied.some(({ version }) => version === '003')
-  ) {
-    const { adoptMeetings } = await import('../database/tables/adopt-meetings.js');
-    result.adoption = await adoptMeetings(database, { signal: options.signal });
-  }
-  if (state.drifted.size === 0) return result;
-  const { history, catalog } = await readState(database, options);
-  return { ...resultOf(state, done, driftOf(catalog, history ?? [])), adoption: result.adoption };
-}
-
 async function look(database: Database, options: MigrateOptions): Promise<State> {
   const migrations = options.migrations ?? readMigrations();
   const to = targetVersion(migrations, options.to);
-  const { history: found, catalog } = await readState(database, withPath(database, options));
-  const history = found ?? [];
-  requireAgreement(migrations, history);
-  if (options.ownTables) requireOwnTables(catalog, history);
-  const drifted = new Set(driftOf(catalog, history).map(({ version }) => version));
-  const pending = new Set(pendingOf(migrations, history, to));
+  const { history, catalog } = await readState(database, options);
+  const rows = history ?? [];
+  requireAgreement(migrations, rows);
+  const first = rows.find(({ version }) => Number(version) === 1);
+  if (options.ownTables && first && !('table meetings' in first.made))
+    throw new CalendlySyncError(
+      'usage',
+      `The migrations in schema ${catalog.schema} are applied to the tables of the application.`,
+      { hint: 'Undo them first: calendly-sync rollback --to 0; or name another schema with --schema.' },
+    );
+  const drifted = new Set(driftOf(catalog, rows).map(({ version }) => version));
+  const pending = new Set(pendingOf(migrations, rows, to));
   const due = migrations.filter((migration) => pending.has(migration) || drifted.has(migration.version));
   if (due.length > 0) {
     const { preflight } = await import('./schema/preflight.js');
-    const made = new Set(history.flatMap((row) => Object.keys(row.made)));
+    const made = new Set(rows.flatMap((row) => Object.keys(row.made)));
     preflight(
       catalog,
       due.map(({ version }) => version),
       made,
     );
   }
-  return { migrations, history, hasHistory: found !== null, catalog, drifted, due };
-}
-
-/** Once applied to a host's tables, the migrations stay there. */
-function requireOwnTables({ schema }: Catalog, history: HistoryRow[]): void {
-  const first = history.find(({ version }) => Number(version) === 1);
-  if (!first || 'table meetings' in first.made) return;
-  throw new CalendlySyncError(
-    'usage',
-    `The migrations in schema ${schema} are applied to the tables of the application.`,
-    {
-      hint: 'Undo them first: calendly-sync rollback --to 0; or name another schema with --schema.',
-    },
-  );
+  return { migrations, history, catalog, drifted, due };
 }
 
 function resultOf(state: State, done: (Done | null)[], drift: Drift[] = []): MigrateResult {
-  const { migrations, history, due, drifted } = state;
+  const { migrations, due, drifted } = state;
+  const history = state.history ?? [];
   const ran = done.filter((item) => item !== null);
   const others = due.filter(({ version }, index) => done[index] === null && !drifted.has(version));
   const isRepaired = ({ version }: MigrationId) => !drift.some((item) => item.version === version);
@@ -189,8 +174,9 @@ function resultOf(state: State, done: (Done | null)[], drift: Drift[] = []): Mig
 function stepOf(database: Database, migration: Migration, state: State): Step<Done | null> {
   const { schema } = database;
   const { version, up } = migration;
+  const { catalog } = state;
   const repairs = state.drifted.has(version);
-  let hasHistory = state.hasHistory;
+  let hasHistory = state.history !== null;
   return {
     file: basename(up.path),
     prepare: beforeText(schema),
@@ -205,25 +191,25 @@ function stepOf(database: Database, migration: Migration, state: State): Step<Do
         return RETRY_LATER;
       }
       const history = first?.exists === false ? null : (found as HistoryRow[]);
-      if (!repairs && history?.some((row) => Number(row.version) === Number(version))) return null;
-      await shutOutSyncs(locked, state.catalog);
-      const marks = history?.find((row) => row.version === version);
-      if (marks) await locked.query(marksText(state.catalog, marks));
-      const [, [row]] = await Promise.all([
-        history ? null : locked.query(createHistoryText(schema)),
-        runFile<{ ms: number; created: string[] }>(locked, up, recordText(schema, migration)),
-      ]);
-      if (version === '001' && state.catalog.tables.meetings && !repairs) {
+      const recorded = history?.find((row) => Number(row.version) === Number(version));
+      if (recorded && !repairs) return null;
+      await shutOutSyncs(locked, catalog, history);
+      if (recorded) await locked.query(marksText(catalog, recorded));
+      const [row] = await runFile<{ ms: number; keys: string[] }>(locked, up, {
+        before: history ? '' : createSchemaText(schema),
+        after: (history ? '' : createHistoryText(schema)) + recordText(schema, migration),
+      });
+      if (version === '001' && catalog.tables.meetings && !repairs) {
         const { tryInserting } = await import('./schema/trial-insert.js');
         await tryInserting(locked.sql);
       }
-      const { ms = 0, created = [] } = row ?? {};
-      const isNew = (key: string) => !(key in state.catalog.objects);
+      const { ms = 0, keys = [] } = row ?? {};
+      const created = keys.filter((key) => !(key in catalog.objects));
       return {
         ...idOf(migration),
         ms,
-        found: isPresent(state.catalog, version),
-        created: created.filter(isNew),
+        found: keys.length > 0 && created.length === 0,
+        created: created.filter((key) => /^table (users|meetings)$|^trigger .* on meetings$/.test(key)),
       };
     },
   };

@@ -8,23 +8,20 @@ import { quoteText } from '../database/literal-sql.js';
 import { CalendlySyncError } from '../errors.js';
 import { backUp } from './backup/backup.js';
 import { countLosses, type LossLine, readLosses } from './backup/losses.js';
-import { compareVersions, type Migration, readMigrations, type SqlFile } from './files.js';
 import {
-  ALL_ROWS,
-  beforeText,
-  forget,
-  type HistoryRow,
-  historyText,
-  marksText,
-  readState,
-} from './history.js';
-import { type Locked, type LockOptions, runUnderLock } from './lock.js';
-import { withResult } from './partial-failure.js';
-import { explainingPermissions } from './permission-hint.js';
+  compareVersions,
+  idOf,
+  type Migration,
+  type MigrationId,
+  readMigrations,
+  type SqlFile,
+  targetVersion,
+} from './files.js';
+import { beforeText, forget, type HistoryRow, historyText, marksText, readState } from './history.js';
+import { type Locked, type LockOptions, runUnderLock, withResult } from './lock.js';
 import { runFile } from './run-file.js';
-import { type Catalog, catalogText, enterCatalog, leaveCatalog, OBJECTS } from './schema/catalog.js';
+import { type Catalog, enterCatalog, leaveCatalog, OBJECTS } from './schema/catalog.js';
 import { countSynced, deleteSynced, NO_SYNCED_ROWS, type SyncedRows } from './synced-rows.js';
-import { idOf, type MigrationId, targetVersion } from './versions.js';
 import { shutOutSyncs } from './writers.js';
 
 export interface RollbackOptions extends LockOptions {
@@ -59,23 +56,20 @@ export interface RollbackPlan extends SyncedRows {
  * What a rollback would do. Reads only.
  * @throws CalendlySyncError `usage` for an unknown version, `migration_drift` if a down file is missing
  */
-export function planRollback(
+export async function planRollback(
   database: Database,
   { to, migrations = readMigrations() }: Pick<RollbackOptions, 'to' | 'migrations'>,
 ): Promise<RollbackPlan> {
-  return explainingPermissions(database, async () => {
-    const { history } = await readState(database);
-    const steps = stepsOf(migrations, history ?? [], to);
-    if (steps.length === 0) return { steps, losses: [], ...NO_SYNCED_ROWS };
-    return database.transaction(
-      async (sql) => {
-        await sql.unsafe(ALL_ROWS);
-        const losses = await countLosses(sql, steps);
-        return { steps, losses, ...(staysBehind(steps) ? await countSynced(sql) : NO_SYNCED_ROWS) };
-      },
-      { readOnly: true },
-    );
-  });
+  const { history } = await readState(database);
+  const steps = stepsOf(migrations, history ?? [], to);
+  if (steps.length === 0) return { steps, losses: [], ...NO_SYNCED_ROWS };
+  return database.transaction(
+    async (sql) => {
+      const losses = await countLosses(sql, steps);
+      return { steps, losses, ...(staysBehind(steps) ? await countSynced(sql) : NO_SYNCED_ROWS) };
+    },
+    { readOnly: true },
+  );
 }
 
 /** 001 goes, and the table of meetings is not ours to drop. */
@@ -85,37 +79,35 @@ function staysBehind(steps: UndoStep[]): boolean {
 
 /**
  * Undoes the newest migration, or all above `to`.
- * @throws CalendlySyncError as `migrate`; a `PartialFailure` with the result so far if some are undone
+ * @throws CalendlySyncError as `migrate`, with the result so far
  */
-export function rollback(database: Database, options: RollbackOptions): Promise<RollbackResult> {
-  return explainingPermissions(database, async () => {
-    const { history } = await readState(database, options);
-    const steps = stepsOf(options.migrations ?? readMigrations(), history ?? [], options.to);
-    const deletes = options.deleteSynced && staysBehind(steps);
-    const done: ((MigrationId & { rows: number }) | null)[] = [];
-    const result = () => {
-      const ran = done.filter((item) => item !== null);
-      return { rolled_back: ran.map(idOf), backup: ran.some(({ rows }) => rows > 0) ? options.backup : null };
-    };
-    try {
-      await runUnderLock(
-        database,
-        options,
-        steps.map((step) => ({
-          file: basename(step.down.path),
-          slow: true,
-          prepare: beforeText(database.schema),
-          lookup: () => historyText(database.schema),
-          run: (locked, found) =>
-            undo(database, locked, found as HistoryRow[], step, { ...options, deleteSynced: deletes }),
-        })),
-        done,
-      );
-    } catch (error) {
-      throw withResult(error, result(), done.filter(Boolean));
-    }
-    return result();
-  });
+export async function rollback(database: Database, options: RollbackOptions): Promise<RollbackResult> {
+  const { history, catalog } = await readState(database, options);
+  const steps = stepsOf(options.migrations ?? readMigrations(), history ?? [], options.to);
+  const deleteSynced = options.deleteSynced && staysBehind(steps);
+  const done: ((MigrationId & { rows: number }) | null)[] = [];
+  const result = () => {
+    const ran = done.filter((item) => item !== null);
+    return { rolled_back: ran.map(idOf), backup: ran.some(({ rows }) => rows > 0) ? options.backup : null };
+  };
+  const work = runUnderLock(
+    database,
+    options,
+    steps.map((step) => ({
+      file: basename(step.down.path),
+      slow: true,
+      prepare: beforeText(database.schema),
+      lookup: () => historyText(database.schema),
+      run: (locked, found) =>
+        undo(database, locked, { history: found as HistoryRow[], catalog }, step, {
+          ...options,
+          deleteSynced,
+        }),
+    })),
+    done,
+  );
+  await withResult(work, done, result);
+  return result();
 }
 
 function stepsOf(migrations: Migration[], history: HistoryRow[], to: string | undefined): UndoStep[] {
@@ -131,40 +123,32 @@ function stepsOf(migrations: Migration[], history: HistoryRow[], to: string | un
     throw new CalendlySyncError(
       'migration_drift',
       `There is no down file for ${version}_${name}; nothing was changed.`,
-      {
-        hint: 'Use the version of calendly-sync that applied it, or a newer one.',
-      },
+      { hint: 'Use the version of calendly-sync that applied it, or a newer one.' },
     );
   });
 }
 
 /** How many rows were copied; null if somebody else has changed the history meanwhile. */
 async function undo(
-  database: Database,
+  { schema }: Database,
   locked: Locked,
-  history: HistoryRow[],
+  { history, catalog }: { history: HistoryRow[]; catalog: Catalog },
   step: UndoStep,
   options: RollbackOptions,
 ): Promise<(MigrationId & { rows: number }) | null> {
   const { sql, query } = locked;
   const row = history.at(-1);
   if (row?.version !== step.version) return null;
-  const [found] = (await sql
-    .unsafe(catalogText(database.schema))
-    .then((results) => results.at(-2))) as unknown as [{ catalog: Catalog }];
-  const { catalog } = found;
-  await shutOutSyncs(locked, catalog);
+  await shutOutSyncs(locked, catalog, history);
   const losses = await readLosses(sql, row);
   let rows = options.backup === null ? 0 : await backUp(sql, losses, options.backup);
   // The last moment at which the sync's memory says which rows it inserted.
   if (options.deleteSynced && 'table calendly_events' in row.made)
     rows += await deleteSynced(sql, options.backup);
   await query(marksText(catalog, row));
-  const results = await runFile<{ key: string; same: boolean }>(
-    locked,
-    step.down,
-    existingText(database.schema, row),
-  );
+  const results = await runFile<{ key: string; same: boolean }>(locked, step.down, {
+    after: existingText(schema, row),
+  });
   const left = results.filter(({ key, same }) => same && key in row.made);
   if (left.length > 0) {
     throw new CalendlySyncError(
@@ -178,7 +162,7 @@ async function undo(
     if (create && !exists.has(key)) await query(create);
     if (rights) await query(rights);
   }
-  await forget(sql, step.version, database.schema);
+  await forget(sql, step.version, schema);
   return { ...idOf(step), rows };
 }
 

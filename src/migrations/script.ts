@@ -2,7 +2,7 @@
 import { quoteText } from '../database/literal-sql.js';
 import { quoteName } from '../database/search-path.js';
 import type { Migration } from './files.js';
-import { beforeText, createHistoryText, historyTable, recordText } from './history.js';
+import { beforeText, createHistoryText, createSchemaText, historyTable, recordText } from './history.js';
 import { DEFAULT_LOCK_TIMEOUT_MS } from './lock.js';
 import type { UndoStep } from './rollback.js';
 
@@ -16,7 +16,10 @@ export function upScript(migration: Migration, options: ScriptOptions): string {
   return [
     'begin;',
     ...settings(options, true),
-    createHistoryText(options.schema) + beforeText(options.schema) + migration.up.text.trimEnd(),
+    createSchemaText(options.schema) +
+      createHistoryText(options.schema) +
+      beforeText(options.schema) +
+      migration.up.text.trimEnd(),
     `${recordText(options.schema, migration)}commit;`,
   ].join('\n');
 }
@@ -41,7 +44,7 @@ export function editorScript(migrations: Migration[], options: ScriptOptions): s
   return [
     '-- calendly-sync: all migrations. Paste it into a SQL editor, or run it with: psql -1 -v ON_ERROR_STOP=1 -f FILE',
     ...settings(options, false),
-    createHistoryText(schema),
+    createSchemaText(schema) + createHistoryText(schema),
     ...migrations.flatMap((migration) => [
       beforeText(schema, false) + migration.up.text.trimEnd(),
       recordText(schema, migration, false),

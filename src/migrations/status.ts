@@ -1,11 +1,9 @@
 /** What is applied, what is pending, and where history, files and schema differ. Reads only. */
 import type { Database } from '../database/connection.js';
-import { type Migration, readMigrations } from './files.js';
+import { idOf, type Migration, type MigrationId, pendingOf, readMigrations } from './files.js';
 import { readState } from './history.js';
 import { type Disagreement, disagreements } from './history-check.js';
-import { explainingPermissions } from './permission-hint.js';
 import { type Drift, driftOf } from './schema/drift.js';
-import { idOf, type MigrationId, pendingOf } from './versions.js';
 
 export interface MigrationStatus {
   applied: (MigrationId & { applied_at: Date })[];
@@ -17,18 +15,16 @@ export interface MigrationStatus {
 }
 
 /** Compares the database with the files. */
-export function migrationStatus(
+export async function migrationStatus(
   database: Database,
   { migrations = readMigrations() }: { migrations?: Migration[] | undefined } = {},
 ): Promise<MigrationStatus> {
-  return explainingPermissions(database, async () => {
-    const { history, catalog } = await readState(database);
-    const rows = history ?? [];
-    return {
-      applied: rows.map(({ version, name, applied_at }) => ({ version, name, applied_at })),
-      pending: pendingOf(migrations, rows).map(idOf),
-      files: disagreements(migrations, rows),
-      drift: driftOf(catalog, rows),
-    };
-  });
+  const { history, catalog } = await readState(database);
+  const rows = history ?? [];
+  return {
+    applied: rows.map(({ version, name, applied_at }) => ({ version, name, applied_at })),
+    pending: pendingOf(migrations, rows).map(idOf),
+    files: disagreements(migrations, rows),
+    drift: driftOf(catalog, rows),
+  };
 }

@@ -53,16 +53,16 @@ export async function deleteSynced(sql: Sql, backup: string | null): Promise<num
   if (rows.length === 0) return 0;
   const ids = quoteText(JSON.stringify(rows.map(({ id }) => id)));
   const wanted = `(select m.id from meetings m where m.id::text in (select json_array_elements_text(${ids}::json)))`;
-  let copied = 0;
-  if (backup !== null) {
-    for (const [table, key] of [
-      ['meetings', 'id'],
-      ['meeting_invitees', 'meeting_id'],
-    ] as const) {
-      const query = `select * from ${table} where ${key} in ${wanted}`;
-      copied += await copyRows(sql, backup, { version: '001', kind: 'rows', table }, query);
-    }
-  }
+  const copy = (table: string, key: string) =>
+    backup === null
+      ? 0
+      : copyRows(
+          sql,
+          backup,
+          { version: '001', kind: 'rows', table },
+          `select * from ${table} where ${key} in ${wanted}`,
+        );
+  const copied = (await copy('meetings', 'id')) + (await copy('meeting_invitees', 'meeting_id'));
   await sql.unsafe(`delete from meetings where id in ${wanted}`);
   return copied;
 }

@@ -3,6 +3,7 @@
  * does.
  */
 import { isRunning, parseIdentity } from '../process-identity.js';
+import type { HistoryRow } from './history.js';
 import { type Locked, SyncRunningError } from './lock.js';
 import type { Catalog } from './schema/catalog.js';
 
@@ -11,9 +12,13 @@ import type { Catalog } from './schema/catalog.js';
  * wait for the lock on the leases.
  * @throws SyncRunningError
  */
-export async function shutOutSyncs({ query }: Locked, { tables }: Pick<Catalog, 'tables'>): Promise<void> {
+export async function shutOutSyncs(
+  { query }: Locked,
+  { tables }: Catalog,
+  history: readonly HistoryRow[] | null,
+): Promise<void> {
   const leases = tables.calendly_leases?.name;
-  if (!leases) return;
+  if (!leases || !history?.some(({ made }) => 'table calendly_leases' in made)) return;
   const [, held] = await Promise.all([
     query(`lock table ${leases} in access exclusive mode`),
     query<{ holder: string }>(

@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { cancellable } from '../../src/database/cancel.js';
 import { openServer, type Sql } from '../../src/database/connection.js';
 import { testDatabase } from '../support/database.js';
 import { makeRole } from '../support/roles.js';
@@ -146,11 +147,9 @@ describe('an error that only looks like a lost connection', () => {
     const own = await notes(2);
     const failed = own.database.transaction(async (tx) => {
       await tx`lock table notes`;
-      await own.database
-        .statement('select pg_terminate_backend(pg_backend_pid())', { session: true })
-        .catch((error) => {
-          throw error.cause;
-        });
+      await own.database.statement('select pg_terminate_backend(pg_backend_pid())').catch((error) => {
+        throw error.cause;
+      });
     });
     await expect(failed).rejects.toMatchObject({ code: 'database_unreachable' });
     await own.sql.begin((tx) => tx`lock table notes nowait`);
@@ -248,7 +247,9 @@ test('a statement whose cancel request does not reach the server goes on, and no
   const note = (reason: unknown) => rejections.push(reason);
   process.on('unhandledRejection', note);
   onTestFinished(() => void process.off('unhandledRejection', note));
-  const running = database.statement('select 1 as one from pg_sleep(1)', { signal: controller.signal });
+  const running = database.transaction((sql) =>
+    cancellable(sql.unsafe('select 1 as one from pg_sleep(1)'), controller.signal),
+  );
   await sleep(300);
   // The open connection stays; a new one is refused.
   proxy.close();

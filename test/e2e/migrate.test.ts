@@ -123,7 +123,7 @@ describe('migrate --dry-run', () => {
     await sql`alter table users rename id to user_key`;
     const { code, stderr } = await calendlySync(['migrate', '--dry-run'], settings);
     expect(code).toBe(1);
-    expect(stderr).toContain('users has no column id.');
+    expect(stderr).toContain('users has no column id');
   });
 });
 

@@ -1,10 +1,11 @@
 /** `migrate`: brings the database to the newest schema, shows its state, and restores a rollback's backup. */
+
+import type { Database } from '../../database/connection.js';
 import { CalendlySyncError } from '../../errors.js';
+import type { LockOptions } from '../../migrations/lock.js';
 import type { MigrateResult } from '../../migrations/migrate.js';
-import { PartialFailure } from '../../migrations/partial-failure.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
-import { exitCodeOf } from '../exit-codes.js';
 import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';
 
 interface MigrateFlags extends LockFlags {
@@ -48,15 +49,10 @@ async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandR
     const names = modes.map((mode) => `--${mode === 'dryRun' ? 'dry-run' : mode}`);
     throw new CalendlySyncError('usage', `${names.join(' and ')} cannot be combined.`);
   }
-  const { config } = given;
-  const schema = config.schema ?? (flags.ownTables ? 'calendly' : null);
-  const context = { ...given, config: { ...config, schema } };
-  const options = {
-    ...lockOptions(context, flags),
-    to: flags.to,
-    ownTables: flags.ownTables,
-    adopt: !flags.restore,
-  };
+  const { ownTables, restore: backup } = flags;
+  const schema = given.config.schema ?? (ownTables ? 'calendly' : null);
+  const context = { ...given, config: { ...given.config, schema } };
+  const options = { ...lockOptions(context, flags), to: flags.to, ownTables, adopt: backup === undefined };
   if (flags.sql) {
     const { showEditorScript } = await import('./scripts.js');
     return showEditorScript(context, options.lockTimeoutMs);
@@ -72,27 +68,21 @@ async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandR
         const { showDryRun } = await import('./scripts.js');
         return showDryRun(context, database, options);
       }
-      if (flags.restore !== undefined) {
+      if (backup !== undefined) {
         // Before the first change: a mistyped name must not leave 022 applied and empty.
         const { requireBackup } = await import('../../migrations/backup/backup.js');
-        await requireBackup(database, flags.restore);
+        await requireBackup(database, backup);
       }
       const { migrate } = await import('../../migrations/migrate.js');
-      const result = await migrate(database, options).catch((error: unknown) => {
-        if (error instanceof PartialFailure) return error as PartialFailure<MigrateResult>;
+      const result = await migrate(database, options).catch((error: CalendlySyncError) => {
+        if (error.result) showResult(context, error.result as MigrateResult, ownTables);
         throw error;
       });
-      if (result instanceof PartialFailure) {
-        showResult(context, result.result, flags.ownTables);
-        context.output.error(result.toReport());
-        return {
-          document: { ...result.result, error: result.toReport() },
-          exitCode: exitCodeOf(result.code),
-        };
-      }
-      const warnings = await showWarnings(context, database, result, flags.ownTables);
-      const restored =
-        flags.restore === undefined ? {} : await restore(context, database, flags.restore, options);
+      showResult(context, result, ownTables);
+      // Where the tables are ours, there is nobody to warn of.
+      const hosted = result.applied.length > 0 && !result.created.includes('table meetings');
+      const warnings = hosted ? await showWarnings(context, database) : {};
+      const restored = backup === undefined ? {} : await restore(context, database, backup, options);
       return { document: { ...result, ...warnings, ...restored } };
     },
     // A new embedded database comes without tables here, so that this command says what it applies.
@@ -100,10 +90,14 @@ async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandR
   );
 }
 
-type Options = Parameters<typeof import('../../migrations/migrate.js')['migrate']>[1];
-type OpenDatabase = import('../../database/connection.js').Database;
+async function showWarnings({ output }: CommandContext, database: Database) {
+  const { readHostWarnings } = await import('../../migrations/schema/warnings.js');
+  const warnings = await readHostWarnings(database);
+  for (const { message, hint } of warnings) output.note(`⚠ ${message}\n  ${hint}`, 'warn');
+  return { warnings };
+}
 
-async function restore({ output }: CommandContext, database: OpenDatabase, name: string, options: Options) {
+async function restore({ output }: CommandContext, database: Database, name: string, options: LockOptions) {
   const { restore } = await import('../../migrations/backup/restore.js');
   const restored = await restore(database, name, options);
   for (const { table, rows, restored: written, equal, changed, orphaned } of restored) {
@@ -135,34 +129,19 @@ function showResult(
     output.result(`${object}: ${why}`);
   }
   if (adoption && adoption.adopted + adoption.duplicates + adoption.unrecognised > 0) {
-    const { adopted, duplicates, unrecognised } = adoption;
+    const { adopted, duplicates, unrecognised, examples } = adoption;
     output.result(
       `meetings: ${adopted} rows adopted, ${duplicates} duplicates, ${unrecognised} not recognized`,
     );
+    for (const text of examples) output.note(`  ${text}`);
   }
   for (const { version, object, problem } of drift)
     output.result(`✖ ${version}: ${object} ${problem}; running the file again did not change that`, 'bad');
-  if (applied.length + repaired.length + drift.length === 0) {
+  if (applied.length + repaired.length + drift.length === 0)
     output.result(
       `Nothing to do: ${already.length} ${already.length === 1 ? 'migration is' : 'migrations are'} applied.`,
     );
-  }
   if (pending.length > 0) output.result(`Pending: ${pending.map(({ version }) => version).join(', ')}`);
   if (ownTables)
     output.note(`All other commands need --schema ${schema}, or CALENDLY_SYNC_SCHEMA=${schema} once.`);
-}
-
-async function showWarnings(
-  context: CommandContext,
-  database: OpenDatabase,
-  result: MigrateResult,
-  ownTables?: boolean,
-) {
-  showResult(context, result, ownTables);
-  // Where the tables are ours, there is nobody to warn of.
-  if (result.applied.length === 0 || result.created.includes('table meetings')) return {};
-  const { readHostWarnings } = await import('../../migrations/schema/warnings.js');
-  const warnings = await readHostWarnings(database);
-  for (const { message, hint } of warnings) context.output.note(`⚠ ${message}\n  ${hint}`, 'warn');
-  return { warnings };
 }

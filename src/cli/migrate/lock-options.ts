@@ -1,9 +1,8 @@
-/** The flags that say how long to wait for locks, and the lines that say what is waited for. */
+/** The flags that say how long to wait for locks. */
 import type { Command, OptionValues } from '@commander-js/extra-typings';
-import { formatDuration, parseDuration } from '../../duration.js';
+import { parseDuration } from '../../duration.js';
 import { CalendlySyncError } from '../../errors.js';
-import type { LockOptions, MigrationEvent } from '../../migrations/lock.js';
-import { describeHolder } from '../../migrations/lock-holders.js';
+import type { LockOptions } from '../../migrations/lock.js';
 import type { CommandContext } from '../command.js';
 
 export interface LockFlags {
@@ -32,22 +31,8 @@ export function lockOptions({ output, signal }: CommandContext, flags: LockFlags
     maxWaitMs: milliseconds('--max-wait', flags.maxWait),
     waitForSync: flags.wait,
     signal,
-    onEvent(event) {
-      output.note(describe(event), event.kind === 'blocked' ? 'warn' : undefined);
-    },
+    onEvent: ({ kind, message }) => output.note(message, kind === 'blocked' ? 'warn' : undefined),
   };
-}
-
-function describe(event: MigrationEvent): string {
-  if (event.kind === 'busy')
-    return `${event.file}: another process is migrating this database; waiting for it.`;
-  if (event.kind === 'syncing') return `${event.file}: a sync is running (${event.by}); waiting for it.`;
-  const again = `trying again in ${formatDuration(event.pauseMs)}`;
-  if (event.holders.length === 0) return `${event.file}: a table was locked for a moment; ${again}.`;
-  return [
-    `${event.file}: a table is in use; ${again}.`,
-    ...event.holders.map((holder) => `  ${describeHolder(holder)}`),
-  ].join('\n');
 }
 
 function milliseconds(flag: string, text: string | undefined): number | undefined {

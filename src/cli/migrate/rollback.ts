@@ -1,11 +1,9 @@
 /** `rollback`: undoes the newest migrations, after showing what goes and copying it to a backup in the database. */
 import type { Database } from '../../database/connection.js';
 import { CalendlySyncError } from '../../errors.js';
-import { PartialFailure } from '../../migrations/partial-failure.js';
 import type { RollbackPlan, RollbackResult } from '../../migrations/rollback.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
-import { exitCodeOf } from '../exit-codes.js';
 import { type LockFlags, lockOptions, withLockOptions } from './lock-options.js';
 
 interface RollbackFlags extends LockFlags {
@@ -78,16 +76,12 @@ async function run(context: CommandContext, flags: RollbackFlags): Promise<Comma
         to: flags.to,
         backup: flags.backup ? backupName(new Date()) : null,
         deleteSynced: flags.deleteSynced,
-      }).catch((error: unknown) => {
-        if (error instanceof PartialFailure) return error as PartialFailure<RollbackResult>;
+      }).catch((error: CalendlySyncError) => {
+        if (error.result) showResult(context, error.result as RollbackResult);
         throw error;
       });
-      const partial = result instanceof PartialFailure ? result : null;
-      const done = result instanceof PartialFailure ? result.result : result;
-      showResult(context, done);
-      if (!partial) return { document: done };
-      output.error(partial.toReport());
-      return { document: { ...done, error: partial.toReport() }, exitCode: exitCodeOf(partial.code) };
+      showResult(context, result);
+      return { document: result };
     },
     { create: false },
   );

@@ -1,11 +1,13 @@
 /** Text in lines that fit a terminal, measured in terminal columns. Pure; knows no colors. */
 
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+/** Created with its first use: that takes longer than the rest of a short command. */
+let graphemes: Intl.Segmenter | undefined;
 const EMOJI = /^(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}\ufe0f)/u;
 const EAST_ASIAN =
   /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
 
 function charactersOf(text: string): { text: string; width: number }[] {
+  graphemes ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
   return Array.from(graphemes.segment(text), ({ segment }) => ({
     text: segment,
     width: EMOJI.test(segment) || EAST_ASIAN.test(segment) ? 2 : /^\p{M}/u.test(segment) ? 0 : 1,

@@ -3,9 +3,10 @@
  * keep their ids and their values; from then on the sync finds them instead of inserting them a second time. Knows
  * no Calendly.
  */
+
+import { retry } from '../../retry.js';
 import type { Database, Sql } from '../connection.js';
-import { isRefusedRow } from '../errors.js';
-import { persistentTransaction } from '../retry.js';
+import { isRefusedRow, isTransient, sqlState } from '../errors.js';
 import { MEETING } from './meetings.js';
 import { referrer } from './references.js';
 
@@ -43,14 +44,15 @@ export async function adoptMeetings(
   if (rows === null || (userId !== undefined && host.isOurs)) return total;
   for (let after: string | null = null; !signal?.aborted; ) {
     const last: string | null = after;
-    const batch: Batch = await persistentTransaction(
+    const batch: Batch = await shortTransaction(
       database,
       (sql) => adoptBatch(sql, rows, last, userId),
       signal,
     );
     let adopted = batch.adopted;
+    for (const text of batch.duplicates) onDuplicate?.(text);
     for (const id of batch.others) {
-      const outcome = await replaceOurs(database, rows, id);
+      const outcome = await replaceOurs(database, rows, id, signal);
       if (outcome.isReplaced) adopted++;
       else if (outcome.duplicate !== null) onDuplicate?.(outcome.duplicate);
     }
@@ -61,6 +63,20 @@ export async function adoptMeetings(
     after = batch.last;
   }
   return total;
+}
+
+/**
+ * Waits shortly for rows that the application holds, and tries again: about a minute in all, and it never holds
+ * anybody up for longer than a second.
+ */
+function shortTransaction<T>(
+  database: Database,
+  work: (sql: Sql) => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const run = () => database.transaction(work, { lockTimeoutMs: 1_000 });
+  const shouldRetry = (error: unknown) => isTransient(error) || sqlState(error) === '55P03';
+  return retry(run, { retries: 8, pauseMs: 200, shouldRetry, signal });
 }
 
 /** What `meetings` has. */
@@ -133,6 +149,8 @@ interface Batch {
   adopted: number;
   /** Rows whose event has another row already. */
   others: string[];
+  /** A few of the rows that are not deleted and whose event has another row in the same batch, in words. */
+  duplicates: string[];
   last: string | null;
 }
 
@@ -172,8 +190,13 @@ async function adoptBatch(
     select (select count(*)::integer from candidates) as seen,
       (select count(*)::integer from recognised) as recognised, (select count(*)::integer from adopted) as adopted,
       array(select id::text from matched where id not in (select meeting_id from adopted)) as others,
+      array(
+        select format('%s has two rows in meetings: %s is synced, %s is not', key, matched.id, r.id)
+        from recognised r join matched using (user_id, key)
+        where matched.id <> r.id and not r.is_deleted order by r.id limit 3
+      ) as duplicates,
       (select (array_agg(id order by id desc))[1]::text from candidates) as last`;
-  return batch ?? { seen: 0, recognised: 0, adopted: 0, others: [], last: null };
+  return batch ?? { seen: 0, recognised: 0, adopted: 0, others: [], duplicates: [], last: null };
 }
 
 interface Outcome {
@@ -191,47 +214,47 @@ async function replaceOurs(
   database: Database,
   { key, owner }: Candidates,
   meetingId: string,
+  signal: AbortSignal | undefined,
 ): Promise<Outcome> {
   let duplicate: string | null = null;
-  try {
-    return await persistentTransaction(database, async (sql) => {
-      duplicate = null;
-      const [event] = await sql<
-        { external_id: string; ours: string; adopted: boolean; is_deleted: boolean }[]
-      >`
+  const replace = async (sql: Sql): Promise<Outcome> => {
+    duplicate = null;
+    const [event] = await sql<{ external_id: string; ours: string; adopted: boolean; is_deleted: boolean }[]>`
         select e.external_id, e.meeting_id::text as ours, e.adopted, m.is_deleted is true as is_deleted
         from meetings m
         join users u on u.id::text = ${sql.unsafe(owner)}
         join calendly_events e on e.user_id = u.id and e.external_id = ${sql.unsafe(key)}
         where m.id = ${meetingId} and e.meeting_id <> m.id
         for update of e`;
-      if (!event) return { isReplaced: false, duplicate };
-      const { ours } = event;
-      if (!event.is_deleted)
-        duplicate = `${event.external_id} has two rows in meetings: ${ours} is synced, ${meetingId} is not`;
-      if (event.adopted) return { isReplaced: false, duplicate };
-      // With the lock on ours, nobody can insert a reference to it before it is deleted.
-      await sql`select from meetings where id in (${ours}, ${meetingId}) order by id for update`;
-      const [found] = await sql<{ table: string | null }[]>`
+    if (!event) return { isReplaced: false, duplicate };
+    const { ours } = event;
+    if (!event.is_deleted)
+      duplicate = `${event.external_id} has two rows in meetings: ${ours} is synced, ${meetingId} is not`;
+    if (event.adopted) return { isReplaced: false, duplicate };
+    // With the lock on ours, nobody can insert a reference to it before it is deleted.
+    await sql`select from meetings where id in (${ours}, ${meetingId}) order by id for update`;
+    const [found] = await sql<{ table: string | null }[]>`
         select ${sql.unsafe(await referrer(sql))} as table from meetings m where m.id = ${ours}`;
-      if (found?.table)
-        return {
-          isReplaced: false,
-          duplicate: duplicate && `${duplicate}, because ${found.table} refers to ${ours}`,
-        };
-      await sql`update meeting_invitees set meeting_id = ${meetingId} where meeting_id = ${ours}`;
-      await sql`
+    if (found?.table)
+      return {
+        isReplaced: false,
+        duplicate: duplicate && `${duplicate}, because ${found.table} refers to ${ours}`,
+      };
+    await sql`update meeting_invitees set meeting_id = ${meetingId} where meeting_id = ${ours}`;
+    await sql`
         update calendly_events set meeting_id = ${meetingId}, adopted = true where meeting_id = ${ours}`;
-      // Ours goes first: a unique key of the application would not let both rows hold the same values.
-      await sql`
+    // Ours goes first: a unique key of the application would not let both rows hold the same values.
+    await sql`
         with o as (delete from meetings where id = ${ours} returning *)
         update meetings m
         set ${sql.unsafe(MEETING.assign('o', 'external_id'))}, last_calendar_sync = o.last_calendar_sync,
           user_id = coalesce(m.user_id, o.user_id), meeting_source = coalesce(m.meeting_source, o.meeting_source),
           external_id = coalesce(m.external_id, o.external_id)
         from o where m.id = ${meetingId}`;
-      return { isReplaced: true, duplicate: null };
-    });
+    return { isReplaced: true, duplicate: null };
+  };
+  try {
+    return await shortTransaction(database, replace, signal);
   } catch (error) {
     if (!isRefusedRow(error)) throw error;
     return { isReplaced: false, duplicate };

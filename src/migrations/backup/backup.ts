@@ -33,15 +33,10 @@ export interface Backup {
   rows: number;
 }
 
-/** The name of a backup that is made at this moment. */
+/** The name of a backup that is made at this moment: `calendly_backup_20260131_080000_000`. */
 export function backupName(now: Date): string {
-  return (
-    PREFIX +
-    now
-      .toISOString()
-      .replace(/\D/g, '')
-      .replace(/^(\d{8})(\d{6})/, '$1_$2_')
-  );
+  const [, day, time, ms] = /^(.{8})(.{6})(.*)$/.exec(now.toISOString().replace(/\D/g, '')) ?? [];
+  return `${PREFIX}${day}_${time}_${ms}`;
 }
 
 /**
@@ -53,7 +48,14 @@ export async function backUp(sql: Sql, losses: Loss[], backup: string): Promise<
   const own = losses.filter(({ kind }) => kind === 'rows').map(({ sqlName }) => sqlName);
   if (own.length > 0) await sql.unsafe(`lock table ${own.join(', ')} in access exclusive mode`);
   let total = 0;
-  for (const loss of losses) total += await copyRows(sql, backup, loss, copyQuery(loss));
+  for (const loss of losses) {
+    const names = loss.columns.map(({ name }) => quoteName(name)).join(', ');
+    const query =
+      loss.kind === 'rows'
+        ? `select ${names} from ${loss.sqlName}`
+        : `select id, ${names} from ${loss.sqlName} where ${loss.columns.map(isNotDefault).join(' or ')}`;
+    total += await copyRows(sql, backup, loss, query);
+  }
   return total;
 }
 
@@ -66,38 +68,11 @@ export async function copyRows(
 ): Promise<number> {
   const [some] = await sql.unsafe(`select exists (${query}) as some`);
   if (!some?.some) return 0;
-  const last = await lastPosition(sql, backup);
-  if (last === null) await createBackup(sql, backup);
-  const position = (last ?? 0) + 1;
-  const copy = `t${position}_${table}`.slice(0, 63);
-  const { count } = await sql.unsafe(`create table ${quoteName(backup)}.${quoteName(copy)} as ${query}`);
-  await sql.unsafe(
-    `insert into ${quoteName(backup)}.manifest values (${position}, ${[version, kind, table, copy].map(quoteText).join(', ')}, ${count})`,
-  );
-  return count;
-}
-
-function copyQuery({ kind, sqlName, columns }: Loss): string {
-  const names = columns.map(({ name }) => quoteName(name)).join(', ');
-  if (kind === 'rows') return `select ${names} from ${sqlName}`;
-  return `select id, ${names} from ${sqlName} where ${columns.map(isNotDefault).join(' or ')}`;
-}
-
-async function lastPosition(sql: Sql, backup: string): Promise<number | null> {
-  const [found] = await sql`select to_regnamespace(${backup}) is not null as exists`;
-  if (!found?.exists) return null;
-  const [last] = await sql.unsafe<{ max: number | null }[]>(
-    `select max(position) as max from ${quoteName(backup)}.manifest`,
-  );
-  return last?.max ?? 0;
-}
-
-async function createBackup(sql: Sql, backup: string): Promise<void> {
   const schema = quoteName(backup);
   await sql.unsafe(`
-    create schema ${schema};
+    create schema if not exists ${schema};
     comment on schema ${schema} is '${COMMENT}: what a rollback dropped';
-    create table ${schema}.manifest (
+    create table if not exists ${schema}.manifest (
       position integer primary key, version text not null, kind text not null, source text not null, copy text not null,
       rows bigint not null
     );
@@ -107,6 +82,12 @@ async function createBackup(sql: Sql, backup: string): Promise<void> {
         where rolname in (${API_ROLES.map(quoteText).join(', ')})
       loop execute format('revoke all on schema ${schema} from %s', api_role); end loop;
     end $calendly$`);
+  const position = (await readManifest(sql, backup)).length + 1;
+  const copy = `t${position}_${table}`.slice(0, 63);
+  const { count } = await sql.unsafe(`create table ${schema}.${quoteName(copy)} as ${query}`);
+  const values = [version, kind, table, copy].map(quoteText).join(', ');
+  await sql.unsafe(`insert into ${schema}.manifest values (${position}, ${values}, ${count})`);
+  return count;
 }
 
 /** All backups of this database, oldest first. */
@@ -120,11 +101,8 @@ export function listBackups(database: Database): Promise<Backup[]> {
     const backups: Backup[] = [];
     for (const { name } of found) {
       const tables = await readManifest(sql, name);
-      backups.push({
-        name,
-        versions: [...new Set(tables.map(({ version }) => version))].sort(),
-        rows: tables.reduce((sum, { rows }) => sum + rows, 0),
-      });
+      const versions = [...new Set(tables.map(({ version }) => version))].sort();
+      backups.push({ name, versions, rows: tables.reduce((sum, { rows }) => sum + rows, 0) });
     }
     return backups;
   });
@@ -141,20 +119,12 @@ export async function readManifest(sql: Sql, name: string): Promise<BackupTable[
  * Makes sure that there is such a backup.
  * @throws CalendlySyncError `usage`, naming those that exist
  */
-export async function requireBackup(database: Database, name: string): Promise<Backup> {
-  const backups = await listBackups(database);
-  const found = backups.find((backup) => backup.name === name);
-  if (found) return found;
-  throw new CalendlySyncError(
-    'usage',
-    `There is no backup ${name} in ${database.label}; nothing was changed.`,
-    {
-      hint:
-        backups.length === 0
-          ? 'This database has no backups.'
-          : `There are: ${backups.map((backup) => backup.name).join(', ')}`,
-    },
-  );
+export async function requireBackup(database: Database, name: string): Promise<void> {
+  const names = (await listBackups(database)).map((backup) => backup.name);
+  if (names.includes(name)) return;
+  const hint = names.length === 0 ? 'This database has no backups.' : `There are: ${names.join(', ')}`;
+  const message = `There is no backup ${name} in ${database.label}; nothing was changed.`;
+  throw new CalendlySyncError('usage', message, { hint });
 }
 
 /**
@@ -163,8 +133,5 @@ export async function requireBackup(database: Database, name: string): Promise<B
  */
 export async function dropBackup(database: Database, name: string): Promise<void> {
   await requireBackup(database, name);
-  await database.transaction(async (sql) => {
-    await sql`select set_config('lock_timeout', '5s', true)`;
-    await sql.unsafe(`drop schema ${quoteName(name)} cascade`);
-  });
+  await database.transaction((sql) => sql.unsafe(`drop schema ${quoteName(name)} cascade`));
 }

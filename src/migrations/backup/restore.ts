@@ -9,8 +9,8 @@ import { adoptMeetings } from '../../database/tables/adopt-meetings.js';
 import { CalendlySyncError } from '../../errors.js';
 import { type HistoryRow, historyText } from '../history.js';
 import { type LockOptions, runUnderLock } from '../lock.js';
-import { explainingPermissions } from '../permission-hint.js';
 import { type BackupTable, readManifest, requireBackup } from './backup.js';
+import { type Column, locate } from './losses.js';
 
 /** What became of one table's rows. */
 export interface RestoredTable {
@@ -28,13 +28,13 @@ export interface RestoredTable {
   orphaned: number;
 }
 
-interface TableNow {
+/** The table that the copy's rows go back to. */
+interface Target {
   name: string;
-  /** Columns that the copy has too. */
-  columns: { name: string; default: string; sequence: string | null }[];
-  /** Columns of the copy that the table lacks. */
-  lacking: string[];
+  /** The columns of the copy. */
+  columns: (Column & { sequence: string | null })[];
   key: string[];
+  /** Foreign keys of the copy's columns. `action` n: a deleted parent leaves null behind. */
   parents: { column: string; table: string; key: string; action: string }[];
 }
 
@@ -50,68 +50,68 @@ const IDENTITY: Readonly<Record<string, readonly string[]>> = {
  * @throws CalendlySyncError `usage` if there is no such backup, `schema_not_ready` if its migrations are not
  * applied, `failed` if ids mean other rows now; nothing is changed then
  */
-export function restore(
+export async function restore(
   database: Database,
   name: string,
   options: LockOptions = {},
 ): Promise<RestoredTable[]> {
-  return explainingPermissions(database, async () => {
-    await requireBackup(database, name);
-    const done: RestoredTable[][] = [];
-    const step = {
-      file: name,
-      slow: true,
-      lookup: () => historyText(database.schema),
-      run: ({ sql }: { sql: Sql }, history: object[]) => restoreAll(sql, name, history as HistoryRow[]),
-    };
-    await runUnderLock(database, options, [step], done);
-    const restored = done.flat();
-    // What is known of rows of another integration is back; the others are adopted now, as `migrate` would have.
-    if (restored.some(({ version }) => Number(version) <= 3))
-      await adoptMeetings(database, { signal: options.signal });
-    return restored;
-  });
+  await requireBackup(database, name);
+  const done: RestoredTable[][] = [];
+  const step = {
+    file: name,
+    slow: true,
+    lookup: () => historyText(database.schema),
+    run: ({ sql }: { sql: Sql }, history: object[]) => restoreAll(sql, name, history as HistoryRow[]),
+  };
+  await runUnderLock(database, options, [step], done);
+  const restored = done.flat();
+  // What is known of rows of another integration is back; the others are adopted now, as `migrate` would have.
+  if (restored.some(({ version }) => Number(version) <= 3))
+    await adoptMeetings(database, { signal: options.signal });
+  return restored;
 }
 
 async function restoreAll(sql: Sql, name: string, history: HistoryRow[]): Promise<RestoredTable[]> {
   const tables = await readManifest(sql, name);
-  const applied = new Set(history.map(({ version }) => version));
-  for (const { version } of tables) {
-    if (!applied.has(version)) throw notReady(`data of migration ${version}, which is not applied`, name);
-  }
-  const results: RestoredTable[] = [];
+  const pending = tables.find(({ version }) => !history.some((row) => row.version === version));
+  if (pending)
+    throw new CalendlySyncError(
+      'schema_not_ready',
+      `The backup holds data of migration ${pending.version}, which is not applied; nothing was restored.`,
+      { hint: `Run: calendly-sync migrate --restore ${name}` },
+    );
   // Newest migrations were dropped first; what they refer to has to be there again.
-  const oldestFirst = [...tables].sort(
+  tables.sort(
     (a, b) =>
       Number(a.version) - Number(b.version) ||
       Number(b.source === 'users') - Number(a.source === 'users') ||
       a.position - b.position,
   );
-  for (const table of oldestFirst) results.push(await restoreTable(sql, name, table));
+  const results: RestoredTable[] = [];
+  for (const table of tables) results.push(await restoreTable(sql, name, table));
   return results;
 }
 
 async function restoreTable(sql: Sql, backup: string, table: BackupTable): Promise<RestoredTable> {
   const copy = `${quoteName(backup)}.${quoteName(table.copy)}`;
-  const now = await readTable(sql, backup, table);
-  if (now.lacking.length > 0)
-    throw notReady(`${table.source}.${now.lacking[0]}, which this database lacks`, backup);
-  const { write, equal, orphaned } = table.kind === 'rows' ? rowsOf(now, copy) : valuesOf(now, copy);
-  if (table.kind === 'rows') await requireSameRows(sql, now, copy, table.source);
+  const target = await readTarget(sql, copy, table);
+  const { name, key, columns } = target;
+  const isSame = key.map((column) => `there.${quoteName(column)} = saved.${quoteName(column)}`).join(' and ');
+  const { write, equal, orphaned } = table.kind === 'rows' ? rowsOf(target, copy) : valuesOf(target, copy);
+  await requireSameRows(sql, target, `${copy} as saved join ${name} as there on ${isSame}`, table);
   const isMemory = table.source === 'calendly_events';
-  if (isMemory) await sql.unsafe(forgetAdoption(now.name, copy));
+  if (isMemory) await sql.unsafe(forgetAdoption(name, copy));
   const { count: restored } = await sql.unsafe(write);
-  if (isMemory) await sql.unsafe(markInserted(now.name, copy));
+  if (isMemory) await sql.unsafe(markInserted(name, copy));
+  for (const column of table.kind === 'rows' ? columns : [])
+    if (column.sequence !== null)
+      await sql.unsafe(`
+        select setval(${quoteText(column.sequence)}, greatest(
+          (select max(${quoteName(column.name)}) from ${name}), (select last_value from ${column.sequence})))
+        where exists (select from ${name})`);
   const [seen] = await sql.unsafe<{ equal: number; orphaned: number }[]>(`
     select (count(*) filter (where ${equal}))::float8 as equal, (count(*) filter (where ${orphaned}))::float8 as orphaned
-    from ${copy} as saved left join ${now.name} as there on ${matches(now.key)}`);
-  for (const { name, sequence } of table.kind === 'rows' ? now.columns : []) {
-    if (sequence === null) continue;
-    await sql.unsafe(`
-      select setval(${quoteText(sequence)}, greatest(
-        (select max(${quoteName(name)}) from ${now.name}), (select last_value from ${sequence})))
-      where exists (select from ${now.name})`);
-  }
+    from ${copy} as saved left join ${name} as there on ${isSame}`);
   const counts = { equal: seen?.equal ?? 0, orphaned: seen?.orphaned ?? 0 };
   const changed = table.rows - counts.equal - counts.orphaned;
   return { version: table.version, table: table.source, rows: table.rows, restored, changed, ...counts };
@@ -125,34 +125,46 @@ interface Statements {
 }
 
 /** Rows of a table that was dropped. */
-function rowsOf({ name, columns, parents }: TableNow, copy: string): Statements {
-  const gone = ({ column, table, key }: TableNow['parents'][number]) =>
+function rowsOf({ name, columns, parents }: Target, copy: string): Statements {
+  const gone = ({ column, table, key }: Target['parents'][number]) =>
     `(saved.${quoteName(column)} is not null and not exists (
       select from ${table} as parent where parent.${quoteName(key)} = saved.${quoteName(column)}))`;
-  const orphaned =
-    parents
-      .filter(({ action }) => action !== 'n')
-      .map(gone)
-      .join(' or ') || 'false';
+  const owners = parents.filter(({ action }) => action !== 'n').map(gone);
+  const orphaned = owners.join(' or ') || 'false';
+  const names = columns.map((column) => quoteName(column.name));
   // Where a deleted parent would have left null behind, it does so here too.
-  const value = (column: string) => {
-    const parent = parents.find((item) => item.column === column && item.action === 'n');
-    return parent
-      ? `case when not ${gone(parent)} then saved.${quoteName(column)} end`
-      : `saved.${quoteName(column)}`;
-  };
+  const values = columns.map((column) => {
+    const parent = parents.find((item) => item.column === column.name && item.action === 'n');
+    const saved = `saved.${quoteName(column.name)}`;
+    return parent ? `case when not ${gone(parent)} then ${saved} end` : saved;
+  });
   return {
     write: `
-      insert into ${name} (${columns.map((column) => quoteName(column.name)).join(', ')}) overriding system value
-      select ${columns.map((column) => value(column.name)).join(', ')} from ${copy} as saved
-      where not (${orphaned}) on conflict do nothing`,
-    equal: columns
-      .map(
-        (column) =>
-          `there.${quoteName(column.name)}::text is not distinct from (${value(column.name)})::text`,
-      )
+      insert into ${name} (${names.join(', ')}) overriding system value
+      select ${values.join(', ')} from ${copy} as saved where not (${orphaned}) on conflict do nothing`,
+    equal: names
+      .map((column, index) => `there.${column}::text is not distinct from (${values[index]})::text`)
       .join(' and '),
     orphaned,
+  };
+}
+
+/** Values of columns on a table that stayed: written where the columns are as the migration left them. */
+function valuesOf({ name, columns }: Target, copy: string): Statements {
+  const values = columns
+    .filter((column) => column.name !== 'id')
+    .map((column) => ({ name: quoteName(column.name), default: column.default }));
+  const same = values
+    .map((column) => `there.${column.name}::text is not distinct from saved.${column.name}::text`)
+    .join(' and ');
+  return {
+    write: `
+      update ${name} as there set ${values.map((column) => `${column.name} = saved.${column.name}`).join(', ')}
+      from ${copy} as saved
+      where there.id = saved.id and not (${same})
+        and ${values.map((column) => `there.${column.name} is not distinct from ${column.default}`).join(' and ')}`,
+    equal: `there.id is not null and ${same}`,
+    orphaned: 'there.id is null',
   };
 }
 
@@ -172,42 +184,19 @@ function markInserted(name: string, copy: string): string {
       and there.adopted and not saved.adopted`;
 }
 
-/** Values of columns on a table that stayed: written where the columns are as the migration left them. */
-function valuesOf({ name, columns }: TableNow, copy: string): Statements {
-  const values = columns.filter((column) => column.name !== 'id');
-  const quoted = values.map((column) => quoteName(column.name));
-  const same = quoted
-    .map((column) => `there.${column}::text is not distinct from saved.${column}::text`)
-    .join(' and ');
-  return {
-    write: `
-      update ${name} as there set ${quoted.map((column) => `${column} = saved.${column}`).join(', ')}
-      from ${copy} as saved
-      where there.id = saved.id and not (${same})
-        and ${values.map((column) => `there.${quoteName(column.name)} is not distinct from ${column.default}`).join(' and ')}`,
-    equal: `there.id is not null and ${same}`,
-    orphaned: 'there.id is null',
-  };
-}
-
-function matches(key: string[]): string {
-  return key.map((name) => `there.${quoteName(name)} = saved.${quoteName(name)}`).join(' and ');
-}
-
 /** Other rows refer to these by id: an id that now means somebody else must not collect their rows. */
 async function requireSameRows(
   sql: Sql,
-  { name, key }: TableNow,
-  copy: string,
-  source: string,
+  { name, key }: Target,
+  pairs: string,
+  { kind, source }: BackupTable,
 ): Promise<void> {
-  const identity = IDENTITY[source];
+  const identity = kind === 'rows' ? IDENTITY[source] : undefined;
   if (!identity) return;
+  const differs = identity.map((column) => `there.${column}::text is distinct from saved.${column}::text`);
   const [other] = await sql.unsafe<{ key: string }[]>(`
-    select ${key.map((column) => `saved.${quoteName(column)}::text`).join(` || ', ' || `)} as key
-    from ${copy} as saved join ${name} as there on ${matches(key)}
-    where ${identity.map((column) => `there.${quoteName(column)}::text is distinct from saved.${quoteName(column)}::text`).join(' or ')}
-    limit 1`);
+    select concat_ws(', ', ${key.map((column) => `saved.${quoteName(column)}`).join(', ')}) as key
+    from ${pairs} where ${differs.join(' or ')} limit 1`);
   if (!other) return;
   throw new CalendlySyncError(
     'failed',
@@ -218,45 +207,31 @@ async function requireSameRows(
   );
 }
 
-async function readTable(sql: Sql, backup: string, { source, copy, kind }: BackupTable): Promise<TableNow> {
-  const [row] = await sql<{ now: TableNow }[]>`
+/** A column or table that is gone fails in the statement that writes to it, with Postgres's own words. */
+async function readTarget(sql: Sql, copy: string, { source, kind }: BackupTable): Promise<Target> {
+  const [target] = await sql<[Target]>`
     with saved as (
-      select attname from pg_attribute
-      where attrelid = to_regclass(format('%I.%I', ${backup}::text, ${copy}::text)) and attnum > 0 and not attisdropped
-    )
-    select json_build_object(
-      'name', found.oid::regclass::text,
-      'columns', (
-        select json_agg(json_build_object('name', attname, 'default', coalesce(pg_get_expr(adbin, adrelid), 'null'),
-          'sequence', pg_get_serial_sequence(found.oid::regclass::text, attname)) order by attnum)
-        from saved join pg_attribute using (attname) left join pg_attrdef on adrelid = attrelid and adnum = attnum
-        where attrelid = found.oid and not attisdropped and attgenerated = ''),
-      'lacking', (
-        select coalesce(json_agg(attname), '[]') from saved
-        where attname not in (select attname from pg_attribute where attrelid = found.oid and not attisdropped)),
-      'key', case when ${kind}::text = 'columns' then '["id"]' else (
+      select attname, attnum from pg_attribute
+      where attrelid = to_regclass(${copy}) and attnum > 0 and not attisdropped
+    ), target as (select ${sql.unsafe(locate(quoteText(source)))} as relation)
+    select coalesce(relation::regclass::text, ${source}) as name, (
+        select json_agg(json_build_object('name', saved.attname, 'default', coalesce(pg_get_expr(adbin, adrelid), 'null'),
+          'sequence', case when own.attnum > 0 then pg_get_serial_sequence(relation::regclass::text, own.attname) end) order by saved.attnum)
+        from saved
+        left join pg_attribute as own on own.attrelid = relation and own.attname = saved.attname and not own.attisdropped
+        left join pg_attrdef on adrelid = relation and adnum = own.attnum
+        where coalesce(own.attgenerated, '') = '') as columns,
+      case when ${kind}::text = 'columns' then '["id"]' else (
         select coalesce(json_agg(attname), '["id"]')
         from pg_index join pg_attribute on attrelid = indrelid and attnum = any (indkey::smallint[])
-        where indrelid = found.oid and indisprimary) end,
-      'parents', (
+        where indrelid = relation and indisprimary) end as key, (
         select coalesce(json_agg(json_build_object(
           'column', own.attname, 'table', confrelid::regclass::text, 'key', theirs.attname, 'action', confdeltype)), '[]')
         from pg_constraint
         join pg_attribute as own on own.attrelid = conrelid and own.attnum = conkey[1]
         join pg_attribute as theirs on theirs.attrelid = confrelid and theirs.attnum = confkey[1]
-        where conrelid = found.oid and contype = 'f' and cardinality(conkey) = 1 and own.attname in (select attname from saved))
-    ) as now
-    from (
-      select coalesce(to_regclass(format('%I.%I', current_schema(), ${source}::text)),
-        case when ${source}::text in ('users', 'meetings') then to_regclass(${source}::text) end) as oid
-    ) as found
-    where found.oid is not null`;
-  if (!row) throw notReady(`the table ${source}, which this database lacks`, backup);
-  return row.now;
-}
-
-function notReady(what: string, backup: string): CalendlySyncError {
-  return new CalendlySyncError('schema_not_ready', `The backup holds ${what}; nothing was restored.`, {
-    hint: `Run: calendly-sync migrate --restore ${backup}`,
-  });
+        where conrelid = relation and contype = 'f' and cardinality(conkey) = 1 and own.attname in (select attname from saved)
+      ) as parents
+    from target`;
+  return target;
 }

@@ -22,26 +22,18 @@ export interface CatalogObject {
   definition: string;
 }
 
+/** `users`, `meetings`, or a table of ours. */
 export interface CatalogTable {
   /** Quoted, and qualified unless it is in the schema of our tables. */
   name: string;
-  /** `r` table, `p` partitioned, `v` view, … */
-  kind: string;
-  persistence: string;
   owner: string;
   /** The current role may alter it. */
   owned: boolean;
-  /** The current role may reference it. */
-  referable: boolean;
   mark: string | null;
-  rowSecurity: boolean;
-  policies: { name: string; closed: boolean }[];
-  /** API roles (and `public`) with any right on it. */
-  openTo: string[];
+  /** Why our tables cannot refer to it, in the operator's words. */
+  unreferable: string | null;
   /** Column name → type. */
   columns: Record<string, string>;
-  /** `id` alone is unique, so that foreign keys can refer to it. */
-  uniqueId: boolean;
 }
 
 export interface Catalog {
@@ -50,19 +42,14 @@ export interface Catalog {
   user: string;
   /** Where new tables go; null if no schema of the search_path exists. */
   schema: string | null;
-  /** The current role may create tables there. */
-  creatable: boolean;
-  readOnly: boolean;
   /** Other schemas in which calendly-sync has tables for the same `users`. */
   elsewhere: string[];
-  /** `users`, `meetings` and our own tables, as far as they exist. */
+  /** By name, as far as they exist. */
   tables: Record<string, CatalogTable>;
-  /** Objects that a migration creates, as far as they exist. */
+  /** What a migration creates, as far as it exists. */
   objects: Record<string, CatalogObject>;
-  /** The view runs with its caller's rights. */
-  invoker: boolean;
-  /** By key of the view or function: which API roles (and `public`) may use it. */
-  openTo: Record<string, string[]>;
+  /** Who could see or do what our files closed, in the operator's words. */
+  open: { object: string; problem: string }[];
 }
 
 const KEYS = [
@@ -169,12 +156,45 @@ export const OBJECTS = `
   from relations join pg_constraint on conrelid = relations.oid
   where host`;
 
-const OPEN_TO = (check: string, everybody: string) => `(
-    select coalesce(json_agg(name), '[]') from (
+/** The API roles that `check` is true for, and `public` if `acl` says so. */
+const openTo = (check: string, acl: string) => `(
+    select string_agg(name, ', ') from (
       select rolname::text as name from pg_roles where rolname = any (${ROLES}) and (${check})
       union all
-      select 'public' where exists (select from aclexplode(${everybody}) where grantee = 0)
-    ) as open)`;
+      select 'public' where exists (select from aclexplode(${acl}) where grantee = 0)
+    ) as roles)`;
+
+/** What of the closed tables, views and functions is open: `object` and `problem`. */
+const OPEN = `
+    select 'table ' || alias as object, 'row-level security is off' as problem
+    from relations where relkind = 'r' and not relrowsecurity
+    union all
+    select 'table ' || alias, format('policy %s lets somebody in', polname)
+    from relations join pg_policy on polrelid = relations.oid
+    where polpermissive and polname <> 'calendly_sync_application' and polname not like 'calendly\\_sync\\_reader%'
+      and 'false' <> any (array[coalesce(pg_get_expr(polqual, polrelid), 'false'), coalesce(pg_get_expr(polwithcheck, polrelid), 'false')])
+    union all
+    select 'table ' || alias, 'the policy calendly_sync_closed is missing'
+    from relations
+    where relkind = 'r' and not exists (select from pg_policy where polrelid = relations.oid and polname = 'calendly_sync_closed')
+    union all
+    select 'view ' || relname, 'runs with its owner''s rights (security_invoker is off)'
+    from relations
+    where relkind = 'v' and current_setting('server_version_num')::integer >= 150000
+      and coalesce(reloptions::text, '') not like '%security_invoker=true%'
+    union all
+    select case relkind when 'v' then 'view ' else 'table ' end || alias, 'is open to ' || ${openTo(
+      `has_any_column_privilege(pg_roles.oid, relations.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
+        or has_table_privilege(pg_roles.oid, relations.oid, 'DELETE, TRUNCATE, TRIGGER')`,
+      'relacl',
+    )}
+    from relations where relkind in ('r', 'v')
+    union all
+    select format('function %s(%s)', proname, pg_get_function_identity_arguments(pg_proc.oid)), 'may be run by ' || ${openTo(
+      "has_function_privilege(pg_roles.oid, pg_proc.oid, 'EXECUTE')",
+      "coalesce(proacl, acldefault('f', proowner))",
+    )}
+    from pg_proc where pronamespace = (select oid from home) and proname = any (${FUNCTIONS})`;
 
 /** Everything that `Catalog` holds, in one row, column `catalog`. */
 const CATALOG = `
@@ -182,29 +202,24 @@ const CATALOG = `
   tables as (
     select alias, json_build_object(
       'name', case relnamespace when (select oid from home) then quote_ident(relname) else oid::regclass::text end,
-      'kind', relkind, 'persistence', relpersistence, 'owner', pg_get_userbyid(relowner),
-      'owned', pg_has_role(current_user, relowner, 'USAGE'),
-      'referable', has_table_privilege(oid, 'REFERENCES'),
+      'owner', pg_get_userbyid(relowner),
+      'owned', pg_has_role(relowner, 'usage'),
       'mark', obj_description(oid, 'pg_class'),
-      'rowSecurity', relrowsecurity,
-      'policies', (
-        select coalesce(json_agg(json_build_object(
-          'name', polname,
-          'closed', not polpermissive or coalesce(pg_get_expr(polqual, polrelid), 'false') = 'false'
-            and coalesce(pg_get_expr(polwithcheck, polrelid), 'false') = 'false'
-        )), '[]') from pg_policy where polrelid = relations.oid),
-      'openTo', ${OPEN_TO(
-        `has_any_column_privilege(pg_roles.oid, relations.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
-          or has_table_privilege(pg_roles.oid, relations.oid, 'DELETE, TRUNCATE, TRIGGER')`,
-        'relacl',
-      )},
+      'unreferable', case
+        when relkind not in ('r', 'p') then 'is not a table, so that no foreign key can refer to it'
+        when relpersistence = 'u' then format('is unlogged, so that no permanent table can refer to it (alter table %s set logged)', oid::regclass)
+        when not exists (select from pg_attribute where attrelid = oid and attname = 'id') then 'has no column id'
+        when not exists (
+          select from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]
+          where indrelid = oid and indisunique and indisvalid and indimmediate and indpred is null and indnkeyatts = 1 and attname = 'id'
+        ) then 'has no unique key on id alone, so that no foreign key can refer to it'
+        when not has_table_privilege(oid, 'references') then format(
+          'may not be referred to by %1$s (SQLSTATE 42501): let %2$s run: grant references on %3$s to %1$I;',
+          current_user, pg_get_userbyid(relowner), oid::regclass)
+      end,
       'columns', (
         select coalesce(json_object_agg(attname, format_type(atttypid, atttypmod)), '{}')
-        from pg_attribute where attrelid = relations.oid and attnum > 0 and not attisdropped),
-      'uniqueId', exists (
-        select from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]
-        where indrelid = relations.oid and indisunique and indisvalid and indimmediate and indpred is null
-          and indnkeyatts = 1 and attname = 'id')
+        from pg_attribute where attrelid = relations.oid and attnum > 0 and not attisdropped)
     ) as value
     from relations where relkind in ('r', 'p', 'v', 'm', 'f') and (host or relname = any (${TABLES}))
   )
@@ -213,10 +228,6 @@ const CATALOG = `
     'encoding', current_setting('server_encoding'),
     'user', current_user,
     'schema', nullif(current_setting('calendly_sync.home'), ''),
-    'creatable', case
-      when exists (select from home) then has_schema_privilege((select oid from home), 'CREATE')
-      else has_database_privilege(current_database(), 'CREATE') end,
-    'readOnly', pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on',
     'elsewhere', (
       select coalesce(json_agg(nspname), '[]')
       from pg_constraint
@@ -229,21 +240,11 @@ const CATALOG = `
     'tables', (select coalesce(json_object_agg(alias, value), '{}') from tables),
     'objects', (
       select coalesce(json_object_agg(key, json_build_object('mark', mark, 'definition', definition)), '{}')
-      from (${OBJECTS}) as objects 
+      from (${OBJECTS}) as objects
       where key = any (${list(KEYS)}) or key like 'column %' or key ~ '^(table|function|trigger) calendly_'),
-    'invoker', (
-      select coalesce(bool_and(coalesce(reloptions::text, '') like '%security_invoker=true%'), true)
-      from relations where relkind = 'v' and relname = any (${VIEWS})),
-    'openTo', (
-      select coalesce(json_object_agg(key, open_to), '{}') from (
-        select 'view ' || relname as key,
-          ${OPEN_TO("has_any_column_privilege(pg_roles.oid, relations.oid, 'SELECT, INSERT, UPDATE')", 'relacl')} as open_to
-        from relations where relkind = 'v' and relname = any (${VIEWS})
-        union all
-        select format('function %s(%s)', proname, pg_get_function_identity_arguments(pg_proc.oid)),
-          ${OPEN_TO("has_function_privilege(pg_roles.oid, pg_proc.oid, 'EXECUTE')", "coalesce(proacl, acldefault('f', proowner))")}
-        from pg_proc where pronamespace = (select oid from home) and proname = any (${FUNCTIONS})
-      ) as open)
+    'open', (
+      select coalesce(json_agg(open), '[]') from (${OPEN}) as open
+      where problem is not null and object = any (${list(KEYS)}))
   ) as catalog;\n`;
 
 /** The statements that read the catalog; the third result holds it. The search_path is as before after them. */

@@ -3,7 +3,6 @@
  * would drop ours.
  */
 import type { Database, Sql } from '../../database/connection.js';
-import { quoteName } from '../../database/search-path.js';
 import { API_ROLES } from './catalog.js';
 
 /** One warning, with the next step. */
@@ -11,13 +10,6 @@ export interface HostWarning {
   code: 'meetings_open' | 'published' | 'orm_tables';
   message: string;
   hint: string;
-}
-
-interface Found {
-  meetings: string | null;
-  openTo: string[];
-  publications: string[];
-  orm: string[];
 }
 
 const ORM: Readonly<Record<string, string>> = {
@@ -36,50 +28,49 @@ export function readHostWarnings(database: Database): Promise<HostWarning[]> {
 }
 
 async function findWarnings(sql: Sql): Promise<HostWarning[]> {
-  const [row] = await sql<{ found: Found }[]>`
-    select json_build_object(
-      'meetings', to_regclass('meetings')::text,
-      'openTo', (
-        select coalesce(json_agg(distinct case grantee when 0 then 'PUBLIC' else grantee::regrole::text end), '[]')
+  const [row] = await sql<
+    { meetings: string | null; roles: string | null; publications: string[]; orm: string[] }[]
+  >`
+    select to_regclass('meetings')::text as meetings, (
+        select string_agg(distinct case grantee when 0 then 'PUBLIC' else grantee::regrole::text end, ', ')
         from pg_class, aclexplode(relacl)
         where pg_class.oid = to_regclass('meetings') and privilege_type = 'SELECT'
           and (grantee = 0 or grantee::regrole::text in (select json_array_elements_text(${JSON.stringify(API_ROLES)}::text::json)))
           and (not relrowsecurity or exists (
             select from pg_policy where polrelid = pg_class.oid and polpermissive and polcmd in ('*', 'r')
-              and pg_get_expr(polqual, polrelid) = 'true' and (0 = any (polroles) or grantee = any (polroles)))))
-      ,
-      'publications', (
-        select coalesce(json_agg(distinct pubname), '[]') from pg_publication_tables
+              and pg_get_expr(polqual, polrelid) = 'true' and (0 = any (polroles) or grantee = any (polroles))))
+      ) as roles,
+      array(
+        select distinct pubname::text from pg_publication_tables
         where format('%I.%I', schemaname, tablename)::regclass in (to_regclass('users'), to_regclass('meetings'))
-          and not (select puballtables from pg_publication where pg_publication.pubname = pg_publication_tables.pubname)),
-      'orm', (
-        select coalesce(json_agg(distinct relname), '[]') from pg_class
-        where relkind = 'r' and relname in (select json_array_elements_text(${JSON.stringify(Object.keys(ORM))}::text::json)))
-    ) as found`;
-  return row?.found.meetings ? warningsOf(row.found, row.found.meetings) : [];
-}
-
-function warningsOf({ openTo, publications, orm }: Found, meetings: string): HostWarning[] {
-  const warnings: HostWarning[] = [];
-  if (openTo.length > 0)
-    warnings.push({
-      code: 'meetings_open',
-      message: `${openTo.join(', ')} can read ${meetings}: names, e-mails and join links of every guest.`,
-      hint:
-        `Run: revoke all on ${meetings} from ${openTo.map((role) => (role === 'PUBLIC' ? 'public' : quoteName(role))).join(', ')}; ` +
-        `or: alter table ${meetings} enable row level security;`,
-    });
-  for (const name of publications)
-    warnings.push({
-      code: 'published',
-      message: `Publication ${name} copies users or meetings: its subscribers stop until they have the same columns.`,
-      hint: 'Add the columns of calendly-sync on each subscriber before migrating (calendly-sync migrate --dry-run).',
-    });
-  for (const name of orm)
-    warnings.push({
-      code: 'orm_tables',
-      message: `The table ${name} shows that an ORM manages this database.`,
-      hint: `${ORM[name]}; or keep ours apart: calendly-sync migrate --own-tables`,
-    });
-  return warnings;
+          and not (select puballtables from pg_publication where pg_publication.pubname = pg_publication_tables.pubname)
+      ) as publications,
+      array(
+        select distinct relname::text from pg_class
+        where relkind = 'r' and relname in (select json_array_elements_text(${JSON.stringify(Object.keys(ORM))}::text::json))
+      ) as orm`;
+  if (!row?.meetings) return [];
+  const { meetings, roles, publications, orm } = row;
+  const open: HostWarning = {
+    code: 'meetings_open',
+    message: `${roles} can read ${meetings}: names, e-mails and join links of every guest.`,
+    hint: `Run: revoke all on ${meetings} from ${roles}; or: alter table ${meetings} enable row level security;`,
+  };
+  return [
+    ...(roles === null ? [] : [open]),
+    ...publications.map(
+      (name): HostWarning => ({
+        code: 'published',
+        message: `Publication ${name} copies users or meetings: its subscribers stop until they have the same columns.`,
+        hint: 'Add the columns of calendly-sync on each subscriber before migrating (calendly-sync migrate --dry-run).',
+      }),
+    ),
+    ...orm.map(
+      (name): HostWarning => ({
+        code: 'orm_tables',
+        message: `The table ${name} shows that an ORM manages this database.`,
+        hint: `${ORM[name]}; or keep ours apart: calendly-sync migrate --own-tables`,
+      }),
+    ),
+  ];
 }
