@@ -1,14 +1,17 @@
 /** What people do at the demo's Calendly. Knows no command and no output. */
+import { formatUtc } from '../../duration.js';
 import type { MeetingView } from '../../sandbox/resources.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 
 /** One thing that somebody did. */
 export interface Activity {
   what: 'booked' | 'canceled' | 'rescheduled';
-  /** Who, what and when, in words. */
+  /** Who, what and when. */
   text: string;
   /** URI of the event. */
   event: string;
+  /** From a booking to the receiver's response, which follows its commit, in ms. */
+  ms?: number;
 }
 
 /** Three people book, two meetings are canceled, one is rescheduled. */
@@ -39,6 +42,6 @@ export function bookFor({ control }: Sandbox, name: string, hours: number): Acti
 }
 
 function describe(what: Activity['what'], { event, invitees }: MeetingView): Activity {
-  const start = `${event.start_time.slice(0, 16).replace('T', ' ')} UTC`;
+  const start = formatUtc(new Date(event.start_time));
   return { what, event: event.uri, text: `${invitees[0]?.name}: ${event.name}, ${start}` };
 }

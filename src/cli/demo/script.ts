@@ -10,8 +10,8 @@ import { type CommandStep, createEnvironment, type DemoEnvironment, demoFailed }
 
 const RECEIVER_START_TIMEOUT_MS = 20_000;
 
-/** What the JSON document lists. `ms`: from the booking to the receiver's response, which follows its commit. */
-type Step = CommandStep | { happened: (Activity & { ms?: number })[] };
+/** What the JSON document lists. */
+type Step = CommandStep | { happened: Activity[] };
 
 /** The handler of `demo`. It throws if a command fails; `verify` does if the rows differ from Calendly. */
 export async function runDemo(context: CommandContext, program: RunProgram): Promise<CommandResult> {
@@ -31,11 +31,10 @@ async function runScript({ output, signal }: CommandContext, environment: DemoEn
     for (const line of lines) output.result(line);
   };
   const run = async (...argv: string[]) => steps.push(await environment.run(argv));
-  const happened = (activities: (Activity & { ms?: number })[]) => {
+  const happened = (activities: Activity[]) => {
     for (const { what, text, ms } of activities) {
-      output.result(
-        `  ${what.padEnd(11)} ${oneLine(text)}${ms === undefined ? '' : `; stored after ${ms} ms`}`,
-      );
+      const stored = ms === undefined ? '' : `; stored after ${ms} ms`;
+      output.result(`  ${what.padEnd(11)} ${oneLine(text)}${stored}`);
     }
     steps.push({ happened: activities });
   };

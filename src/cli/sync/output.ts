@@ -114,7 +114,7 @@ function showReplay(output: Output, { replay: { applied, failed } }: EventOf<'re
   output.warn(`${failed.length} stored webhook deliveries could not be applied: ${oneLine(first.error)}`);
 }
 
-function progressText(event: EventOf<'progress'>, estimate: Estimate): string {
+function progressText(event: EventOf<'progress'>, estimate: ReturnType<typeof createEstimate>): string {
   const { listed, read, toRead, waitingUntil } = event;
   const until = waitingUntil === null ? null : new Date(waitingUntil).toISOString().slice(11, 19);
   const limit = until === null ? '' : `, rate limit until ${until} UTC`;
@@ -133,12 +133,10 @@ export function waitText(wait: HttpWait): string {
   return `Calendly ${answer}; attempt ${attempt} of ${attempts} in ${time} …`;
 }
 
-/** Time left in ms, from the time spent so far; null until there is enough to extrapolate from. */
-type Estimate = (done: number, all: number) => number | null;
-
-function createEstimate(): Estimate {
+/** Estimates the time left in ms from the time spent so far; null until there is enough to extrapolate from. */
+function createEstimate() {
   let started: number | null = null;
-  return (done, all) => {
+  return (done: number, all: number): number | null => {
     started ??= Date.now();
     const spent = Date.now() - started;
     return done < 10 || spent < 3_000 ? null : (spent / done) * (all - done);
