@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import { accountEndpoints } from './account-endpoints.js';
-import { ApiError, errorResponse, invalidArgument } from './api-error.js';
+import { ApiError, errorResponse } from './api-error.js';
 import type { Endpoint } from './endpoint.js';
 import { eventEndpoints } from './event-endpoints.js';
 import { oauthRoutes } from './oauth.js';
@@ -74,19 +74,12 @@ async function answer(state: State, endpoint: Endpoint, c: Context<Env>): Promis
     }
     const { id = '', above = '' } = c.req.param() as { id?: string; above?: string };
     const url = new URL(c.req.url);
-    const input = method === 'POST' ? await bodyOf(c) : queryOf(url);
+    // An empty parameter counts as absent.
+    const query = Object.fromEntries([...url.searchParams].filter(([, value]) => value));
+    const input = method === 'POST' ? await c.req.json().catch(() => null) : query;
     const result = endpoint.answer({ state, meetings, caller, id, above }, input);
     if (result === undefined) return new Response(null, { status: 204 });
     if (Array.isArray(result)) return Response.json(state.pages.cut(url, caller.user.uri, result));
     return Response.json({ resource: result }, { status: method === 'POST' ? 201 : 200 });
-  });
-}
-
-/** An empty parameter counts as absent. */
-const queryOf = ({ searchParams }: URL) => Object.fromEntries([...searchParams].filter(([, value]) => value));
-
-function bodyOf(c: Context): Promise<unknown> {
-  return c.req.json<unknown>().catch(() => {
-    throw invalidArgument({ message: 'The body is not valid JSON.' });
   });
 }

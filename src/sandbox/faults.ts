@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { ApiError, errorResponse, invalidArgument, staleToken } from './api-error.js';
+import { ApiError, errorResponse, invalidArgument } from './api-error.js';
 import type { Meetings } from './meetings.js';
 import type { Random } from './random.js';
 
@@ -19,7 +19,6 @@ const settings = {
   headers: z.record(z.string(), z.string()).default({}),
   /** Replaces the usual body of the status: text as HTML, anything else as JSON. */
   body: z.unknown().optional(),
-  ms: z.int().nonnegative().default(2_000),
   rows: z.int().positive().default(1),
   to: z.url().default('http://elsewhere.invalid'),
 };
@@ -58,27 +57,10 @@ export const FAULT_KINDS = {
     const { body, ...init } = await readWhole(answer());
     return new Response(body.subarray(0, body.length / 2), init);
   }),
-  slow: fault('sends the body in small pieces over "ms" milliseconds (2000)', async ({ answer }, { ms }) => {
-    const { body, ...init } = await readWhole(answer());
-    return new Response(ReadableStream.from(inPieces(body, ms)), init);
-  }),
-  hang: fault('never answers', async ({ outgoing }) => {
-    await new Promise((resolve) => outgoing.once('close', resolve));
-    return null;
-  }),
-  reset: fault('resets the connection instead of answering', ({ outgoing }) => {
-    outgoing.socket?.resetAndDestroy();
-    return null;
-  }),
-  'reset-body': fault('resets the connection in the middle of the body', async ({ answer, outgoing }) => {
-    const { body, status, headers } = await readWhole(answer());
-    outgoing.writeHead(status, { ...headers, 'content-length': body.length });
-    await new Promise((resolve) => outgoing.write(body.subarray(0, body.length / 2), resolve));
-    // The half must leave before the reset, or the client would see no answer at all.
-    await sleep(20, undefined, { ref: false });
-    outgoing.socket?.resetAndDestroy();
-    return null;
-  }),
+  hang: fault('never answers', stopping('before', 'hang')),
+  'hang-body': fault('stops in the middle of the body', stopping('within', 'hang')),
+  reset: fault('resets the connection instead of answering', stopping('before', 'reset')),
+  'reset-body': fault('resets the connection in the middle of the body', stopping('within', 'reset')),
   'next-page-elsewhere': pageFault('links the next page at the origin "to"', (_rows, url, { to }) => {
     return { next_page: new URL(url.pathname + url.search, to).href };
   }),
@@ -86,7 +68,6 @@ export const FAULT_KINDS = {
   'short-listing': pageFault('leaves the last "rows" rows of a page out (1)', (page, _url, { rows }) => {
     return { count: page.length - page.splice(-rows).length };
   }),
-  'stale-token': fault('answers 400 to a page token', () => errorResponse(staleToken()), /[?&]page_token=/),
   'strict-times': fault(
     'answers 400 to a query time with three fraction digits',
     ({ url }) => {
@@ -163,10 +144,18 @@ async function readWhole(answer: Promise<Response>) {
   return { body: Buffer.from(await response.arrayBuffer()), status: response.status, headers };
 }
 
-async function* inPieces(body: Buffer, ms: number) {
-  const size = Math.ceil(body.length / 20);
-  for (let sent = 0; sent < body.length; sent += size) {
-    await sleep(ms / 20, undefined, { ref: false });
-    yield body.subarray(sent, sent + size);
-  }
+/** Sends nothing, or half of the answer; then nothing more, or a reset. */
+function stopping(where: 'before' | 'within', how: 'hang' | 'reset'): Effect {
+  return async ({ answer, outgoing }) => {
+    if (where === 'within') {
+      const { body, status, headers } = await readWhole(answer());
+      outgoing.writeHead(status, { ...headers, 'content-length': body.length });
+      await new Promise((resolve) => outgoing.write(body.subarray(0, body.length / 2), resolve));
+      // The half must leave before the reset, or the client would see no answer at all.
+      await sleep(20, undefined, { ref: false });
+    }
+    if (how === 'reset') outgoing.socket?.resetAndDestroy();
+    else await new Promise((resolve) => outgoing.once('close', resolve));
+    return null;
+  };
 }

@@ -60,8 +60,9 @@ export const meetingOperations = {
     { invitee, by, reason, touch },
     (meeting, command, state) => {
       if (meeting.event.status === 'canceled') throw new InvalidCommand('The meeting is canceled already');
-      const isEmpty = command.invitee === undefined && meeting.invitees.length === 0;
-      bookings.cancel(state, meeting, isEmpty ? [] : activeNamed(meeting, command.invitee), command);
+      const isAll = command.invitee === undefined;
+      const leaving = isAll ? bookings.activeOf(meeting) : activeNamed(meeting, command.invitee);
+      bookings.cancel(state, meeting, leaving, command);
     },
   ),
   reschedule: operation(

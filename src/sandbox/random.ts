@@ -26,9 +26,8 @@ export function pick<Item>(random: Random, items: readonly Item[]): Item {
 
 /** Eight hexadecimal digits. */
 export function hexBy(random: Random): string {
-  return Math.floor(random() * 0x1_0000_0000)
-    .toString(16)
-    .padStart(8, '0');
+  const number = Math.floor(random() * 0x1_0000_0000);
+  return number.toString(16).padStart(8, '0');
 }
 
 /** A UUID, version 4 in form. */

@@ -1,21 +1,18 @@
 /** What the API received: the log of requests, and how many of them each user has left. Knows no HTTP. */
 import { MINUTE, type Micros, SECOND } from './time.js';
 
-/** One request of the API. */
-export interface RequestEntry {
-  /** Counts from 1 since the last reset. */
-  number: number;
-  /** When it arrived, by the real clock. */
-  at: string;
-  method: string;
-  path: string;
-  query: string;
-  user_agent: string | null;
-  /** Who asked; null without a valid token. */
-  user: string | null;
-  /** null while it is unanswered, and for good when a fault left it so. */
-  status: number | null;
-  fault: string | null;
+export type RequestEntry = ReturnType<typeof createEntry>;
+type Facts = Record<'method' | 'path' | 'query', string> & { user_agent: string | null };
+
+/** @param number counts from 1 since the last reset */
+function createEntry(number: number, facts: Facts) {
+  /** Who asked; null without a valid token. The status stays null when a fault left the request unanswered. */
+  const unknown = {
+    user: null as string | null,
+    status: null as number | null,
+    fault: null as string | null,
+  };
+  return { number, at: new Date().toISOString(), ...facts, ...unknown };
 }
 
 const MAX_KEPT = 100_000;
@@ -24,10 +21,8 @@ const MAX_KEPT = 100_000;
 export function createRequestLog() {
   const entries: RequestEntry[] = [];
   return {
-    begin(facts: Pick<RequestEntry, 'method' | 'path' | 'query' | 'user_agent'>): RequestEntry {
-      const number = (entries.at(-1)?.number ?? 0) + 1;
-      const open = { user: null, status: null, fault: null };
-      const entry = { number, at: new Date().toISOString(), ...facts, ...open };
+    begin(facts: Facts): RequestEntry {
+      const entry = createEntry((entries.at(-1)?.number ?? 0) + 1, facts);
       if (entries.push(entry) > MAX_KEPT) entries.shift();
       return entry;
     },

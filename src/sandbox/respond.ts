@@ -26,21 +26,19 @@ export async function respond(
   respond: (meetings?: Meetings) => Promise<Response>,
 ): Promise<Response> {
   const { allowed, headers } = rateLimit.take(user);
-  if (!allowed) return withHeaders(errorResponse(new ApiError(429)), headers);
   const url = new URL(c.req.url);
+  const rule = allowed ? faults.next(url) : undefined;
   const answer = (meetings?: Meetings) => respond(meetings).catch(errorResponse);
-  const rule = faults.next(url);
-  if (!rule) return withHeaders(await answer(), headers);
-  c.get('entry').fault = rule.kind;
-  const response = await injectFault(rule, { url, outgoing: c.env.outgoing, answer });
+  let response: Response | null = errorResponse(new ApiError(429));
+  if (rule) {
+    c.get('entry').fault = rule.kind;
+    response = await injectFault(rule, { url, outgoing: c.env.outgoing, answer });
+  } else if (allowed) response = await answer();
   if (response === null) return RESPONSE_ALREADY_SENT;
-  return withHeaders(response, response.status === 429 ? { ...headers, Remaining: 0 } : headers);
-}
-
-/** The response with the `X-RateLimit-…` headers that a fault did not set itself. */
-function withHeaders(response: Response, headers: Record<string, number>): Response {
+  if (response.status === 429) headers.Remaining = 0;
   for (const [name, value] of Object.entries(headers)) {
     const header = `X-RateLimit-${name}`;
+    // A fault may have set its own.
     if (!response.headers.has(header)) response.headers.set(header, String(value));
   }
   return response;

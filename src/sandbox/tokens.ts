@@ -16,8 +16,6 @@ interface Token {
 
 const ACCESS_LIFETIME_S = 7_200;
 
-export type Tokens = ReturnType<typeof createTokens>;
-
 /** Starts with the personal access tokens of all hosts. */
 export function createTokens(random: Random, hosts: readonly Host[], now: () => Micros) {
   const tokens = new Map<string, Token>();

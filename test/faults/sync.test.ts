@@ -14,7 +14,7 @@ const FAULTS: Record<string, FaultInput> = {
   'a reset before the response': { kind: 'reset' },
   'a reset in the middle of the body': { kind: 'reset-body' },
   'a response that never comes': { kind: 'hang' },
-  'a slow body': { kind: 'slow', ms: 10_000 },
+  'a body that stops in the middle': { kind: 'hang-body' },
   'truncated JSON': { kind: 'truncated' },
   'unexpected JSON': { kind: 'status', status: 200, body: { data: [{ id: 1 }] } },
   'an empty body': { kind: 'status', status: 200, body: '' },

@@ -77,15 +77,14 @@ describe('faults', () => {
     expect(await waiting).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
   });
 
-  test('a slow answer arrives in many pieces', async () => {
-    const sandbox = await faulty({ kind: 'slow', ms: 200 });
+  test('a body that stops in the middle ends when the caller gives up', async () => {
+    const sandbox = await faulty({ kind: 'hang-body' });
     const response = await fetch(`${sandbox.url}/users/me`, {
       headers: { authorization: `Bearer ${sandbox.hosts[0]?.token}` },
+      signal: AbortSignal.timeout(500),
     });
-    const drops: Uint8Array[] = [];
-    for await (const drop of response.body ?? []) drops.push(drop);
-    expect(drops.length).toBeGreaterThan(5);
-    expect(JSON.parse(Buffer.concat(drops).toString())).toHaveProperty('resource.uri');
+    expect(response.status).toBe(200);
+    await expect(response.text()).rejects.toThrow(/timeout/);
   });
 
   test('a fault can lead to another host by the next page', async () => {
@@ -101,16 +100,6 @@ describe('faults', () => {
     const { rows, pages } = await readAll(sandbox, eventsPath(sandbox, { count: '10' }));
     expect([rows.length, pages]).toEqual([40, 4]);
     expect(new Set(rows.map(({ uri }) => uri)).size).toBe(30);
-  });
-
-  test('a stale-token fault refuses a page token and never a first page', async () => {
-    const sandbox = await faulty({ kind: 'stale-token' });
-    const first = await ask(sandbox, eventsPath(sandbox));
-    expect(first.status).toBe(200);
-    const { status, body } = await ask(sandbox, first.body.pagination.next_page);
-    expect(status).toBe(400);
-    expect(body.details).toEqual([{ parameter: 'page_token', message: 'is invalid' }]);
-    expect((await ask(sandbox, first.body.pagination.next_page)).status).toBe(200);
   });
 
   test('a strict-times fault refuses a query time with three fraction digits and no other', async () => {

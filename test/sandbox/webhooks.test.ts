@@ -88,15 +88,6 @@ describe('webhook subscriptions', () => {
     ['url', { url: 'ftp://example.com' }],
     ['events', { events: [] }],
     ['events', { events: ['invitee.exploded'] }],
-    ['events', { events: ['invitee.created', 'invitee.created'] }],
-    [
-      'events',
-      {
-        events: ['routing_form_submission.created'],
-        scope: 'user',
-        user: 'https://api.calendly.com/users/A',
-      },
-    ],
     ['scope', { scope: 'planet' }],
     ['user', { scope: 'user' }],
     ['organization', { organization: 'ours' }],
