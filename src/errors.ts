@@ -35,6 +35,8 @@ export const ERROR_CODES = [
   'calendly_unauthorized',
   /** The stored token of an account no longer works: connect it again. */
   'needs_reconnect',
+  /** The account's last sync failed a short time ago; it is synced again later. */
+  'backing_off',
   /** 403: a permission is missing. */
   'calendly_forbidden',
   /** 404 for a resource that should exist. */

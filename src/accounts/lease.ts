@@ -10,6 +10,7 @@ import { persistentQuery, persistentTransaction } from '../database/retry.js';
 import {
   type Choice,
   type Claim,
+  type ClaimRow,
   checkLease,
   claimLeases,
   createLease,
@@ -71,7 +72,7 @@ export async function claimAccount(
     const deadOwner = holder !== null && isDead(holder) ? holder : null;
     [claim] = await claimAccounts(database, { accountIds: [accountId], deadOwner }, hasSyncState);
   }
-  if (!claim) throw lockedError(holder === null ? null : parseIdentity(holder));
+  if (!claim) throw lockedError(holder);
   return { lease: holdLease(database, { accountId, number: claim.number }, onLost), claimed: claim };
 }
 
@@ -106,10 +107,14 @@ function isDead(holder: string): boolean {
   return process !== null && isRunning(process) === false;
 }
 
-function toClaim(row: Omit<Claim, 'account'> & Claim['account']): Claim {
-  const { initialComplete, pending, hasDue, now, number, everyS, dueAt, isFirst, previousRunAt, ...account } =
+function toClaim(row: ClaimRow): Claim {
+  const { initialComplete, pending, hasDue, now, number, everyS, dueAt, isFirst, previousRunAt, ...rest } =
     row;
-  return { account, initialComplete, pending, hasDue, now, number, everyS, dueAt, isFirst, previousRunAt };
+  const { accountId, state, kind, access, refresh, validMs, generation, ...account } = rest;
+  const { calendlyUri } = account;
+  const tokens = accountId && { accountId, calendlyUri, state, kind, access, refresh, validMs, generation };
+  const held = { number, everyS, dueAt, isFirst, previousRunAt, tokens: tokens || null };
+  return { account, initialComplete, pending, hasDue, now, ...held };
 }
 
 /** Renews a lease that was just taken, until `release`. */
@@ -184,7 +189,9 @@ export function holdLease(
 const AGAIN = 'Run the same command again later.';
 const TAKEN_OVER = 'Another process took this account over.';
 
-function lockedError(process: ProcessIdentity | null): CalendlySyncError {
+/** Another process holds an account. @param owner what its lease says of that process */
+export function lockedError(owner: string | null): CalendlySyncError {
+  const process = owner === null ? null : parseIdentity(owner);
   const who = process ? `process ${process.pid} on ${process.host}` : 'another process';
   return new CalendlySyncError('locked', `This account is being synced right now by ${who}.`, {
     hint: AGAIN,

@@ -20,6 +20,8 @@ export interface HttpOptions {
    */
   baseUrl: string;
   token: string;
+  /** Another token, when Calendly has refused this one (401). Without it, or if it throws, the request fails. */
+  renewToken?: ((refused: string) => Promise<string>) | undefined;
   clock?: Clock;
   /** What HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. */
   proxies?: ProxySettings | undefined;
@@ -100,6 +102,21 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
   }
   const { transport = createTransport(base, options.proxies) } = options;
   let hasResponse = false;
+  let { token } = options;
+  let renewal: Promise<void> | null = null;
+
+  /** Requests that were refused together ask once. */
+  async function renew(refused: string, renewToken: (refused: string) => Promise<string>) {
+    if (token !== refused) return;
+    renewal ??= renewToken(refused)
+      .then((renewed) => {
+        token = renewed;
+      })
+      .finally(() => {
+        renewal = null;
+      });
+    await renewal;
+  }
 
   /** @param sent counts the attempts of this request, and keeps the outcome of the last one */
   async function attempt(method: string, url: URL, body: object | undefined, sent: Sent) {
@@ -141,7 +158,7 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
         url,
         signal: controller.signal,
         headers: {
-          authorization: `Bearer ${options.token}`,
+          authorization: `Bearer ${token}`,
           accept: 'application/json',
           // The CDN in front of Calendly is reported to reject some libraries' default agents.
           'user-agent': `calendly-sync/${version}`,
@@ -163,11 +180,18 @@ export function createHttp(options: HttpOptions, throttle: Throttle) {
     const request = `${method} ${url.pathname}`;
     const sent: Sent = { attempts: 0, outcome: '' };
     let rateLimited = 0;
+    let isRenewed = false;
     const once = async () => {
       for (;;) {
+        const used = token;
         const response = await attempt(method, url, body, sent);
         if (response.status === 429) {
           if (++rateLimited >= MAX_429S) throw new ApiError(429, {}, request);
+          continue;
+        }
+        if (response.status === 401 && options.renewToken && !isRenewed) {
+          isRenewed = true;
+          await renew(used, options.renewToken);
           continue;
         }
         const value = parseResponse(response, request, parse);

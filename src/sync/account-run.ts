@@ -23,7 +23,7 @@ import { retry } from '../retry.js';
 import { incomplete } from './failures.js';
 import { listChanges, toText } from './listing.js';
 import { pendingEvents, readAll, readEvent, type Wanted } from './read.js';
-import { countRequests, fetchedEvent, invalidValue, progressEvent } from './report.js';
+import { countRequests, fetchedEvent, invalidValue, progressEvent, type Reporter } from './report.js';
 import { type Item, type Run, urgencyOf } from './run.js';
 import { createWriter, type Writer } from './write.js';
 
@@ -40,6 +40,8 @@ export interface AccountRunOptions {
   hasSyncState: boolean;
   /** Aborted by the caller: the run counts as stopped, not as failed. */
   stopSignal: AbortSignal;
+  /** How often the account is synced from now on, in seconds; without it, as before. */
+  everyS?: ((report: Reporter) => Promise<number>) | undefined;
 }
 
 /** Runs the sync and returns its error, if any. Never throws for a failure at Calendly or in the database. */
@@ -254,7 +256,7 @@ function userLocked(cause: unknown): CalendlySyncError {
 /** Records the run, releases the lease and, if the run is complete, updates the sync state: all or nothing. */
 async function recordOnce(
   run: Run,
-  { hasSyncState, leftovers }: AccountRunOptions,
+  { hasSyncState, leftovers, everyS }: AccountRunOptions,
   error: CalendlySyncError | null,
 ): Promise<void> {
   const { lease, account, plan, report, userId } = run;
@@ -275,17 +277,19 @@ async function recordOnce(
     rateLimitWaitMs,
     error,
     always: error !== null || report.hasWritten || !hasSyncState,
-    everyS: null,
+    everyS: error === null && everyS ? await everyS(report) : null,
     listedAll: updatesSyncState && plan.fullWindow,
     syncState: updatesSyncState && hasSyncState ? { full: plan.mode === 'full' } : null,
   });
 }
 
-function outcomeOf(error: CalendlySyncError | null): Outcome {
+/** How the run counts for its account. */
+export function outcomeOf(error: CalendlySyncError | null): Outcome {
   if (error === null) return 'complete';
   const outcomes: Partial<Record<CalendlySyncError['code'], Outcome>> = {
     stopped: 'stopped',
     calendly_unreachable: 'unreachable',
+    needs_reconnect: 'parked',
   };
   return outcomes[error.code] ?? 'failed';
 }

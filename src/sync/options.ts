@@ -64,10 +64,16 @@ export function requireToken({ calendlyToken }: SyncOptions['config']): string {
 }
 
 /** Creates the Calendly client of a token; it reports each request as an event. */
-export function clientOf(options: SyncOptions, token: string, signal = options.signal): CalendlyClient {
+export function clientOf(
+  options: SyncOptions,
+  token: string,
+  signal = options.signal,
+  renewToken?: ClientOptions['renewToken'],
+): CalendlyClient {
   return createCalendlyClient({
     baseUrl: options.config.calendlyApiUrl,
     token,
+    renewToken,
     proxies: options.config,
     transport: options.transport,
     signal: signal ?? new AbortController().signal,

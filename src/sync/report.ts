@@ -36,7 +36,7 @@ export interface UserResult extends Counts {
   user_id: string | number | null;
   email: string | null;
   mode: 'full' | 'incremental';
-  /** `skipped`: another process is syncing the account. */
+  /** `skipped`: another process is syncing the account, or it backs off after a failure. */
   status: 'complete' | 'failed' | 'skipped';
   /** UTC, ISO-8601; null if the run failed before it was planned. */
   window: { from: string; to: string } | null;
@@ -83,7 +83,7 @@ export type SyncEvent =
 export type OnSyncEvent = (event: SyncEvent) => void;
 
 /** Returns counters at zero. */
-function zeroCounts(): Counts {
+export function zeroCounts(): Counts {
   return {
     fetched: { active: 0, canceled: 0 },
     new: 0,
@@ -108,8 +108,10 @@ export interface Reporter {
   exceptions: SyncException[];
   /** The run wrote something. */
   readonly hasWritten: boolean;
-  /** Adds what applying one observation did. */
-  applied(applied: Applied, listed: boolean): void;
+  /** Bookings and cancellations since the last run that are older than 15 minutes: no webhook has told of them. */
+  readonly missed: number;
+  /** Adds what applying one observation did. @param updatedAt of the event */
+  applied(applied: Applied, listed: boolean, updatedAt?: unknown): void;
   warn(text: string): void;
   emit: OnSyncEvent;
 }
@@ -117,8 +119,18 @@ export interface Reporter {
 /** Warnings about single events that are shown; the others are only counted. */
 const MAX_WARNINGS = 20;
 
-/** Starts the report of one run. `end` tells how many warnings were not shown. */
-export function createReporter(email: string | null, emit: OnSyncEvent): Reporter & { end(): void } {
+/** The delivery of anything younger may still arrive. */
+const TOLD_WITHIN_MS = 15 * 60_000;
+
+/**
+ * Starts the report of one run. `end` tells how many warnings were not shown.
+ * @param previousRunAt when the last run of the account began
+ */
+export function createReporter(
+  email: string | null,
+  emit: OnSyncEvent,
+  previousRunAt: Date | null = null,
+): Reporter & { end(): void } {
   let warnings = 0;
   const reported = new Set<string>();
   const warn = (text: string) => emit({ type: 'warning', email, text });
@@ -128,8 +140,9 @@ export function createReporter(email: string | null, emit: OnSyncEvent): Reporte
     changesCount: 0,
     exceptions: [] as SyncException[],
     hasWritten: false,
+    missed: 0,
     emit,
-    applied(applied: Applied, listed: boolean) {
+    applied(applied: Applied, listed: boolean, updatedAt?: unknown) {
       const { uri, outcome, invitees, warning } = applied;
       const { counts } = reporter;
       // Only listed meetings count as unchanged.
@@ -140,6 +153,16 @@ export function createReporter(email: string | null, emit: OnSyncEvent): Reporte
       const change = meetingChange(applied, 'poll');
       if (!change) return;
       reporter.hasWritten = true;
+      const changedAt = Date.parse(String(updatedAt));
+      const isBooking =
+        change.outcome === 'new' || (change.outcome === 'deleted' && applied.after?.status === 'canceled');
+      if (
+        isBooking &&
+        previousRunAt &&
+        changedAt > previousRunAt.getTime() &&
+        changedAt < Date.now() - TOLD_WITHIN_MS
+      )
+        reporter.missed++;
       // The invitees of a meeting that changed belong to that change.
       if (change.outcome === 'invitees' && reported.has(uri)) return;
       reported.add(uri);
@@ -183,14 +206,15 @@ export function sumCounts(all: Counts[]): Counts {
     sum.invitees.new += counts.invitees.new;
     sum.invitees.updated += counts.invitees.updated;
     sum.invitees.events_read += counts.invitees.events_read;
-    for (const [name, count] of Object.entries(counts)) {
-      if (typeof count === 'number') sum[name as SimpleCounter] += count;
-    }
+    for (const name of SIMPLE) sum[name] += counts[name];
   }
   return sum;
 }
 
 type SimpleCounter = { [K in keyof Counts]: Counts[K] extends number ? K : never }[keyof Counts];
+const SIMPLE = Object.entries(zeroCounts()).flatMap(([name, count]) =>
+  typeof count === 'number' ? [name as SimpleCounter] : [],
+);
 
 /** The progress of a run; without `processing` it is still listing. */
 export function progressEvent(
@@ -224,7 +248,7 @@ export function toUserResult(run: {
   error: CalendlySyncError | null;
 }): UserResult {
   const { userId, email, plan, report, dryRun, durationMs, error } = run;
-  const skipped = error?.code === 'locked' && plan === null;
+  const skipped = (error?.code === 'locked' || error?.code === 'backing_off') && plan === null;
   return {
     user_id: userId === null ? null : userIdForJson(userId),
     email,

@@ -191,11 +191,15 @@ async function writeBatch(
   const written = lease
     ? await lease.transaction((sql) => store(sql, run, lease, batch), lockTimeoutMs)
     : await run.read((sql) => preview(sql, userId, batch));
-  const listed = new Set(
-    batch.flatMap(({ observation }) => (observation?.source === 'listing' ? observation.uri : [])),
+  const listed = new Map(
+    batch.flatMap(({ observation: seen }) =>
+      seen?.source === 'listing' ? [[seen.uri, seen.event?.updated_at] as const] : [],
+    ),
   );
-  for (const applied of written.applied)
-    report.applied(applied, listed.has(applied.uri) || run.plan.reason === 'one_meeting');
+  for (const applied of written.applied) {
+    const isListed = listed.has(applied.uri) || run.plan.reason === 'one_meeting';
+    report.applied(applied, isListed, listed.get(applied.uri));
+  }
   for (const { uri, failure } of batch) {
     if (failure === undefined) continue;
     report.warn(`${uri}: ${failure}`);

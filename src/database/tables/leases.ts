@@ -2,10 +2,11 @@
  * SQL of `calendly_leases`: which process works on an account. Each claim raises the lease number, so that a
  * process that lost its lease can be told from its successor.
  */
-import type { ISql, PendingQuery } from 'postgres';
+import type { ISql, PendingQuery, Row } from 'postgres';
 import type { Sql } from '../connection.js';
 import { utcText } from '../table.js';
 import { ACCOUNT, type Account } from './accounts.js';
+import { type StoredTokens, TOKENS } from './tokens.js';
 
 /** How long a lease lasts if nobody renews it, in seconds. */
 export const LEASE_SECONDS = 120;
@@ -43,13 +44,20 @@ export interface Claim extends ClaimedAccount {
   number: string;
   /** How often the account is synced at present, in seconds. */
   everyS: number;
-  /** When it was due, as Postgres writes it. */
-  dueAt: string;
+  /** When it was due, in ms since 1970; -Infinity: at once, whatever else is due. */
+  dueAt: number;
   /** No sync of it has ever been complete. */
   isFirst: boolean;
   /** When its last run began. */
   previousRunAt: Date | null;
+  /** Null: none are stored. */
+  tokens: StoredTokens | null;
 }
+
+/** A row of `claimLeases`; `accountId` is null if there are no tokens. */
+export type ClaimRow = Omit<Claim, 'account' | 'tokens'> &
+  Account &
+  Omit<StoredTokens, 'accountId'> & { accountId: string | null };
 
 /** Which accounts to take: these, or those that wait longest. */
 export type Choice =
@@ -62,17 +70,30 @@ export type Choice =
       limit: number;
       /** Those that have never been synced completely, or only all others. */
       first: boolean;
-      /** A lower bound of `due_at`: dead index entries below it are not walked again. */
-      low: string;
+      /** A lower bound of `due_at`, in ms since 1970: dead index entries below it are not walked again. */
+      low: number;
       /** Also those that are due later. */
       early: boolean;
       /** Only those whose last run began before this time of the database; null: all. */
       before: string | null;
       /** Also those whose last run failed and that are due later. */
       ignoreBackOff: boolean;
-      /** The application has a token of every account; otherwise only those with a stored token are taken. */
-      provided: boolean;
+      tokens: TokenOwners;
     };
+
+/** Whose tokens there are: everybody's, or the stored ones and that of CALENDLY_TOKEN. */
+export interface TokenOwners {
+  provided: boolean;
+  ownAccountId: string | null;
+}
+
+/** The condition that there is a token for the account of a lease `l`. */
+export function hasToken(sql: ISql, { provided, ownAccountId }: TokenOwners): PendingQuery<Row[]> {
+  return provided
+    ? sql`true`
+    : sql`(l.account_id = ${ownAccountId}::bigint
+        or exists (select from calendly_tokens where account_id = l.account_id))`;
+}
 
 /**
  * Takes accounts, with one statement: of any number of processes just one gets each. One that a transaction of its
@@ -83,7 +104,7 @@ export function claimLeases(
   owner: string,
   choice: Choice,
   hasSyncState: boolean,
-): PendingQuery<(Omit<Claim, 'account'> & Account)[]> {
+): PendingQuery<ClaimRow[]> {
   const flag = hasSyncState
     ? sql`(select coalesce(calendly_initial_sync_complete, false) from users u where u.id = a.user_id)`
     : sql`null::boolean`;
@@ -92,15 +113,15 @@ export function claimLeases(
     'accountIds' in choice
       ? sql`account_id = any(${choice.accountIds}::bigint[])
           and ${isFree} or lease_owner = ${choice.deadOwner ?? null}::text)`
-      : sql`due_at >= ${choice.low}::text::timestamptz and due_at < 'infinity'
+      : sql`due_at >= to_timestamp(${choice.low}::float8 / 1000) and due_at < 'infinity'
           and (due_at <= now() or ${choice.early}) and ${isFree})
           and (failures = 0 or due_at <= now() or ${choice.ignoreBackOff})
           and (started_at is null or started_at < coalesce(${choice.before}::text::timestamptz, 'infinity')
             or due_at = '-infinity')
           and (finished_at is null) = ${choice.first}
-          and (${choice.provided} or exists (select from calendly_tokens t where t.account_id = l.account_id))
+          and ${hasToken(sql, choice.tokens)}
         order by due_at limit ${choice.limit}`;
-  return sql<(Omit<Claim, 'account'> & Account)[]>`
+  return sql<ClaimRow[]>`
     with next as (
       select account_id, due_at, started_at, lease_owner from calendly_leases l
       where ${chosen}
@@ -117,15 +138,16 @@ export function claimLeases(
       select a.id, a.user_id, 'unknown', 'crashed', now(), now()
       from next join calendly_accounts a on a.id = next.account_id where next.lease_owner is not null
     )
-    select ${sql.unsafe(ACCOUNT)}, ${flag} as "initialComplete",
+    select ${sql.unsafe(ACCOUNT)}, ${sql.unsafe(TOKENS)}, ${flag} as "initialComplete",
       (select count(*)::integer from calendly_pending_events where account_id = a.id) as pending,
       exists (
         select from calendly_events e where e.user_id = a.user_id and e.recheck_at < now()
       ) as "hasDue",
       ${sql.unsafe(utcText('clock_timestamp()'))} as now,
-      taken.lease_no::text as number, taken.every_s as "everyS", taken.due_at::text as "dueAt",
+      taken.lease_no::text as number, taken.every_s as "everyS", (extract(epoch from taken.due_at) * 1000)::float8 as "dueAt",
       taken.finished_at is null as "isFirst", taken.started_at as "previousRunAt"
-    from taken join calendly_accounts a on a.id = taken.account_id`;
+    from taken join calendly_accounts a on a.id = taken.account_id
+    left join calendly_tokens t on t.account_id = a.id`;
 }
 
 /** Makes sure that an account has its row here. */

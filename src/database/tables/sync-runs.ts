@@ -7,7 +7,7 @@ import type { HeldLease } from './leases.js';
 
 /**
  * How a run ended. `unreachable`: Calendly or the network failed, which says nothing about the account · `parked`: its
- * token does not work, so it is not due before it gets another one · `released`: it never began.
+ * token does not work, and whoever found that out has parked it · `released`: it never began.
  */
 export type Outcome = 'complete' | 'failed' | 'stopped' | 'unreachable' | 'parked' | 'released';
 
@@ -66,13 +66,12 @@ export function endRun(
         update calendly_accounts a
         set last_error_code = ${code}, last_error = ${message}, last_error_at = ${code ? sql`now()` : null},
           last_full_listing_at = case when ${run.listedAll} then held.started_at else last_full_listing_at end,
-          state = case when ${outcome === 'parked'} then 'needs_reconnect' when ${isComplete} then 'active' else state end,
-          state_reason = case when ${outcome === 'parked'} then ${message} when ${isComplete} then null
-            else state_reason end,
+          state = case when ${isComplete} then 'active' else state end,
+          state_reason = case when not ${isComplete} then state_reason end,
           updated_at = now()
         from held
         where a.id = held.account_id and (
-          ${run.listedAll} or ${outcome === 'parked'} or (${isComplete} and state <> 'active')
+          ${run.listedAll} or (${isComplete} and state <> 'active')
           or ${outcome !== 'stopped'} and (last_error_code, last_error) is distinct from (${code}::text, ${message}::text)
         )
       ), pruned as (
@@ -102,7 +101,7 @@ export function endRun(
         failures = case when ${isComplete} then 0 when ${outcome === 'failed'} then failures + 1 else failures end,
         every_s = coalesce(${run?.everyS ?? null}, every_s), requests = requests + ${run?.requests ?? 0},
         due_at = case ${outcome}::text
-          when 'parked' then 'infinity'
+          when 'parked' then due_at
           -- From the start of the run: no drift. A delivery that came since then may ask for it earlier.
           when 'complete' then least(wake_at, started_at + make_interval(secs => coalesce(${run?.everyS ?? null}, every_s)))
           when 'failed' then now() + least(interval '6 hours', interval '1 minute' * 2 ^ least(failures, 9))

@@ -28,7 +28,8 @@ export interface SealedTokens {
   scope: string | null;
 }
 
-const TOKENS = `t.account_id::text as "accountId", a.calendly_uri as "calendlyUri", a.state, t.kind, t.access, t.refresh,
+/** Of the tables `t`, and `a` for the accounts. */
+export const TOKENS = `t.account_id::text as "accountId", a.calendly_uri as "calendlyUri", a.state, t.kind, t.access, t.refresh,
   (extract(epoch from t.expires_at - now()) * 1000)::float8 as "validMs", t.generation::text as generation`;
 
 /** The tokens of an account; null if it has none. */
@@ -90,13 +91,19 @@ export async function replaceTokens(
   return true;
 }
 
+/** Whether any account has stored tokens. */
+export async function hasTokens(sql: Sql): Promise<boolean> {
+  const [row] = await sql<{ found: boolean }[]>`select exists (select from calendly_tokens) as found`;
+  return row?.found ?? false;
+}
+
 /** Deletes the tokens of an account. */
 export async function deleteTokens(sql: Sql, accountId: string): Promise<void> {
   await sql`delete from calendly_tokens where account_id = ${accountId}`;
 }
 
 /** Lets an account be synced again, now. Does nothing to one that is active. */
-async function activateAccount(sql: Sql, accountId: string): Promise<void> {
+export async function activateAccount(sql: Sql, accountId: string): Promise<void> {
   await sql`
     update calendly_leases set due_at = now(), failures = 0 where account_id = ${accountId} and due_at = 'infinity'`;
   await sql`

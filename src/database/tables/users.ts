@@ -88,11 +88,6 @@ export async function isInitialSyncComplete(sql: Sql, userId: string): Promise<b
   return row?.complete === true;
 }
 
-/** Requests a full sync of these users. */
-export async function clearInitialSync(sql: Sql, userIds: string[]): Promise<void> {
-  await sql`update users set calendly_initial_sync_complete = false where id = any(${userIds})`;
-}
-
 /** Sets `calendly_webhook_enabled` of every user to whether a subscription reports their bookings. */
 export async function refreshWebhookEnabled(sql: Sql): Promise<void> {
   await sql`

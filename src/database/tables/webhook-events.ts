@@ -150,6 +150,15 @@ export async function readWaiting(
   return row ?? { count: 0, ageMs: 0, holder: null };
 }
 
+/** Whether deliveries of a user are to be applied, those that failed included. */
+export async function hasUnappliedEvents(sql: Sql, userId: string): Promise<boolean> {
+  const [row] = await sql<{ found: boolean }[]>`
+    select exists (
+      select from calendly_webhook_events where processed_at is null and signature_verified and user_id = ${userId}
+    ) as found`;
+  return row?.found ?? false;
+}
+
 /** How many stored deliveries could not be applied, and the newest error. */
 export async function countFailed(sql: Sql): Promise<{ count: number; error: string | null }> {
   const [row] = await sql<{ count: number; error: string | null }[]>`

@@ -7,13 +7,15 @@ import { toCalendlySyncError } from '../../errors.js';
 import { type ReplayResult, replayWebhookEvents } from '../replay.js';
 import { type Repair, type RepairOptions, repairSubscription } from './repair.js';
 
-export type MaintenanceEvent =
-  /** The subscription was disabled or gone; `renewed` or `problem` says what was done. */
+/**
+ * `subscription_repair`: it was disabled or gone, and `renewed` or `problem` says what was done · `…_failed`: it could
+ * not be repaired, and the sync goes on · `replayed`: stored deliveries were applied, or failed again.
+ */
+export type MaintenanceEvent = { email?: string | null } & (
   | { type: 'subscription_repair'; repair: Repair }
-  /** The subscription could not be repaired; the sync goes on. */
   | { type: 'subscription_repair_failed'; error: CalendlySyncError }
-  /** Stored deliveries were applied, or failed again. */
-  | { type: 'replayed'; replay: ReplayResult };
+  | { type: 'replayed'; replay: ReplayResult }
+);
 
 export interface MaintainOptions extends RepairOptions {
   signal: AbortSignal;
@@ -27,17 +29,25 @@ export async function maintainWebhooks<T>(
   options: MaintainOptions,
   sync: () => Promise<T>,
 ): Promise<{ result: T; repair: Repair | null }> {
-  const { database, signal, onEvent } = options;
   const repair = options.repair ? await tryRepair(options) : null;
   const result = await sync();
-  if (!signal.aborted) {
-    const replay = await replayWebhookEvents({ database, signal });
-    if (replay.applied > 0 || replay.failed.length > 0) onEvent({ type: 'replayed', replay });
-  }
+  await applyPending(options);
   return { result, repair };
 }
 
-async function tryRepair(options: MaintainOptions): Promise<Repair | null> {
+/** Applies stored deliveries whose host is connected now, or that failed. */
+export async function applyPending({
+  database,
+  signal,
+  onEvent,
+}: Pick<MaintainOptions, 'database' | 'signal' | 'onEvent'>): Promise<void> {
+  if (signal.aborted) return;
+  const replay = await replayWebhookEvents({ database, signal });
+  if (replay.applied > 0 || replay.failed.length > 0) onEvent({ type: 'replayed', replay });
+}
+
+/** Repairs the subscription of an account; a failure is an event, not an error. */
+export async function tryRepair(options: MaintainOptions): Promise<Repair | null> {
   try {
     const repair = await repairSubscription(options);
     if (repair && repair.state !== 'active') options.onEvent({ type: 'subscription_repair', repair });

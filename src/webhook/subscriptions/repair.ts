@@ -7,7 +7,7 @@ import type { CalendlyClient } from '../../calendly/client.js';
 import { keyFingerprint } from '../../calendly/signature.js';
 import type { Database } from '../../database/connection.js';
 import { persistentTransaction } from '../../database/retry.js';
-import { findAccountBy, requestFullListing } from '../../database/tables/accounts.js';
+import { type Account, findAccountBy, requestFullListing } from '../../database/tables/accounts.js';
 import { stateOf } from './inspect.js';
 import { subscribe } from './subscribe.js';
 
@@ -16,6 +16,8 @@ export interface RepairOptions {
   /** The client of `token`. */
   client: CalendlyClient;
   token: string;
+  /** The token's account, if the caller knows it. */
+  account?: Account | undefined;
   /** The keys that the receiver accepts; the subscription is recreated with the one it had. */
   signingKeys: readonly string[];
 }
@@ -39,9 +41,11 @@ export interface Repair {
 export async function repairSubscription(options: RepairOptions): Promise<Repair | null> {
   const { database, client, token, signingKeys } = options;
   const fingerprint = fingerprintOf(token);
-  const account = await database.transaction((sql) => findAccountBy(sql, 'token_fingerprint', fingerprint), {
-    readOnly: true,
-  });
+  const account =
+    options.account ??
+    (await database.transaction((sql) => findAccountBy(sql, 'token_fingerprint', fingerprint), {
+      readOnly: true,
+    }));
   if (!account?.subscriptionUri || !account.subscriptionUrl) return null;
   const { id: accountId, subscriptionUri: uri, subscriptionUrl: url } = account;
   const found = await client.subscriptions.get(uri);
