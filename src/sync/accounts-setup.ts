@@ -24,7 +24,7 @@ import { forgetReadings } from '../database/tables/calendly-events.js';
 import { createLease, type TokenOwners } from '../database/tables/leases.js';
 import { activateAccount, hasTokens } from '../database/tables/tokens.js';
 import { toCalendlySyncError } from '../errors.js';
-import { clientOf, requireToken, type SyncOptions } from './options.js';
+import { clientOf, meetingOf, requireToken, type SyncOptions } from './options.js';
 import type { UserResult } from './report.js';
 import type { Target } from './sync-target.js';
 import { lockedResult } from './unreached.js';
@@ -54,15 +54,19 @@ const CHUNK = 500;
 /** Checks the settings, and finds out whose tokens there are. */
 export async function share(given: AccountsOptions): Promise<Shared> {
   const { database, config, tokens: provider = null } = given;
+  meetingOf(given);
   // One for all accounts: they share its connections.
   const transport = given.transport ?? createTransport(new URL(config.calendlyApiUrl), config);
   const options = { ...given, transport };
-  const { hasSyncState, stored } = await database.transaction(
-    async (sql) => ({ ...(await requireSchema(sql)), stored: await hasTokens(sql) }),
+  const { hasSyncState } = await database.transaction(
+    async (sql) => {
+      const stored = await hasTokens(sql);
+      if (stored && !provider) sealingKey(config.syncKeys);
+      if (!stored && !provider) requireToken(config);
+      return requireSchema(sql);
+    },
     { readOnly: true },
   );
-  if (stored && !provider) sealingKey(config.syncKeys);
-  if (!stored && !provider) requireToken(config);
   const own =
     provider || config.calendlyToken === null ? null : await ownAccount(options, config.calendlyToken);
   const context = { database, config, transport: given.transport };

@@ -1,10 +1,12 @@
 /** `sync` brings the database up to date with Calendly; `force-full` lists everything again. */
 import { setFlagsFromString } from 'node:v8';
+import type { Database } from '../../database/connection.js';
 import { CalendlySyncError } from '../../errors.js';
 import type { SyncOptions } from '../../sync/options.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase } from '../database.js';
-import { instant, integer, users } from '../option-parsers.js';
+import { duration, instant, integer, users } from '../option-parsers.js';
+import type { ManyFlags } from './many.js';
 
 const concurrency = integer(1, 999_999);
 
@@ -19,6 +21,12 @@ export const sync: DefineCommand = (program, session) => {
     .option('--until <date>', 'only meetings that start before this day or time (UTC)', instant)
     .option('--event <uri-or-id>', 'read only this meeting again')
     .option('--no-repair', 'do not recreate a disabled webhook subscription')
+    .option('--due <duration>', 'only accounts whose last sync began so long ago: 15m, 1h', duration)
+    .option('--every <duration>', 'keep running, and sync each account at this interval: 15m, 1h', duration)
+    .option('--max-every <duration>', 'with --every: the longest interval while webhooks work', duration)
+    .option('--for <duration>', 'end cleanly after this time: 50s', duration)
+    .option('--accounts <n>', 'accounts at a time (default: 16)', integer(1, 1_000))
+    .option('--tokens <file>', 'an ES module that provides the tokens of your application')
     .addHelpText('after', SYNC_EXAMPLES)
     .action(commandAction(session, runSync));
 };
@@ -50,11 +58,12 @@ type SyncFlags = Pick<
 > & {
   user?: string[] | undefined;
   dryRun?: boolean | undefined;
-};
+} & ManyFlags;
 
 async function runSync(context: CommandContext, flags: SyncFlags): Promise<CommandResult> {
   const { config, output, signal } = context;
-  const { user = [], dryRun = false, ...options } = flags;
+  const { user = [], dryRun = false, due, every, maxEvery, for: forMs, accounts, tokens, ...options } = flags;
+  const many = { due, every, maxEvery, for: forMs, accounts, tokens };
   const { since, until } = options;
   if (since !== undefined && until !== undefined && since >= until) {
     throw new CalendlySyncError('usage', '--since must be before --until.');
@@ -64,13 +73,32 @@ async function runSync(context: CommandContext, flags: SyncFlags): Promise<Comma
     import('./output.js'),
   ]);
   limitHeapGrowth();
-  return withDatabase(context, async (database) => {
-    const shown = await showSync(output, dryRun);
-    const common = { config, database, signal, onEvent: shown.onEvent, users: user, dryRun };
-    const result = await sync({ ...common, ...options }).finally(shown.close);
-    if (dryRun) output.note('Nothing was written (--dry-run).');
-    return syncResult(output, result);
-  });
+  return withDatabase(
+    context,
+    async (database) => {
+      const common = { config, database, signal, users: user, dryRun };
+      if (await isForMany(context, database, many)) {
+        const { runMany } = await import('./many.js');
+        return runMany(context, { ...common, ...options }, many);
+      }
+      const shown = await showSync(output, dryRun);
+      const result = await sync({ ...common, ...options, onEvent: shown.onEvent }).finally(shown.close);
+      if (dryRun) output.note('Nothing was written (--dry-run).');
+      return syncResult(output, result);
+    },
+    { service: config.calendlyToken === null || hasManyFlags(many) },
+  );
+}
+
+function hasManyFlags(flags: ManyFlags): boolean {
+  return Object.values(flags).some((value) => value !== undefined);
+}
+
+/** Whether there is more to sync than the account of CALENDLY_TOKEN. */
+async function isForMany({ config }: CommandContext, database: Database, flags: ManyFlags): Promise<boolean> {
+  if (hasManyFlags(flags)) return true;
+  const { hasTokens } = await import('../../database/tables/tokens.js');
+  return config.calendlyToken === null || database.transaction(hasTokens, { readOnly: true });
 }
 
 async function markForFullSync(
@@ -103,6 +131,8 @@ Examples:
   $ calendly-sync sync --dry-run
   $ calendly-sync sync --since 2025-01-01 --until 2025-02-01
   $ calendly-sync sync --event https://api.calendly.com/scheduled_events/ID
+All connected accounts, on any number of machines:
+  $ calendly-sync sync --every 15m
 In a crontab:
   */15 * * * * cd /srv/app && node_modules/.bin/calendly-sync sync --quiet`;
 

@@ -13,19 +13,24 @@ import { oneLine } from '../terminal/sanitize.js';
 
 type EventOf<Type extends SyncEvent['type']> = Extract<SyncEvent, { type: Type }>;
 
-/** Shows the events of a sync as they come. `close` ends the spinner. */
+/**
+ * Shows the events of a sync as they come. `close` ends the spinner.
+ * @param several accounts: each line begins with the e-mail of its account
+ */
 export async function showSync(
   output: Output,
   dryRun: boolean,
+  several = false,
 ): Promise<{ onEvent: OnSyncEvent; close(): void }> {
   const progress = await output.progress('Requesting meetings from Calendly …');
   const estimate = createEstimate();
   const onAttempt = showAttempt(output);
-  const handlers: { [Type in SyncEvent['type']]: (event: EventOf<Type>) => void } = {
+  type Handlers = { [Type in SyncEvent['type']]: (event: EventOf<Type>) => void };
+  const handlersOn = (output: Lines): Handlers => ({
     attempt: ({ attempt }) => onAttempt(attempt),
-    waiting: ({ wait }) => progress.update(waitText(wait)),
+    waiting: ({ wait }) => several || progress.update(waitText(wait)),
     planned: ({ plan }) => showPlan(output, plan),
-    progress: (event) => progress.update(progressText(event, estimate)),
+    progress: (event) => several || progress.update(progressText(event, estimate)),
     meeting({ outcome, uri, after }) {
       const what = `${uri} (${after.title ?? 'no title'}, ${after.start_time ?? 'no start'})`;
       if (dryRun) output.result(oneLine(`Would be ${outcome.replace('_', ' as ')}: ${what}`));
@@ -36,6 +41,7 @@ export async function showSync(
     },
     initial_complete: () => output.result('✅ Initial sync complete - future syncs will be incremental'),
     finished({ result }) {
+      if (several) progress.update(`${countOf(++done, 'account')} done …`);
       if (result.status === 'complete') showUser(output, result);
     },
     subscription_repair: (event) => showRepair(output, event),
@@ -43,9 +49,29 @@ export async function showSync(
       output.warn(`The webhook subscription could not be checked: ${error.message}`);
     },
     replayed: (event) => showReplay(output, event),
+  });
+  let done = 0;
+  const handlers = handlersOn(output);
+  const onEvent: OnSyncEvent = (event) => {
+    const email = several && 'email' in event ? event.email : null;
+    const chosen = email == null ? handlers : handlersOn(labelled(output, email));
+    (chosen[event.type] as (event: SyncEvent) => void)(event);
   };
-  const onEvent: OnSyncEvent = (event) => (handlers[event.type] as (event: SyncEvent) => void)(event);
   return { onEvent, close: () => progress.stop() };
+}
+
+/** Where lines about one account go. */
+type Lines = Pick<Output, 'result' | 'note' | 'warn' | 'error'>;
+
+/** An output on which every line begins with the e-mail of an account. */
+export function labelled(output: Output, email: string): Lines {
+  const label = (text: string) => oneLine(`[${email}] ${text}`);
+  return {
+    result: (text, tone) => output.result(label(text), tone),
+    note: (text, tone) => output.note(label(text), tone),
+    warn: (text) => output.warn(label(text)),
+    error: (report) => output.error({ ...report, message: label(report.message) }),
+  };
 }
 
 const FULL_SYNC = '📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)';
@@ -71,7 +97,7 @@ const PLAN_LINES: Record<Plan['reason'], { notes?: string[]; results?: string[] 
   one_meeting: {},
 };
 
-function showPlan(output: Output, { reason, window }: Plan): void {
+function showPlan(output: Lines, { reason, window }: Plan): void {
   const { notes = [], results = [] } = PLAN_LINES[reason];
   for (const note of notes) output.note(note);
   for (const line of results) output.result(line);
@@ -82,7 +108,7 @@ function showPlan(output: Output, { reason, window }: Plan): void {
   );
 }
 
-function showUser(output: Output, result: UserResult): void {
+function showUser(output: Lines, result: UserResult): void {
   const { mode, updated, deleted, unchanged, restored, requests, duration_ms: ms, fetched } = result;
   const { recorded_canceled: recorded } = result;
   const counts = [
@@ -98,7 +124,7 @@ function showUser(output: Output, result: UserResult): void {
   }
 }
 
-function showRepair(output: Output, { repair }: EventOf<'subscription_repair'>): void {
+function showRepair(output: Lines, { repair }: EventOf<'subscription_repair'>): void {
   const { state, renewed, problem } = repair;
   const what = `Calendly has ${state === 'gone' ? 'lost' : 'disabled'} our webhook subscription`;
   if (renewed !== null) output.warn(`${what}; it has been recreated.`);
@@ -107,7 +133,7 @@ function showRepair(output: Output, { repair }: EventOf<'subscription_repair'>):
   output.warn(`${what}, and CALENDLY_WEBHOOK_SIGNING_KEY ${why}: calendly-sync webhook subscribe --url U`);
 }
 
-function showReplay(output: Output, { replay: { applied, failed } }: EventOf<'replayed'>): void {
+function showReplay(output: Lines, { replay: { applied, failed } }: EventOf<'replayed'>): void {
   if (applied > 0) output.note(`Applied ${applied} stored webhook deliveries.`);
   const [first] = failed;
   if (!first) return;

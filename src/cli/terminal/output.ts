@@ -33,6 +33,11 @@ export interface Output {
   progress(text: string): Promise<Progress>;
   /** An error with its hint, on stderr; under --json it is in the document instead. */
   error(report: ErrorReport): void;
+  /**
+   * One element of a list in the JSON document, written at once, so that a long list takes no memory. The document that
+   * follows completes it. Without a value the list stays empty.
+   */
+  item(list: string, value?: object): void;
   /** The one JSON document, on stdout; nothing without --json. */
   document(document: object): void;
   /** Adds values that must never be printed from here on. */
@@ -71,6 +76,13 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
   const remark = (text: string, tone?: Tone) =>
     print(stderr, paintErr(fitTo(stderr, safe(withFlags(text))), tone));
   const silent = json || quiet;
+  /** Elements of the list that the document begins with; null: it has none. */
+  let items: number | null = null;
+  const text = (document: object, indent: number) => {
+    const replacer = (key: string, value: unknown) =>
+      key === 'hint' && typeof value === 'string' ? withFlags(value) : value;
+    return redactSecrets(JSON.stringify(document, replacer, indent), secrets);
+  };
 
   return {
     json,
@@ -123,12 +135,17 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
       remark(`✖ ${message}`, 'bad');
       if (hint) remark(`  ${hint.replaceAll('\n', '\n  ')}`);
     },
+    item(list, value) {
+      if (!json) return;
+      if (items === null) stdout.write(`{\n  ${JSON.stringify(list)}: [`);
+      items ??= 0;
+      if (value) stdout.write(`${items++ > 0 ? ',' : ''}\n    ${text(value, 0)}`);
+    },
     document(document) {
       running.stop();
       if (!json) return;
-      const replacer = (key: string, value: unknown) =>
-        key === 'hint' && typeof value === 'string' ? withFlags(value) : value;
-      stdout.write(`${redactSecrets(JSON.stringify(document, replacer, 2), secrets)}\n`);
+      const whole = text(document, 2);
+      stdout.write(items === null ? `${whole}\n` : `\n  ],${whole.slice(1)}\n`);
     },
     redact(more) {
       // Inside a JSON document a secret is in its escaped form.

@@ -155,6 +155,12 @@ export async function createLease(sql: Sql, accountId: string): Promise<void> {
   await sql`insert into calendly_leases (account_id) values (${accountId}) on conflict do nothing`;
 }
 
+/** The number of accounts that are synced on their own. */
+export async function countLeases(sql: Sql): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`select count(*)::integer as count from calendly_leases`;
+  return row?.count ?? 0;
+}
+
 /** The holders of accounts whose leases have not expired, of one account or of all. */
 export async function leaseHolders(sql: Sql, accountId: string | null): Promise<string[]> {
   const rows = await sql<{ owner: string }[]>`

@@ -91,8 +91,12 @@ export async function replaceTokens(
   return true;
 }
 
-/** Whether any account has stored tokens. */
+/** Whether any account has stored tokens. False without the tables. */
 export async function hasTokens(sql: Sql): Promise<boolean> {
+  const [table] = await sql<
+    { exists: boolean }[]
+  >`select to_regclass('calendly_tokens') is not null as exists`;
+  if (!table?.exists) return false;
   const [row] = await sql<{ found: boolean }[]>`select exists (select from calendly_tokens) as found`;
   return row?.found ?? false;
 }
