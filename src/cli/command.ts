@@ -27,7 +27,11 @@ export interface CommandResult {
 }
 
 /** What a command does after its flags are parsed. */
-export type Handler<Flags> = (context: CommandContext, flags: Flags) => Promise<CommandResult>;
+export type Handler<Flags, Args extends unknown[] = []> = (
+  context: CommandContext,
+  flags: Flags,
+  ...args: Args
+) => Promise<CommandResult>;
 
 /** Runs one command line to its end. @returns the exit code */
 export type RunProgram = (
@@ -70,13 +74,15 @@ export function commandPath(command: CommandUnknownOpts): string {
  * The commander action that runs a handler in the frame and leaves its exit code in the session. Never throws.
  * @param needsConfig false for a command that uses neither settings nor a database
  */
-export function commandAction<Flags extends object>(
+export function commandAction<Flags extends object, Args extends unknown[]>(
   session: Session,
-  handler: Handler<Flags>,
+  handler: Handler<Flags, Args>,
   { needsConfig = true }: { needsConfig?: boolean } = {},
 ) {
-  return async (flags: Flags, command: CommandUnknownOpts): Promise<void> => {
+  return async (...given: [...args: Args, flags: Flags, command: CommandUnknownOpts]): Promise<void> => {
     const { terminal, signal } = session;
+    const [flags, command] = given.slice(-2) as [Flags, CommandUnknownOpts];
+    const args = given.slice(0, -2) as Args;
     const shared: OutputOptions = command.optsWithGlobals();
     const output = createOutput(terminal, shared);
     const common: { command: string; database?: string | null } = { command: commandPath(command) };
@@ -89,7 +95,7 @@ export function commandAction<Flags extends object>(
         const { databaseLabel } = await import('../open-database.js');
         common.database = await databaseLabel(config);
       }
-      const { document, exitCode = 0 } = await handler({ config, output, terminal, signal }, flags);
+      const { document, exitCode = 0 } = await handler({ config, output, terminal, signal }, flags, ...args);
       session.exitCode = exitCode;
       if (document !== null) output.document({ ...common, ok: exitCode === 0, ...document });
     } catch (caught) {

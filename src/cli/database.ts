@@ -31,3 +31,11 @@ export async function withDatabase<T>(
     await database.close();
   }
 }
+
+/** The same for a command that creates no embedded database: without one it exits with 5. */
+export function withExistingDatabase<T>(
+  context: CommandContext,
+  work: (database: Database) => Promise<T>,
+): Promise<T> {
+  return withDatabase(context, work, { create: false });
+}

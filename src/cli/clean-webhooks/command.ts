@@ -3,7 +3,7 @@ import { Option } from '@commander-js/extra-typings';
 import { countOf } from '../../counting.js';
 import { formatUtc } from '../../duration.js';
 import { commandAction, type DefineCommand } from '../command.js';
-import { withDatabase } from '../database.js';
+import { withExistingDatabase } from '../database.js';
 import { durationFrom } from '../option-parsers.js';
 
 /** The JSON document repeats the duration as it was typed. */
@@ -25,22 +25,18 @@ export const cleanWebhooks: DefineCommand = (program, session) => {
       commandAction(session, async (context, { olderThan, dryRun = false, includeUnprocessed = false }) => {
         const { output, signal } = context;
         const { cleanWebhookEvents } = await import('../../webhook/clean.js');
-        const result = await withDatabase(
-          context,
-          async (database) => {
-            const text = 'Deleting old webhook events …';
-            const progress = await output.progress(text);
-            return cleanWebhookEvents({
-              database,
-              olderThanMs: olderThan.ms,
-              includeUnprocessed,
-              dryRun,
-              signal,
-              onProgress: (deleted) => progress.update(`${text} ${deleted.toLocaleString('en-US')}`),
-            }).finally(progress.stop);
-          },
-          { create: false },
-        );
+        const result = await withExistingDatabase(context, async (database) => {
+          const text = 'Deleting old webhook events …';
+          const progress = await output.progress(text);
+          return cleanWebhookEvents({
+            database,
+            olderThanMs: olderThan.ms,
+            includeUnprocessed,
+            dryRun,
+            signal,
+            onProgress: (deleted) => progress.update(`${text} ${deleted.toLocaleString('en-US')}`),
+          }).finally(progress.stop);
+        });
         const done = dryRun ? 'would be deleted' : 'deleted';
         output.result(
           `${countOf(result.deleted, 'webhook event')} from before ${formatUtc(result.before)} ${done}.`,

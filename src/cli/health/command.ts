@@ -2,7 +2,7 @@
 import { Option } from '@commander-js/extra-typings';
 import { CalendlySyncError } from '../../errors.js';
 import { commandAction, type DefineCommand } from '../command.js';
-import { withDatabase } from '../database.js';
+import { withExistingDatabase } from '../database.js';
 import { EXIT } from '../exit-codes.js';
 import { duration, users } from '../option-parsers.js';
 import { showAttempt } from '../show-attempt.js';
@@ -35,9 +35,9 @@ export const health: DefineCommand = (program, session) => {
           signal,
           onAttempt: showAttempt(output),
         };
-        const report = await withDatabase(context, (database) => healthReport({ database, ...options }), {
-          create: false,
-        });
+        const report = await withExistingDatabase(context, (database) =>
+          healthReport({ database, ...options }),
+        );
         if (prometheus) {
           const { prometheusText } = await import('../../health/prometheus.js');
           output.result(prometheusText(report).trimEnd());

@@ -2,7 +2,7 @@
 import { Option } from '@commander-js/extra-typings';
 import type { ListedMeeting, MeetingsOptions } from '../../reports/meetings.js';
 import { type CommandContext, commandAction, type DefineCommand } from '../command.js';
-import { withDatabase } from '../database.js';
+import { withExistingDatabase } from '../database.js';
 import { duration, instant, integer } from '../option-parsers.js';
 
 export const meetings: DefineCommand = (program, session) => {
@@ -28,10 +28,9 @@ export const meetings: DefineCommand = (program, session) => {
     .addOption(new Option('--csv', 'print CSV').conflicts(['ics', 'json']))
     .addOption(new Option('--ics', 'print a calendar file').conflicts('json'))
     .addHelpText('after', EXAMPLES)
-    .action((id, flags, command) =>
-      commandAction(session, (context) => (id === undefined ? list(context, flags) : show(context, id)))(
-        flags,
-        command,
+    .action(
+      commandAction(session, (context, flags, id) =>
+        id === undefined ? list(context, flags) : show(context, id),
       ),
     );
 };
@@ -66,9 +65,7 @@ async function list(context: CommandContext, flags: Flags) {
     limit: flags.limit ?? (isFile ? 1_000_000 : 50),
   };
   const { listMeetings } = await import('../../reports/meetings.js');
-  const result = await withDatabase(context, (database) => listMeetings({ database, ...options }), {
-    create: false,
-  });
+  const result = await withExistingDatabase(context, (database) => listMeetings({ database, ...options }));
   const { csv, ics } = await import('../terminal/formats.js');
   if (jsonl) output.raw(result.meetings.map((meeting) => `${JSON.stringify(meeting)}\n`).join(''));
   else if (asCsv) {
@@ -108,7 +105,7 @@ async function list(context: CommandContext, flags: Flags) {
 
 async function show(context: CommandContext, id: string) {
   const { readMeeting } = await import('../../reports/meetings.js');
-  const meeting = await withDatabase(context, (database) => readMeeting(database, id), { create: false });
+  const meeting = await withExistingDatabase(context, (database) => readMeeting(database, id));
   const { output } = context;
   output.result(meeting.title ?? 'Meeting', 'strong');
   const facts: [string, string][] = [

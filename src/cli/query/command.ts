@@ -1,6 +1,6 @@
 /** `query`: one read-only SQL statement, also on the embedded database, which no other client can open. */
 import { commandAction, type DefineCommand } from '../command.js';
-import { withDatabase } from '../database.js';
+import { withExistingDatabase } from '../database.js';
 
 export const query: DefineCommand = (program, session) => {
   program
@@ -9,13 +9,13 @@ export const query: DefineCommand = (program, session) => {
     .argument('<sql>', 'the statement; quote it for the shell')
     .option('--csv', 'print CSV')
     .addHelpText('after', EXAMPLES)
-    .action((statement, flags, command) =>
-      commandAction(session, async (context) => {
+    .action(
+      commandAction(session, async (context, flags, statement) => {
         const { output } = context;
         const { runQuery } = await import('../../reports/query.js');
-        const { columns, rows } = await withDatabase(context, (database) => runQuery(database, statement), {
-          create: false,
-        });
+        const { columns, rows } = await withExistingDatabase(context, (database) =>
+          runQuery(database, statement),
+        );
         const { cellText, csv } = await import('../terminal/formats.js');
         if (flags.csv) output.raw(csv(columns, rows));
         else {
@@ -26,7 +26,7 @@ export const query: DefineCommand = (program, session) => {
           output.note(`${rows.length} ${rows.length === 1 ? 'row' : 'rows'}`, 'dim');
         }
         return { document: { columns, rows } };
-      })(flags, command),
+      }),
     );
 };
 

@@ -2,7 +2,7 @@
 import { Option } from '@commander-js/extra-typings';
 import { CalendlySyncError } from '../../errors.js';
 import { type CommandContext, commandAction, type DefineCommand } from '../command.js';
-import { withDatabase } from '../database.js';
+import { withExistingDatabase } from '../database.js';
 import { localTime, tableColumn } from '../option-parsers.js';
 
 const NAMES = [
@@ -34,9 +34,7 @@ export const report: DefineCommand = (program, session) => {
     .option('--match <table:column>', 'how many invitees a column of e-mail addresses has', tableColumn)
     .option('--csv', 'print CSV')
     .addHelpText('after', EXAMPLES)
-    .action((name, flags, command) =>
-      commandAction(session, (context) => run(context, name, flags))(flags, command),
-    );
+    .action(commandAction(session, run));
 };
 
 interface Flags {
@@ -49,7 +47,7 @@ interface Flags {
   csv?: true;
 }
 
-async function run(context: CommandContext, name: string, flags: Flags) {
+async function run(context: CommandContext, flags: Flags, name: string) {
   const { output } = context;
   const chosen = NAMES.find((known) => known === name);
   if (!chosen) {
@@ -59,12 +57,8 @@ async function run(context: CommandContext, name: string, flags: Flags) {
   const { match } = flags;
   if (match) {
     const { matchInvitees } = await import('../../reports/match.js');
-    const result = await withDatabase(
-      context,
-      (database) => matchInvitees(database, match.table, match.column),
-      {
-        create: false,
-      },
+    const result = await withExistingDatabase(context, (database) =>
+      matchInvitees(database, match.table, match.column),
     );
     output.result(`${result.matched} of ${result.people} people are in ${match.table}.${match.column}`);
     await output.table(
@@ -77,10 +71,8 @@ async function run(context: CommandContext, name: string, flags: Flags) {
   }
   const { readReport, REPORTS } = await import('../../reports/report.js');
   const { from = null, to = null, timezone = null, axis, by = null } = flags;
-  const result = await withDatabase(
-    context,
-    (database) => readReport({ database, report: chosen, from, to, timezone, axis, by }),
-    { create: false },
+  const result = await withExistingDatabase(context, (database) =>
+    readReport({ database, report: chosen, from, to, timezone, axis, by }),
   );
   const { showReport } = await import('./output.js');
   await showReport(context, result, REPORTS[chosen].chart, flags.csv === true);

@@ -1,7 +1,7 @@
 /** `verify`: compares the database with Calendly without writing. */
 import { countOf } from '../../counting.js';
 import { commandAction, type DefineCommand } from '../command.js';
-import { withDatabase } from '../database.js';
+import { withExistingDatabase } from '../database.js';
 import { EXIT } from '../exit-codes.js';
 import { integer, users } from '../option-parsers.js';
 import { oneLine } from '../terminal/sanitize.js';
@@ -21,10 +21,8 @@ export const verify: DefineCommand = (program, session) => {
       commandAction(session, async (context, { user = [], sample }) => {
         const { config, output, signal } = context;
         const { verify: compare } = await import('../../sync/verify.js');
-        const result = await withDatabase(
-          context,
-          (database) => compare({ config, database, signal, users: user, sample }),
-          { create: false },
+        const result = await withExistingDatabase(context, (database) =>
+          compare({ config, database, signal, users: user, sample }),
         );
         const { differences, differences_count: total, meetings, invitees, sampled } = result;
         for (const { uri, kind, columns } of differences)

@@ -4,7 +4,7 @@ import { CalendlySyncError } from '../../errors.js';
 import { type PingResult, pingReceiver } from '../../webhook/ping.js';
 import { WEBHOOK_PATH } from '../../webhook/receiver/handler.js';
 import type { CommandContext, CommandResult } from '../command.js';
-import { withDatabase } from '../database.js';
+import { withExistingDatabase } from '../database.js';
 import { EXIT } from '../exit-codes.js';
 import { oneLine } from '../terminal/sanitize.js';
 
@@ -55,14 +55,10 @@ function describe({ url, problem }: PingResult): { message: string; hint: string
 
 /** The URL of the subscription in the database. */
 function subscribedUrl(context: CommandContext): Promise<string> {
-  return withDatabase(
-    context,
-    async (database) => {
-      const accounts = await database.transaction(listAccounts, { readOnly: true });
-      const url = accounts.find(({ subscriptionUrl }) => subscriptionUrl !== null)?.subscriptionUrl;
-      if (url) return url;
-      throw new CalendlySyncError('usage', 'There is no webhook subscription: name the receiver with --url.');
-    },
-    { create: false },
-  );
+  return withExistingDatabase(context, async (database) => {
+    const accounts = await database.transaction(listAccounts, { readOnly: true });
+    const url = accounts.find(({ subscriptionUrl }) => subscriptionUrl !== null)?.subscriptionUrl;
+    if (url) return url;
+    throw new CalendlySyncError('usage', 'There is no webhook subscription: name the receiver with --url.');
+  });
 }

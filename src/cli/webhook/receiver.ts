@@ -14,7 +14,7 @@ import type { Address } from '../../webhook/receiver/server.js';
 import { type PeriodicTask, runWebhookService } from '../../webhook/receiver/service.js';
 import { replayWebhookEvents } from '../../webhook/replay.js';
 import type { CommandContext, CommandResult } from '../command.js';
-import { withDatabase } from '../database.js';
+import { withDatabase, withExistingDatabase } from '../database.js';
 import { EXIT } from '../exit-codes.js';
 import { oneLine } from '../terminal/sanitize.js';
 import { createBackupSync } from './backup-sync.js';
@@ -169,7 +169,7 @@ export async function runReplay(context: CommandContext): Promise<CommandResult>
     });
     return { ...replayed, unmatched: await database.transaction(countUnmatched, { readOnly: true }) };
   };
-  const result = await withDatabase(context, replay, { create: false });
+  const result = await withExistingDatabase(context, replay);
   const { applied, waiting, unmatched, failed } = result;
   if (signal.aborted) {
     throw new CalendlySyncError('stopped', `Stopped after ${applied} webhook events were applied.`, {
