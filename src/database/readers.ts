@@ -13,7 +13,7 @@ const POLICY = 'calendly_sync_reader';
 const MARK = 'calendly-sync 005: ';
 
 /** Tables that no reader needs. */
-const SECRET = ['calendly_tokens', 'calendly_tombstones', 'calendly_secrets', 'calendly_migrations'];
+const SECRET = ['calendly_tokens', 'calendly_tombstones', 'calendly_secrets'];
 
 /** What `grantRead` did. */
 export interface ReadGrant {
@@ -66,7 +66,7 @@ export async function grantRead(database: Database, role: string): Promise<ReadG
       ) as roles
       from pg_class
       where relkind in ('r', 'v') and relname <> all(${SECRET}) and pg_table_is_visible(oid)
-        and obj_description(oid, 'pg_class') like 'calendly-sync %'
+        and obj_description(oid, 'pg_class') like 'calendly-sync%'
       order by 1`;
     if (!ours.some(({ name }) => /\bcalendly_events$/.test(name))) {
       throw new CalendlySyncError('schema_not_ready', 'The database lacks the tables of calendly-sync.', {
