@@ -6,7 +6,7 @@ import { requireSchema } from '../../database/schema.js';
 import { listAccountStates } from '../../database/tables/account-list.js';
 import { userIdForJson } from '../../database/user-id.js';
 import type { CommandContext, CommandResult } from '../command.js';
-import { withDatabase } from '../database.js';
+import { withExistingDatabase } from '../database.js';
 import { oneLine } from '../terminal/sanitize.js';
 import type { Cell } from '../terminal/table.js';
 
@@ -17,33 +17,29 @@ export function runList(
   { state }: { state?: string | undefined },
 ): Promise<CommandResult> {
   const { output } = context;
-  return withDatabase(
-    context,
-    async (database) => {
-      const accounts = await database.transaction(
-        async (sql) => {
-          const { hasSyncState } = await requireSchema(sql);
-          return listAccountStates(sql, { state: state ?? null, hasSyncState });
-        },
-        { readOnly: true },
-      );
-      if (accounts.length === 0) output.result('No accounts.');
-      const rows = accounts.map((one): (string | Cell)[] => [
-        oneLine(one.email ?? one.user_id),
-        { text: one.state, tone: one.state === 'active' ? 'good' : 'bad' },
-        one.kind,
-        one.token ?? 'none',
-        minute(one.last_sync),
-        minute(one.due_at),
-        { text: String(one.failures), ...(one.failures > 0 ? { tone: 'warn' as const } : {}) },
-      ]);
-      if (rows.length > 0) await output.table(HEAD, rows, { minColumns: 3 });
-      return {
-        document: { accounts: accounts.map((one) => ({ ...one, user_id: userIdForJson(one.user_id) })) },
-      };
-    },
-    { create: false },
-  );
+  return withExistingDatabase(context, async (database) => {
+    const accounts = await database.transaction(
+      async (sql) => {
+        const { hasSyncState } = await requireSchema(sql);
+        return listAccountStates(sql, { state: state ?? null, hasSyncState });
+      },
+      { readOnly: true },
+    );
+    if (accounts.length === 0) output.result('No accounts.');
+    const rows = accounts.map((one): (string | Cell)[] => [
+      oneLine(one.email ?? one.user_id),
+      { text: one.state, tone: one.state === 'active' ? 'good' : 'bad' },
+      one.kind,
+      one.token ?? 'none',
+      minute(one.last_sync),
+      minute(one.due_at),
+      { text: String(one.failures), ...(one.failures > 0 ? { tone: 'warn' as const } : {}) },
+    ]);
+    if (rows.length > 0) await output.table(HEAD, rows, { minColumns: 3 });
+    return {
+      document: { accounts: accounts.map((one) => ({ ...one, user_id: userIdForJson(one.user_id) })) },
+    };
+  });
 }
 
 function minute(time: Date | null): string {
@@ -52,37 +48,27 @@ function minute(time: Date | null): string {
 
 export function runDisconnect(context: CommandContext, { user }: { user: string }): Promise<CommandResult> {
   const { config, output, signal } = context;
-  return withDatabase(
-    context,
-    async (database) => {
-      const done = await disconnectAccount({ database, config, signal, userId: user });
-      output.result(
-        `Disconnected ${oneLine(done.email ?? user)}: its tokens are deleted, its meetings stay.`,
-      );
-      if (done.revoked) output.note('The OAuth pair was revoked at Calendly.');
-      for (const problem of done.problems) output.warn(`Calendly: ${problem}`);
-      const { accountId: account_id, ...rest } = done;
-      return { document: { account_id, ...rest } };
-    },
-    { create: false },
-  );
+  return withExistingDatabase(context, async (database) => {
+    const done = await disconnectAccount({ database, config, signal, userId: user });
+    output.result(`Disconnected ${oneLine(done.email ?? user)}: its tokens are deleted, its meetings stay.`);
+    if (done.revoked) output.note('The OAuth pair was revoked at Calendly.');
+    for (const problem of done.problems) output.warn(`Calendly: ${problem}`);
+    const { accountId: account_id, ...rest } = done;
+    return { document: { account_id, ...rest } };
+  });
 }
 
 export function runRekey(context: CommandContext): Promise<CommandResult> {
   const { config, output, signal } = context;
-  return withDatabase(
-    context,
-    async (database) => {
-      const progress = await output.progress('Encrypting tokens …');
-      const { rekeyed } = await rekey({
-        database,
-        config,
-        signal,
-        onProgress: (count) => progress.update(`Encrypting tokens … ${count.toLocaleString('en-US')}`),
-      }).finally(progress.stop);
-      output.result(`${countOf(rekeyed, 'account')} encrypted with the first key of CALENDLY_SYNC_KEY.`);
-      return { document: { rekeyed } };
-    },
-    { create: false },
-  );
+  return withExistingDatabase(context, async (database) => {
+    const progress = await output.progress('Encrypting tokens …');
+    const { rekeyed } = await rekey({
+      database,
+      config,
+      signal,
+      onProgress: (count) => progress.update(`Encrypting tokens … ${count.toLocaleString('en-US')}`),
+    }).finally(progress.stop);
+    output.result(`${countOf(rekeyed, 'account')} encrypted with the first key of CALENDLY_SYNC_KEY.`);
+    return { document: { rekeyed } };
+  });
 }
