@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ACCOUNT_MISSING, found, namesAccount, requireMembers } from './account-endpoints.js';
 import { ApiError } from './api-error.js';
+import { activeOf, cancel, markNoShows } from './bookings.js';
 import {
   type ApiRequest,
   account,
@@ -13,6 +14,7 @@ import {
   order,
 } from './endpoint.js';
 import type { Meeting } from './meetings.js';
+import { idOf } from './organization.js';
 import { inviteeUri, isHostedBy } from './resources.js';
 import { parseInstant } from './time.js';
 
@@ -34,6 +36,8 @@ const eventsQuery = z
   })
   .refine(namesAccount, ACCOUNT_MISSING);
 const inviteesQuery = z.object({ status, email: email.optional(), sort: order('created_at'), count });
+const cancellation = z.object({ reason: z.string().nullish() });
+const noShow = z.object({ invitee: z.string() });
 
 const EVENTS = '/scheduled_events';
 const SCOPE = 'scheduled_events';
@@ -68,6 +72,19 @@ export const eventEndpoints: readonly Endpoint[] = [
   endpoint(`GET ${EVENTS}/:above/invitees/:id`, SCOPE, nothing, (request) => {
     const { event, invitees } = visibleMeeting(request, request.above);
     return found(invitees.find(({ uri }) => uri === inviteeUri(event.uri, request.id)));
+  }),
+  endpoint(`POST ${EVENTS}/:id/cancellation`, SCOPE, cancellation, (request, { reason = null }) => {
+    const meeting = visibleMeeting(request, request.id);
+    if (meeting.event.status === 'canceled')
+      throw new ApiError(403, { message: 'Event is already canceled' });
+    cancel(request.state, meeting, activeOf(meeting), { by: 'host', reason });
+    return meeting.event.cancellation;
+  }),
+  endpoint('POST /invitee_no_shows', SCOPE, noShow, (request, { invitee: uri }) => {
+    const meeting = visibleMeeting(request, idOf(uri.replace(/\/invitees\/.*/, '')));
+    const invitee = found(meeting.invitees.find((one) => one.uri === uri));
+    markNoShows(request.state, meeting, [invitee], true);
+    return { ...invitee.no_show, invitee: uri };
   }),
 ];
 

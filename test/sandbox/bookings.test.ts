@@ -237,6 +237,29 @@ describe('deleting', () => {
   });
 });
 
+test('an integration cancels a meeting once in the name of its host, and marks an invitee as no-show', async () => {
+  const sandbox = await testSandbox({ events: 0, now: NOW });
+  const { event, invitees } = sandbox.control.book({ start: '-2d' });
+  const invitee = invitees[0]?.uri ?? '';
+  const post = (path: string, body: object, host = 0) =>
+    ask(sandbox, path, { method: 'POST', host, body: JSON.stringify(body) });
+  const marked = await post('/invitee_no_shows', { invitee });
+  expect([marked.status, marked.body.resource.invitee]).toEqual([201, invitee]);
+  const path = `${new URL(event.uri).pathname}/cancellation`;
+  expect((await post(path, {}, 1)).status).toBe(403);
+  const { status, body } = await post(path, { reason: 'Ill' });
+  expect([status, body.resource.canceled_by, body.resource.reason]).toEqual([
+    201,
+    sandbox.hosts[0]?.name,
+    'Ill',
+  ]);
+  const now = await read(sandbox, event.uri);
+  expect(now.event).toMatchObject({ status: 'canceled', cancellation: body.resource });
+  expect(now.invitees[0].no_show.uri).toBe(marked.body.resource.uri);
+  expect((await post(path, {})).status).toBe(403);
+  expect((await post('/invitee_no_shows', { invitee: `${invitee}X` })).status).toBe(404);
+});
+
 describe('reassigning', () => {
   test('a reassigned meeting leaves the listing of its former host, and no webhook reports it', async () => {
     const sandbox = await testSandbox({ events: 0, now: NOW });
