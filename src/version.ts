@@ -1,8 +1,10 @@
 /** The package's own version and root folder, found from where this file is: the source tree or `dist/`. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-let folder = import.meta.dirname;
+// Not import.meta.dirname, which bundlers do not know.
+let folder = dirname(fileURLToPath(import.meta.url));
 while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
 
 /** Absolute path of the folder that holds package.json and sql/. */
