@@ -19,6 +19,8 @@ export { type MigrateOptions, type MigrateResult, migrate } from './migrations/m
 export { type RollbackOptions, type RollbackResult, rollback } from './migrations/rollback.js';
 export { type MigrationStatus, migrationStatus } from './migrations/status.js';
 export { openDatabase } from './open-database.js';
+export type { EraseOptions, EraseResult } from './privacy/erase.js';
+export { erase } from './privacy/erase.js';
 export { type Match, matchInvitees } from './reports/match.js';
 export {
   type ListedMeeting,

@@ -3,6 +3,7 @@ import { account } from './account/command.js';
 import { cleanWebhooks } from './clean-webhooks/command.js';
 import type { DefineCommand } from './command.js';
 import { demo } from './demo/command.js';
+import { erase } from './erase/command.js';
 import { grantRead } from './grant-read/command.js';
 import { health } from './health/command.js';
 import { meetings } from './meetings/command.js';
@@ -29,6 +30,7 @@ export const commands: readonly DefineCommand[] = [
   grantRead,
   webhook,
   account,
+  erase,
   demo,
   sandbox,
 ];

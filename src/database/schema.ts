@@ -14,7 +14,8 @@ export function schemaState(sql: ISql) {
   return sql`
     array(
       select needed from unnest(array['users', 'meetings', 'meeting_invitees', 'calendly_accounts',
-        'calendly_leases', 'calendly_sync_runs', 'calendly_events', 'calendly_pending_events']) as needed
+        'calendly_leases', 'calendly_sync_runs', 'calendly_events', 'calendly_pending_events',
+        'calendly_erasures']) as needed
       where to_regclass(needed) is null
     ) as missing,
     (

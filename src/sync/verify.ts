@@ -8,11 +8,13 @@ import type { CalendlyEvent, Parsed } from '../calendly/schemas.js';
 import type { Database } from '../database/connection.js';
 import { requireSchema } from '../database/schema.js';
 import { findActive } from '../database/tables/calendly-events.js';
+import { previewErased } from '../database/tables/erasures.js';
 import { findInvitees } from '../database/tables/invitees.js';
 import { findMeetings } from '../database/tables/meetings.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError } from '../errors.js';
 import { diffMeeting } from '../resources/meetings/diff.js';
+import { addressesIn } from '../resources/meetings/forget.js';
 import { externalId, sameJson } from '../resources/meetings/rows.js';
 import { toText } from './listing.js';
 import { clientOf, requireToken, type SyncOptions } from './options.js';
@@ -121,7 +123,11 @@ interface Compared {
 async function compareEvents(account: Compared, events: Parsed<CalendlyEvent>[]): Promise<void> {
   const { database, userId, hostUri, differences } = account;
   const ids = events.map(({ value }) => externalId(value.uri));
-  const stored = await database.transaction((sql) => findMeetings(sql, userId, ids), { readOnly: true });
+  const addresses = [...addressesIn(events.map(({ raw }) => raw))];
+  const [stored, erased] = await database.transaction(
+    async (sql) => [await findMeetings(sql, userId, ids), await previewErased(sql, addresses)] as const,
+    { readOnly: true },
+  );
   for (const { value, raw } of events) {
     const meeting = stored.get(externalId(value.uri));
     if (!meeting) {
@@ -136,7 +142,7 @@ async function compareEvents(account: Compared, events: Parsed<CalendlyEvent>[])
       source: 'listing',
       requestedAt: times,
     } as const;
-    const diff = diffMeeting({ meeting, invitees: new Map() }, { ...observation, hostUri });
+    const diff = diffMeeting({ meeting, invitees: new Map() }, { ...observation, hostUri, erased });
     if (diff?.row)
       differences.push({ uri: value.uri, kind: 'differs', columns: differing(diff.row, meeting) });
   }
@@ -161,17 +167,21 @@ async function compareInvitees(account: Compared, { value, raw }: Parsed<Calendl
   const { database, client, userId, differences } = account;
   const id = externalId(value.uri);
   const { invitees } = await client.invitees(value.uri);
-  const [meeting, stored] = await database.transaction(
+  const raws = invitees.map((invitee) => invitee.raw);
+  const [meeting, stored, erased] = await database.transaction(
     async (sql) =>
-      [(await findMeetings(sql, userId, [id])).get(id), await findInvitees(sql, userId, [id])] as const,
+      [
+        (await findMeetings(sql, userId, [id])).get(id),
+        await findInvitees(sql, userId, [id]),
+        await previewErased(sql, [...addressesIn([raw, raws])]),
+      ] as const,
     { readOnly: true },
   );
   if (!meeting) return invitees.length;
   const byUri = new Map(stored.map((invitee) => [invitee.calendly_uri, invitee]));
   const times = { event: SETTLED, invitees: SETTLED };
-  const raws = invitees.map((invitee) => invitee.raw);
   const read = { uri: value.uri, event: raw, invitees: raws, source: 'request', requestedAt: times } as const;
-  const diff = diffMeeting({ meeting, invitees: byUri }, read);
+  const diff = diffMeeting({ meeting, invitees: byUri }, { ...read, erased });
   for (const row of diff?.invitees ?? []) {
     const known = byUri.get(row.calendly_uri);
     const [kind, columns] = known

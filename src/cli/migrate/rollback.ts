@@ -69,7 +69,7 @@ async function run(context: CommandContext, flags: RollbackFlags): Promise<Comma
         for (const script of sql) output.result(`-- ${script.version}_${script.name}\n${script.sql}\n`);
         return { document: { dry_run: true, rolled_back: [], backup: null, losses: plan.losses, sql } };
       }
-      if (!flags.yes) await confirm(context, database, plan);
+      if (!flags.yes) await confirmRollback(context, database, plan);
       const { backupName } = await import('../../migrations/backup/backup.js');
       const result = await rollback(database, {
         ...locks,
@@ -152,32 +152,17 @@ function showPlan(
 }
 
 /** Asks for the name of the first table that goes, so that nobody confirms without having read. */
-async function confirm(
-  { output, terminal, signal }: CommandContext,
+async function confirmRollback(
+  context: CommandContext,
   { label, schema }: Database,
   { losses, steps }: RollbackPlan,
 ): Promise<void> {
-  if (!terminal.stdin.isTTY || output.json) {
-    throw new CalendlySyncError(
-      'usage',
-      'Cannot ask for confirmation without a terminal; nothing was rolled back.',
-      {
-        hint: 'Add --yes to do it, or --dry-run to see it only.',
-      },
-    );
-  }
   const table = losses.find(({ object }) => object.startsWith('table '))?.object.slice('table '.length);
-  const { prompt } = await import('../terminal/prompt.js');
   const what = `${steps.length} ${steps.length === 1 ? 'migration' : 'migrations'} of ${label}${schema === null ? '' : `, schema ${schema}`}`;
-  const answer = await prompt(
-    terminal,
-    `This rolls back ${what}. Type ${table ? `the table's name, ${table},` : 'yes'} to go on: `,
-    signal,
-  );
-  if (answer?.trim() === (table ?? 'yes')) return;
-  if (answer === null) terminal.stderr.write('\n');
-  throw new CalendlySyncError(
-    'stopped',
-    `${answer === null ? 'Canceled' : 'Confirmation did not match'}; nothing was rolled back.`,
-  );
+  const { confirm } = await import('../confirm.js');
+  await confirm(context, {
+    question: `This rolls back ${what}. Type ${table ? `the table's name, ${table},` : 'yes'} to go on: `,
+    expected: table ?? 'yes',
+    otherwise: 'nothing was rolled back',
+  });
 }

@@ -65,6 +65,19 @@ export async function insertEvents(
   return new Set(rows.map((row) => row.event_id));
 }
 
+const PAYLOAD = columns({ eventId: 'text not null', body: 'jsonb not null' });
+
+/** Overwrites the stored bodies of deliveries; one that was stored without its body stays so. */
+export async function replacePayloads(
+  sql: Sql,
+  payloads: Pick<LedgerEntry, 'eventId' | 'body'>[],
+): Promise<void> {
+  const rows = payloads.map(({ eventId, body }) => ({ eventId, body }));
+  await sql`
+    update calendly_webhook_events e set payload = x.body
+    from ${rowsAsX(sql, PAYLOAD, rows)} where e.event_id = x."eventId" and e.payload <> x.body`;
+}
+
 /** The result of a stored delivery. */
 export interface Settlement {
   eventId: string;

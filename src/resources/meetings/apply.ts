@@ -5,6 +5,7 @@
  */
 import type { Sql } from '../../database/connection.js';
 import { lockEvents, markEvents } from '../../database/tables/calendly-events.js';
+import { findErased, previewErased } from '../../database/tables/erasures.js';
 import {
   deleteInvitees,
   findInvitees,
@@ -21,6 +22,7 @@ import { preferIndexes } from '../../database/transaction.js';
 import { CalendlySyncError } from '../../errors.js';
 import type { Applied } from './changes.js';
 import { diffMeeting, type MeetingDiff, type Observation, type Stored } from './diff.js';
+import { addressesIn, type Erased } from './forget.js';
 import { externalId } from './rows.js';
 
 /**
@@ -44,6 +46,9 @@ export async function applyObservations(
   locked?: string[],
 ): Promise<Applied[]> {
   const applied = new Map<string, Applied>();
+  // In progress while the rows are locked and read.
+  const erased = findErased(sql, addressesOf(observations));
+  erased.catch(() => {});
   let open = observations;
   for (let round = 1; open.length > 0; round++) {
     if (round > MAX_ROUNDS) throw rowDiscarded(open);
@@ -51,6 +56,7 @@ export async function applyObservations(
     const ids =
       round === 1 && locked ? locked.filter((id) => wanted.has(id)) : await lock(sql, userId, wanted);
     const stored = await readStored(sql, userId, ids);
+    if (round === 1) open = withErased(open, await erased);
     const conflicting = await write(sql, userId, open, stored, applied);
     open = open.filter(({ uri }) => conflicting.has(uri));
   }
@@ -65,7 +71,8 @@ export async function previewObservations(
 ): Promise<Applied[]> {
   const ids = observations.map(({ uri }) => externalId(uri));
   const stored = userId === null ? new Map<string, Stored>() : await readStored(sql, userId, ids);
-  return observations.map((observation) => {
+  const erased = await previewErased(sql, addressesOf(observations));
+  return withErased(observations, erased).map((observation) => {
     const { uri } = observation;
     const known = stored.get(externalId(uri)) ?? null;
     const diff = diffMeeting(known, observation);
@@ -73,6 +80,17 @@ export async function previewObservations(
       ? toApplied(uri, userId ?? '', known?.meeting.id ?? null, diff)
       : nothingApplied(uri, userId ?? '');
   });
+}
+
+function addressesOf(observations: Observation[]): string[] {
+  const found = new Set<string>();
+  for (const { event, invitees } of observations) addressesIn([event, invitees], found);
+  return [...found];
+}
+
+function withErased(observations: Observation[], erased: Erased): Observation[] {
+  if (erased.size === 0) return observations;
+  return observations.map((observation) => ({ ...observation, erased, ifNotStored: null }));
 }
 
 async function lock(sql: Sql, userId: string, wanted: ReadonlySet<string>): Promise<string[]> {

@@ -10,6 +10,7 @@ import type { MeetingRow, StoredMeeting } from '../../database/tables/meetings.j
 import { factsOf, type MeetingFacts, type MeetingOutcome } from './changes.js';
 import { type Agreement, checkInvitees } from './consistency.js';
 import { digest as digestOf, fingerprint as fingerprintOf } from './fingerprint.js';
+import { type Erased, forgetInEvent, forgetInvitee, isForgotten } from './forget.js';
 import { mergeEvent, mergeInvitee, mergePolled, mergePolledInvitee } from './merge.js';
 import { ownership } from './owners.js';
 import { inviteeRow, meetingRow, sameRow } from './rows.js';
@@ -39,6 +40,8 @@ export interface Observation {
   hostUri?: string;
   /** When a no-show mark of the invitee was removed; only a delivery reports that. */
   noShowRemovedAt?: string | null;
+  /** Addresses in it of people who were erased, and who must not be stored again. */
+  erased?: Erased | undefined;
   /** The diff against an empty database, if the caller computed it while it waited for the database. */
   ifNotStored?: MeetingDiff | null;
 }
@@ -74,7 +77,10 @@ export interface MeetingDiff {
  */
 export function diffMeeting(stored: Stored | null, observation: Observation): MeetingDiff | null {
   const known = stored?.meeting ?? null;
-  const { row, outcome } = diffEvent(known, observation);
+  const isOfForgotten = hasForgotten(stored, observation);
+  // What is stored of the event may still name an invitee who only now turns out to be one of those.
+  const event = observation.event ?? (isOfForgotten ? (known?.raw ?? null) : null);
+  const { row, outcome } = diffEvent(known, { ...observation, event, isOfForgotten });
   const current = row ?? known;
   if (current === null) return null;
   const diff = diffInvitees(stored, current.raw, observation);
@@ -85,7 +91,7 @@ export function diffMeeting(stored: Stored | null, observation: Observation): Me
   const mark = {
     start_time: current.start_time,
     end_time: current.end_time,
-    digest: nextDigest(known, row, observation),
+    digest: nextDigest(known, row, { ...observation, isOfForgotten }),
     fingerprint: nextFingerprint(observation, current, known, diff),
     read: agreement?.believed ?? false,
     changed: known === null || changes,
@@ -106,18 +112,30 @@ export function diffMeeting(stored: Stored | null, observation: Observation): Me
   };
 }
 
-type EventObservation = Pick<Observation, 'event' | 'source' | 'requestedAt' | 'hostUri'>;
+interface EventObservation
+  extends Pick<Observation, 'event' | 'source' | 'requestedAt' | 'hostUri' | 'erased'> {
+  /** One of its invitees was erased. */
+  isOfForgotten?: boolean | undefined;
+}
+
+/** True if one of the invitees was erased, now or before. */
+function hasForgotten(stored: Stored | null, { invitees, erased = NOBODY }: Observation): boolean {
+  const known = [...(stored?.invitees.values() ?? [])].map(({ raw }) => raw);
+  return [...known, ...(invitees ?? [])].some((raw) => isForgotten(raw, erased));
+}
+
+const NOBODY: Erased = new Set();
 
 /** Compares the event of an observation with the stored one. A new event of another user yields no row. */
 export function diffEvent(
   known: StoredMeeting | null,
-  { event, source, requestedAt, hostUri }: EventObservation,
+  { event, source, requestedAt, hostUri, erased = NOBODY, isOfForgotten = false }: EventObservation,
 ): Pick<MeetingDiff, 'row' | 'outcome'> {
   if (event === null) return { row: null, outcome: 'unknown' };
   const isReassigned = hostUri !== undefined && ownership(event, hostUri) === 'reassigned';
   if (known === null) {
     if (isReassigned) return { row: null, outcome: 'unknown' };
-    const row = meetingRow(event);
+    const row = meetingRow(forgetInEvent(event, erased, isOfForgotten));
     return { row, outcome: row.is_deleted ? 'recorded_canceled' : 'new' };
   }
   const standing = requestedAt && standingOf(known.written_at, requestedAt.event);
@@ -125,7 +143,7 @@ export function diffEvent(
   const merged =
     standing === null ? mergeEvent(known.raw, event) : mergePolled(known.raw, event, standing, mayRestore);
   if (merged === null) return { row: null, outcome: 'unchanged' };
-  const row = meetingRow(merged);
+  const row = meetingRow(forgetInEvent(merged, erased, isOfForgotten));
   // An event without a name leaves the title that the application, or its NOT NULL, asked for.
   if (row.title === null && known.raw?.name == null) row.title = known.title;
   const { deleted_at, deleted_reason } = known;
@@ -161,7 +179,7 @@ interface InviteesDiff {
 
 /** @param current the event as it will be stored */
 function diffInvitees(stored: Stored | null, current: Json | null, observation: Observation): InviteesDiff {
-  const { event, invitees, requestedAt, noShowRemovedAt = null } = observation;
+  const { event, invitees, requestedAt, noShowRemovedAt = null, erased = NOBODY } = observation;
   const known = stored?.meeting ?? null;
   const standing = requestedAt && standingOf(known?.written_at ?? null, requestedAt.invitees);
   const knownInvitees = stored?.invitees ?? new Map<string, StoredInvitee>();
@@ -179,7 +197,7 @@ function diffInvitees(stored: Stored | null, current: Json | null, observation: 
         ? mergeInvitee(before, raw, noShowRemovedAt)
         : mergePolledInvitee(before, raw, standing);
     if (after.raw === null) refused = true;
-    else rows.set(uri, inviteeRow(after.raw));
+    else rows.set(uri, inviteeRow(forgetInvitee(after.raw, erased)));
     if (after.noShowRemovedAt === before.noShowRemovedAt) continue;
     removalsChanged = true;
     if (after.noShowRemovedAt === null) removals.delete(uri);
@@ -212,14 +230,21 @@ function diffInvitees(stored: Stored | null, current: Json | null, observation: 
 export function nextDigest(
   known: StoredMeeting | null,
   row: MeetingRow | null,
-  { event, requestedAt, hostUri }: EventObservation,
+  { event, requestedAt, hostUri, erased, isOfForgotten }: EventObservation,
 ): string | null {
   if (event === null) return null;
   if (requestedAt === null) return '';
   if (known === null) return digestOf(event);
   // Never written by this tool: the listing's answer is settled.
   const next = { ...known, ...row, written_at: null };
-  const repeated = { event, source: 'listing', requestedAt, ...(hostUri && { hostUri }) } as const;
+  const repeated = {
+    event,
+    source: 'listing',
+    requestedAt,
+    ...(hostUri && { hostUri }),
+    erased,
+    isOfForgotten,
+  } as const;
   return diffEvent(next, repeated).row === null ? digestOf(event) : '';
 }
 

@@ -3,17 +3,22 @@
  * ledger already holds are skipped. Knows no HTTP.
  */
 import type { Sql } from '../../database/connection.js';
+import { isJson } from '../../database/table.js';
 import { findUsersByUris } from '../../database/tables/accounts.js';
 import { findOwners, lockEventsOfHosts } from '../../database/tables/calendly-events.js';
+import { findErased } from '../../database/tables/erasures.js';
 import {
   insertEvents,
   type LedgerEntry,
+  replacePayloads,
   type Settlement,
   settleEvents,
 } from '../../database/tables/webhook-events.js';
+import { stringifyExact } from '../../exact-json.js';
 import { applyObservations } from '../../resources/meetings/apply.js';
 import type { Applied } from '../../resources/meetings/changes.js';
 import { diffMeeting, type Observation } from '../../resources/meetings/diff.js';
+import { addressesIn, type Erased, forgetInDelivery, forgetInText } from '../../resources/meetings/forget.js';
 import { externalId } from '../../resources/meetings/rows.js';
 import type { Delivery, MeetingChange } from './delivery.js';
 import { limitWaits, type WaitLimits } from './wait-limits.js';
@@ -51,12 +56,18 @@ export async function recordAndApply(
     if (!unique.has(delivery.eventId)) unique.set(delivery.eventId, delivery);
   }
   const distinct = [...unique.values()];
-  const [, added, known, observations] = await Promise.all([
+  const [, added, known, erased, observations] = await Promise.all([
     limitWaits(sql, options),
     insertEvents(sql, distinct.map(ledgerEntry), options.discardUnmatched),
     lookUp(sql, distinct),
+    findErased(sql, addressesOf(distinct)),
     precompute(distinct),
   ]);
+  if (erased.size > 0)
+    await replacePayloads(
+      sql,
+      distinct.map((delivery) => withoutErased(delivery, erased)),
+    );
   const fresh = distinct.filter(({ eventId }) => added.has(eventId));
   const results = await applyDeliveries(sql, fresh, known, observations);
   // The ledger rows of all others were inserted with their final state.
@@ -83,15 +94,33 @@ export async function recordPending(
   { error = null, waitsFor = null }: { error?: string | null; waitsFor?: string | null },
   { asText = false, limits }: { asText?: boolean; limits: WaitLimits },
 ): Promise<DeliveryResult[]> {
+  const [, erased] = await Promise.all([limitWaits(sql, limits), findErased(sql, addressesOf(deliveries))]);
   const entries = deliveries.map((delivery) => {
-    const entry = { ...ledgerEntry(delivery), done: false, error, waitsFor };
-    return asText ? { ...entry, body: delivery.text } : entry;
+    const kept = withoutErased(delivery, erased);
+    const entry = { ...ledgerEntry(kept), done: false, error, waitsFor };
+    return asText ? { ...entry, body: kept.text } : entry;
   });
-  const [, added] = await Promise.all([limitWaits(sql, limits), insertEvents(sql, entries)]);
+  const added = await insertEvents(sql, entries);
   return deliveries.map((delivery) => {
     if (!added.has(delivery.eventId)) return resultOf(delivery, 'duplicate');
     return resultOf(delivery, error === null ? 'waiting' : 'failed', error);
   });
+}
+
+function addressesOf(deliveries: Delivery[]): string[] {
+  const found = new Set<string>();
+  for (const { body, text } of deliveries) addressesIn(isJson(body) ? body : text, found);
+  return [...found];
+}
+
+/** A delivery as it is stored: without people who were erased. */
+function withoutErased(delivery: Delivery, erased: Erased): Delivery {
+  const { body, text } = delivery;
+  if (erased.size === 0) return delivery;
+  if (!isJson(body))
+    return { ...delivery, body: forgetInText(body, erased), text: forgetInText(text, erased) };
+  const kept = forgetInDelivery(body, erased);
+  return { ...delivery, body: kept, text: stringifyExact(kept) };
 }
 
 /** What the database knows of the hosts and meetings of deliveries. */
