@@ -65,6 +65,6 @@ export const PERSONAL: Readonly<Record<string, PersonalColumns>> = {
   calendly_migrations: {
     text: [],
     json: [],
-    other: ['version', 'name', 'checksum', 'applied_by', 'made', 'content'],
+    other: ['version', 'name', 'checksum', 'applied_by', 'made', 'before', 'marks'],
   },
 };
