@@ -24,9 +24,13 @@ export const PERSONAL: Readonly<Record<string, PersonalColumns>> = {
     other: [...URIS, 'meeting_source', 'external_id', 'event_type_uri', 'location_type', 'deleted_reason'],
   },
   meeting_invitees: {
-    text: ['email', 'name', 'first_name', 'last_name', 'timezone', 'canceled_by', 'cancel_reason'],
+    text: [
+      ...['email', 'name', 'first_name', 'last_name', 'timezone', 'phone', 'canceled_by', 'cancel_reason'],
+      ...['scheduled_by', 'salesforce_uuid', 'routing_form_submission_uri'],
+      ...['utm_campaign', 'utm_content', 'utm_medium', 'utm_source', 'utm_term'],
+    ],
     json: ['questions_and_answers', 'tracking', 'payment', 'raw'],
-    other: [...URIS, 'old_invitee_uri', 'new_invitee_uri'],
+    other: [...URIS, 'old_invitee_uri', 'new_invitee_uri', 'canceler_type', 'scheduling_method'],
   },
   calendly_accounts: {
     text: ['email', 'name', 'timezone', 'last_error'],

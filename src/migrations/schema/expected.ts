@@ -47,6 +47,10 @@ export const EXPECTED: Readonly<Record<string, Readonly<Record<string, string>>>
     'view meeting_guests': '',
     'view meeting_hosts': '',
   },
+  '006': {
+    'table calendly_erasure_key': 'id integer, key bytea',
+    'table calendly_erasures': 'hash bytea, erased_at timestamp with time zone',
+  },
   '022': {
     'columns meetings': 'synced_via_webhook boolean',
     'columns users': 'last_calendly_sync timestamp with time zone, calendly_initial_sync_complete boolean, calendly_webhook_enabled boolean',
