@@ -13,7 +13,7 @@ const POLICY = 'calendly_sync_reader';
 const MARK = 'calendly-sync 005: ';
 
 /** Tables that no reader needs. */
-const SECRET = ['calendly_tokens', 'calendly_tombstones', 'calendly_secrets'];
+const SECRET = ['calendly_tokens', 'calendly_erasures', 'calendly_erasure_key'];
 
 /** What `grantRead` did. */
 export interface ReadGrant {

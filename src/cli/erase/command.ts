@@ -1,10 +1,9 @@
 /** `erase`: forgets a person, or a connected user with all of their meetings, after showing what goes. */
-import { Argument } from '@commander-js/extra-typings';
 import { countOf } from '../../counting.js';
 import type { EraseResult } from '../../privacy/erase.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { confirm } from '../confirm.js';
-import { withDatabase } from '../database.js';
+import { withExistingDatabase } from '../database.js';
 import { oneLine } from '../terminal/sanitize.js';
 
 interface EraseFlags {
@@ -16,43 +15,37 @@ export const erase: DefineCommand = (program, session) => {
   program
     .command('erase')
     .description('forget a person: invitee, guest, answers, stored webhooks; nothing brings them back')
-    .addArgument(new Argument('<email>', 'the e-mail address of the person'))
+    .argument('<email>', 'the e-mail address of the person')
     .option('--dry-run', 'count what would be removed, remove nothing')
     .option('--yes', 'do not ask; needed where there is no terminal')
     .addHelpText('after', EXAMPLES)
-    .action((email, flags, command) =>
-      commandAction<EraseFlags>(session, (context) => run(context, email, flags))(flags, command),
-    );
+    .action(commandAction(session, run));
 };
 
 async function run(
   context: CommandContext,
-  email: string,
   { dryRun = false, yes }: EraseFlags,
+  email: string,
 ): Promise<CommandResult> {
   const { output, signal } = context;
   const { erase: forget } = await import('../../privacy/erase.js');
-  return withDatabase(
-    context,
-    async (database) => {
-      const work = async (only: boolean) => {
-        const progress = await output.progress(only ? 'Looking for the person …' : 'Erasing …');
-        return forget({ database, email, dryRun: only, signal }).finally(progress.stop);
-      };
-      if (!dryRun && !yes) {
-        show(context, await work(true), true);
-        await confirm(context, {
-          question: 'This cannot be undone. Type the address to go on: ',
-          expected: email,
-          otherwise: 'nothing was erased',
-        });
-      }
-      const result = await work(dryRun);
-      show(context, result, dryRun);
-      return { document: { dry_run: dryRun, ...result } };
-    },
-    { create: false },
-  );
+  return withExistingDatabase(context, async (database) => {
+    const work = async (only: boolean) => {
+      const progress = await output.progress(only ? 'Looking for the person …' : 'Erasing …');
+      return forget({ database, email, dryRun: only, signal }).finally(progress.stop);
+    };
+    if (!dryRun && !yes) {
+      show(context, await work(true), true);
+      await confirm(context, {
+        question: 'This cannot be undone. Type the address to go on: ',
+        expected: email,
+        otherwise: 'nothing was erased',
+      });
+    }
+    const result = await work(dryRun);
+    show(context, result, dryRun);
+    return { document: { dry_run: dryRun, ...result } };
+  });
 }
 
 function show({ output }: CommandContext, result: EraseResult, dryRun: boolean): void {
