@@ -1,4 +1,7 @@
-/** What an endpoint of the API is, and how it reads queries and bodies. */
+/**
+ * What an endpoint of the API is, and how it reads queries and bodies. A further resource is a file `…-endpoints.ts`
+ * with a table of endpoints, listed in api.ts; what it stores is a field of the state.
+ */
 import { z } from 'zod';
 import { invalidArgument } from './api-error.js';
 import type { Meetings } from './meetings.js';

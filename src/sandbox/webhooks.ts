@@ -12,9 +12,15 @@ import { type Clock, formatInstant, SECOND } from './time.js';
 
 const INVITEE_EVENTS = ['invitee.created', 'invitee.canceled'] as const;
 const NO_SHOW_EVENTS = ['invitee_no_show.created', 'invitee_no_show.deleted'] as const;
-const OTHER_EVENTS = ['routing_form_submission.created', 'event_type.created', 'event_type.updated'] as const;
+const TYPE_EVENTS = ['event_type.created', 'event_type.updated', 'event_type.deleted'] as const;
+const SUBMISSION_EVENTS = ['routing_form_submission.created'] as const;
 /** Events that a subscription can name. Only those of invitees occur in the sandbox. */
-export const WEBHOOK_EVENTS = [...INVITEE_EVENTS, ...NO_SHOW_EVENTS, ...OTHER_EVENTS] as const;
+export const WEBHOOK_EVENTS = [
+  ...INVITEE_EVENTS,
+  ...NO_SHOW_EVENTS,
+  ...TYPE_EVENTS,
+  ...SUBMISSION_EVENTS,
+] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
 /** What the creator of a subscription decides. */

@@ -13,8 +13,9 @@ subscriptions receive bookings, cancellations and no-shows at once.
 Control API (JSON, only from this machine), below URL/_control/:
 ${indented(describeOperations())}
 
-An event is a URI or an id. An invitee is a URI, an id or an e-mail. A host is
-a number, an e-mail or a URI. A time is +36h, -2d or 2026-01-31T09:00:00Z.
+An event is a URI or an id. An invitee is a URI, an id, an e-mail or a number;
+-1 is the last one. A host is a number, an e-mail or a URI. A time is +36h, -2d
+or 2026-01-31T09:00:00Z.
 "invitees" is a number or a list of {"email":…,"name":…}.
 
 Kinds of faults for "fail":
