@@ -52,7 +52,9 @@ export function parseList(text: string): string[] {
 export function parseSigningKeys(text: string): string[] {
   const keys = parseList(text);
   if (keys.every((key) => key.length >= MIN_KEY_LENGTH)) return keys;
-  throw new Error(`a key must have at least ${MIN_KEY_LENGTH} characters`);
+  throw new Error(
+    `a key must have at least ${MIN_KEY_LENGTH} characters, and no comma, which separates keys`,
+  );
 }
 
 /** How to create a key of `parseSyncKeys`. */

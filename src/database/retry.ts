@@ -1,6 +1,6 @@
 /** Transactions that are retried while the database is away or restarting, or after a deadlock. */
 import { retry } from '../retry.js';
-import type { Database, Sql } from './connection.js';
+import type { Database, Sql, TransactionOptions } from './connection.js';
 import { isTransient } from './errors.js';
 import type { Build } from './literal-sql.js';
 
@@ -16,8 +16,9 @@ export function persistentTransaction<T>(
   database: Database,
   work: (sql: Sql) => Promise<T>,
   signal?: AbortSignal,
+  options?: TransactionOptions,
 ): Promise<T> {
-  return persistently(() => database.transaction(work), signal);
+  return persistently(() => database.transaction(work, options), signal);
 }
 
 /** `database.query`, retried in the same way. */

@@ -43,6 +43,8 @@ const MAX_BATCH = 100;
 /** Others may wait for the same lock behind us, so that we wait only for a moment. */
 const LIMITS: WaitLimits = { lockMs: 300, statementMs: 8_000 };
 const LOOK_FOR_BLOCKER_AFTER_MS = 150;
+/** Of one transaction: its connection may have been swallowed. */
+const DEADLINE = { deadlineMs: 15_000 };
 
 /** Applies stored deliveries. Needs migration 022. */
 export async function replayWebhookEvents(options: ReplayOptions): Promise<ReplayResult> {
@@ -82,20 +84,21 @@ interface BatchOptions extends ReplayOptions {
 }
 
 async function replayBatch(options: BatchOptions, after: string, size: number): Promise<Replayed[]> {
-  const { database, which, waiters } = options;
+  const { database, which, waiters, signal } = options;
   let events: PendingEvent[] = [];
   const blocker = watchForBlocker(database);
   try {
-    return await persistentTransaction(database, async (sql) => {
+    const work = async (sql: Sql) => {
       const limited = limitWaits(sql, LIMITS);
       if (size === 1) await blocker.watch(sql);
       [events] = await Promise.all([lockPendingEvents(sql, which, after, size), limited]);
       return apply(sql, events, waiters);
-    });
+    };
+    return await persistentTransaction(database, work, signal, DEADLINE);
   } catch (error) {
-    if (!isDeliverySpecific(error) && !isWaitTimeout(error)) throw error;
     const [only] = events;
-    if (events.length === 1 && only) return [await setAside(options, only, error, await blocker.found())];
+    if (!only || !(isDeliverySpecific(error) || isWaitTimeout(error))) throw error;
+    if (events.length === 1) return [await setAside(options, only, error, await blocker.found())];
     const half = Math.ceil(size / 2);
     const first = await replayBatch(options, after, half);
     return [...first, ...(await replayBatch(options, first.at(-1)?.eventId ?? after, size - half))];
@@ -119,7 +122,7 @@ async function apply(sql: Sql, events: PendingEvent[], waiters: LockWaiters): Pr
 
 /** Records why a delivery could not be applied this time either. */
 async function setAside(
-  { database, waiters, onWaiting }: BatchOptions,
+  { database, waiters, signal, onWaiting }: BatchOptions,
   event: PendingEvent,
   cause: unknown,
   blocker: string | null,
@@ -134,7 +137,7 @@ async function setAside(
   const error = waits ? null : toCalendlySyncError(cause).message;
   const waitsFor = waits ? (blocker ?? 'a lock') : null;
   const settlement = { eventId, userId: null, processed: false, error, waitsFor, hosts: null };
-  await persistentTransaction(database, (sql) => settleEvents(sql, [settlement]));
+  await persistentTransaction(database, (sql) => settleEvents(sql, [settlement]), signal, DEADLINE);
   return { eventId, result: null, error };
 }
 
@@ -146,7 +149,9 @@ function watchForBlocker(database: Database) {
     async watch(sql: Sql) {
       const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
       timer = setTimeout(() => {
-        found = database.transaction((other) => readBlocker(other, row?.pid ?? 0)).catch(() => null);
+        found = database
+          .transaction((other) => readBlocker(other, row?.pid ?? 0), { readOnly: true, ...DEADLINE })
+          .catch(() => null);
       }, LOOK_FOR_BLOCKER_AFTER_MS);
     },
     found: () => found,

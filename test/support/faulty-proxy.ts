@@ -1,4 +1,4 @@
-/** A TCP proxy in front of Postgres whose connections can be swallowed, cut, or stopped at a certain text. */
+/** A TCP proxy in front of Postgres whose connections can be delayed, swallowed, reset, or stopped at a certain text. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
@@ -17,6 +17,7 @@ export async function startFaultyProxy(databaseUrl: string) {
   const links = new Set<Link>();
   let trap: string | null = null;
   let turns = 0;
+  let delayMs = 0;
   const forward = (link: Link, to: Socket, chunk: Buffer) => {
     if (trap !== null && to === link.server && chunk.includes(trap)) {
       trap = null;
@@ -24,7 +25,9 @@ export async function startFaultyProxy(databaseUrl: string) {
     }
     if (to === link.server && link.answered) turns++;
     link.answered = to === link.client;
-    if (!link.silent) to.write(chunk);
+    if (link.silent) return;
+    if (delayMs === 0) to.write(chunk);
+    else setTimeout(() => to.write(chunk), delayMs);
   };
   const proxy = createServer((client) => {
     const server = connect(Number(target.port), target.hostname);
@@ -57,6 +60,20 @@ export async function startFaultyProxy(databaseUrl: string) {
     url: url.href,
     /** Closes all connections on both sides. */
     cut,
+    /** From now on each packet takes that long. Later packets may not take less: they would overtake. */
+    delay(ms: number) {
+      delayMs = ms;
+    },
+    /** Resets one of the open connections on both sides, or swallows what it sends from now on. */
+    harm(how: 'reset' | 'swallow', random: number) {
+      const working = [...links].filter(({ silent }) => !silent);
+      const link = working[Math.floor(random * working.length)];
+      if (!link) return;
+      link.silent = true;
+      if (how === 'swallow') return;
+      link.client.resetAndDestroy();
+      link.server.resetAndDestroy();
+    },
     /** From now on nothing passes on the connections that are open; new ones work. */
     swallow() {
       for (const link of links) link.silent = true;

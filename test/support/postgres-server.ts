@@ -24,6 +24,8 @@ export interface PostgresServer {
   url: string;
   /** Stops it as a crash would, without a checkpoint, and starts it again on the same port. */
   crash(): Promise<void>;
+  /** The same, but it starts as a standby, which refuses writes until `select pg_promote()`. */
+  demote(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -33,7 +35,7 @@ type Owner = { uid: number; gid: number } | null;
 const testedMajor = process.env.TEST_POSTGRES ?? '18';
 
 const PASSWORD = 'test-password';
-const READY = 'database system is ready to accept connections';
+const READY = /database system is ready to accept (read[- ]only )?connections/;
 
 /** Faster, but the last commits may be lost in a crash. */
 const FAST = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' };
@@ -64,14 +66,17 @@ export async function startPostgres(
     const port = await freePort();
     const start = () => run(native, data, port, owner, settings);
     server = await start();
+    const restart = async (prepare = () => {}) => {
+      const ended = new Promise((resolve) => server?.once('exit', resolve));
+      server?.kill('SIGQUIT');
+      await ended;
+      prepare();
+      server = await start();
+    };
     return {
       url: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`,
-      async crash() {
-        const ended = new Promise((resolve) => server?.once('exit', resolve));
-        server?.kill('SIGQUIT');
-        await ended;
-        server = await start();
-      },
+      crash: () => restart(),
+      demote: () => restart(() => writeFileSync(join(data, 'standby.signal'), '', { mode: 0o644 })),
       async stop() {
         const ended = new Promise((resolve) => server?.once('exit', resolve));
         server?.kill('SIGINT');
@@ -159,9 +164,9 @@ function run(
     let log = '';
     server.stderr.setEncoding('utf8').on('data', (text: string) => {
       // Not needed once the server runs, but the pipe must be read.
-      if (log.includes(READY)) return;
+      if (READY.test(log)) return;
       log += text;
-      if (log.includes(READY)) resolve(server);
+      if (READY.test(log)) resolve(server);
     });
     server.once('error', reject);
     server.once('exit', (code) => reject(new Error(`Postgres ended with code ${code}:\n${log}`)));

@@ -125,8 +125,8 @@ export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHan
     },
     connectionDropped: metrics.connectionDropped,
     async close() {
+      waiting.close();
       await queue.idle();
-      await waiting.close();
       await rejections.close();
     },
   });

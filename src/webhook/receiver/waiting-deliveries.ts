@@ -10,8 +10,8 @@ import type { LockWaiters } from './lock-waiters.js';
 export interface WaitingDeliveries {
   /** A delivery was stored; some may wait for a lock. */
   onStored(): void;
-  /** Stops; what waits stays stored. */
-  close(): Promise<void>;
+  /** Stops; what waits stays stored. Not waited for: the database waits for its transaction. */
+  close(): void;
 }
 
 /** The first pause after a delivery was stored that waits; each further one is twice as long. */
@@ -27,7 +27,7 @@ export function createWaitingDeliveries(
 ): WaitingDeliveries {
   const stop = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | null = null;
+  let running = false;
   let pauseMs = MIN_PAUSE_MS;
   let lookedAt = performance.now();
 
@@ -41,16 +41,17 @@ export function createWaitingDeliveries(
     } catch {
       // The database is down, which is reported elsewhere.
     }
-    running = null;
+    running = false;
     pauseMs = waiters.any() ? Math.min(pauseMs * 2, MAX_PAUSE_MS) : MIN_PAUSE_MS;
     if (waiters.any()) schedule(pauseMs);
   }
 
   function schedule(ms: number): void {
-    if (timer !== undefined || running !== null || stop.signal.aborted) return;
+    if (timer !== undefined || running || stop.signal.aborted) return;
     timer = setTimeout(() => {
       timer = undefined;
-      running = look();
+      running = true;
+      void look();
     }, ms).unref();
   }
 
@@ -60,10 +61,9 @@ export function createWaitingDeliveries(
       if (waiters.any()) schedule(pauseMs);
       else if (performance.now() - lookedAt > LOOK_EVERY_MS) schedule(0);
     },
-    async close() {
+    close() {
       stop.abort();
       clearTimeout(timer);
-      await running;
     },
   };
 }
