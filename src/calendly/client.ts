@@ -34,6 +34,11 @@ export interface Window {
   to: number;
 }
 
+/** One invitee of an event. */
+export interface ListedInvitee extends Omit<Parsed<CalendlyInvitee>, 'value'> {
+  uri: string;
+}
+
 /** The result of requesting one event. */
 export type EventAnswer = { found: Parsed<CalendlyEvent> } | { gone: true } | { accessLost: true };
 
@@ -48,8 +53,14 @@ export interface CalendlyClient {
   listEvents(userUri: string, window: Window): AsyncGenerator<EventPage, void, void>;
   /** One event. Only Calendly's own 404 and 403 count as gone and access lost. */
   event(uri: string): Promise<EventAnswer>;
-  /** All invitees of an event, every page. */
-  invitees(eventUri: string): Promise<{ invitees: Parsed<CalendlyInvitee>[]; unreadable: number }>;
+  /**
+   * All invitees of an event, every page.
+   * @param beforeMore awaited once, before the second page
+   */
+  invitees(
+    eventUri: string,
+    beforeMore?: () => Promise<void>,
+  ): Promise<{ invitees: ListedInvitee[]; unreadable: number }>;
   subscriptions: SubscriptionsApi;
   /** Requests and retries so far, and the time spent waiting for the rate limit in ms. */
   counters(): { requests: number; retries: number; rateLimitWaitMs: number };
@@ -83,13 +94,17 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
     }
   }
 
-  async function invitees(eventUri: string) {
-    const byUri = new Map<string, Parsed<CalendlyInvitee>>();
+  async function invitees(eventUri: string, beforeMore?: () => Promise<void>) {
+    const byUri = new Map<string, ListedInvitee>();
     let unreadable = 0;
+    let once = beforeMore;
     const query = () => ({ sort: 'created_at:asc' });
     for await (const page of pages(`${resourcePath(eventUri)}/invitees`, query, parseInvitee)) {
-      for (const row of page.rows) byUri.set(row.value.uri, row);
+      // Without the parsed copy: an event may have thousands.
+      for (const { value, raw, issues } of page.rows) byUri.set(value.uri, { uri: value.uri, raw, issues });
       unreadable += page.unreadable;
+      if (!page.last) await once?.();
+      once = undefined;
     }
     return { invitees: [...byUri.values()], unreadable };
   }

@@ -184,7 +184,7 @@ async function syncEvent(run: Run, writer: Writer, uri: string): Promise<Calendl
   const known =
     userId === null ? null : await run.read((sql) => findRemembered(sql, userId, externalId(uri)));
   const wanted = { uri, kind: 'unlisted', urgency: 0, askedAt: run.databaseNow } as const;
-  const item = await readEvent(run, wanted, true);
+  const item = await readEvent(run, wanted, { always: true });
   const event = item.observation?.event ?? null;
   if (known === null && item.missing) {
     return item.missing === 'gone'

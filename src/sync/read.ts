@@ -6,6 +6,7 @@ import type { Json } from '../database/table.js';
 import { findRemembered } from '../database/tables/calendly-events.js';
 import { nextPending, type Pending } from '../database/tables/pending-events.js';
 import { CalendlySyncError } from '../errors.js';
+import { createLane, type Lane } from '../lane.js';
 import { isNotFoundFinal } from '../resources/meetings/consistency.js';
 import type { Observation } from '../resources/meetings/diff.js';
 import { fingerprint } from '../resources/meetings/fingerprint.js';
@@ -18,41 +19,78 @@ import type { Item, Run } from './run.js';
 
 const CHUNK = 200;
 /** More than the client's own limit, so that writing one result delays no request. */
-const MIN_WORKERS = 32;
+const MIN_WORKERS = 24;
+
+/** Events with more than a page of invitees that are in memory at once, beyond their first pages. */
+const MAX_LARGE = 2;
 
 /** Reads events many at a time and yields what came of each, in the order in which they finish. */
 export async function* readAll(run: Run, wanted: AsyncIterable<Wanted>): AsyncGenerator<Item> {
   const events = wanted[Symbol.asyncIterator]();
-  const reading = new Map<Wanted, Promise<{ wanted: Wanted; startedAt: number; read: Read }>>();
+  const reading = new Map<Reading, Promise<{ ended: Reading; read: Read }>>();
   const workers = Math.max(MIN_WORKERS, run.concurrency ?? 0);
   const check = createFailureCheck(() => performance.now());
-  for (let open = true; ; ) {
-    while (open && reading.size < workers) {
-      const { value, done } = await events.next();
-      const startedAt = performance.now();
-      if (done) open = false;
-      else
-        reading.set(
-          value,
-          readOne(run, value).then((read) => ({ wanted: value, startedAt, read })),
-        );
+  const large = createLane(MAX_LARGE);
+  try {
+    for (let open = true; ; ) {
+      while (open && reading.size < workers) {
+        const { value, done } = await events.next();
+        if (done) open = false;
+        else {
+          const started = startReading(run, value, large);
+          reading.set(
+            started,
+            started.read.then((read) => ({ ended: started, read })),
+          );
+        }
+      }
+      if (reading.size === 0) return;
+      const { ended, read } = await Promise.race(reading.values());
+      // The run ends with the reason of its end, not with what that did to a request.
+      run.signal.throwIfAborted();
+      const error = 'error' in read ? read.error : null;
+      if (!('error' in read)) {
+        check.succeeded();
+        yield read;
+      } else if (isEventSpecific(error)) {
+        yield { uri: ended.wanted.uri, failure: error.message };
+        const reason = check.failed(error, ended.wanted, ended.startedAt);
+        if (reason) throw reason;
+      } else throw error;
+      reading.delete(ended);
+      ended.release();
     }
-    if (reading.size === 0) return;
-    const { wanted: event, startedAt, read } = await Promise.race(reading.values());
-    reading.delete(event);
-    // The run ends with the reason of its end, not with what that did to a request.
-    run.signal.throwIfAborted();
-    if (!('error' in read)) {
-      check.succeeded();
-      yield read;
-      continue;
-    }
-    const { error } = read;
-    if (!isEventSpecific(error)) throw error;
-    yield { uri: event.uri, failure: error.message };
-    const reason = check.failed(error, event, startedAt);
-    if (reason) throw reason;
+  } finally {
+    for (const { release } of reading.keys()) release();
   }
+}
+
+interface Reading {
+  wanted: Wanted;
+  startedAt: number;
+  read: Promise<Read>;
+  /** What was read need not stay in memory. */
+  release(): void;
+}
+
+function startReading(run: Run, wanted: Wanted, large: Lane): Reading {
+  let released = false;
+  let leave = () => {};
+  const beforeMore = () =>
+    new Promise<void>((resolve) => {
+      void large(() => {
+        resolve();
+        return new Promise<void>((done) => {
+          leave = done;
+          if (released) done();
+        });
+      });
+    });
+  const release = () => {
+    released = true;
+    leave();
+  };
+  return { wanted, startedAt: performance.now(), read: readOne(run, wanted, beforeMore), release };
 }
 
 /** An event to ask for, and the database's time before it was handed out. */
@@ -77,12 +115,14 @@ export async function* pendingEvents(run: Run, accountId: string): AsyncGenerato
 }
 
 type Read = Item | { error: unknown };
+/** Awaited before an event's second page of invitees. */
+type BeforeMore = () => Promise<void>;
 
-async function readOne(run: Run, wanted: Wanted): Promise<Read> {
+async function readOne(run: Run, wanted: Wanted, beforeMore: BeforeMore): Promise<Read> {
   try {
     return wanted.kind === 'unlisted'
-      ? await confirmUnlisted(run, wanted)
-      : await readInvitees(run, wanted, null);
+      ? await confirmUnlisted(run, wanted, beforeMore)
+      : await readInvitees(run, wanted, null, beforeMore);
   } catch (error) {
     return { error };
   }
@@ -92,15 +132,19 @@ async function readOne(run: Run, wanted: Wanted): Promise<Read> {
  * Requests a stored meeting that was not listed: only Calendly's own 404 or 403 for it deletes it. One that is there
  * and has not changed needs nothing.
  */
-async function confirmUnlisted(run: Run, wanted: Wanted): Promise<Item> {
-  const item = await readEvent(run, wanted);
+async function confirmUnlisted(run: Run, wanted: Wanted, beforeMore: BeforeMore): Promise<Item> {
+  const item = await readEvent(run, wanted, { beforeMore });
   return item.observation && ownership(item.observation.event ?? {}, run.account.calendlyUri) !== 'reassigned'
     ? { ...item, present: true }
     : item;
 }
 
 /** Requests one meeting, and its invitees if they may have changed. */
-export async function readEvent(run: Run, wanted: Wanted, always = false): Promise<Item> {
+export async function readEvent(
+  run: Run,
+  wanted: Wanted,
+  { always = false, beforeMore }: { always?: boolean; beforeMore?: BeforeMore } = {},
+): Promise<Item> {
   const { uri, askedAt } = wanted;
   const requestedAt = askedAt();
   const answer = await run.client.event(uri);
@@ -117,7 +161,7 @@ export async function readEvent(run: Run, wanted: Wanted, always = false): Promi
   const isRead = known?.fingerprint === fingerprint(value) && !always;
   if (isRead || ownership(event, hostUri) === 'reassigned')
     return { uri, observation: { ...observed, invitees: null } };
-  return readInvitees(run, wanted, observed);
+  return readInvitees(run, wanted, observed, beforeMore);
 }
 
 /** Requests the invitees of an event. Without the event itself they belong to the event as it is stored. */
@@ -125,6 +169,7 @@ async function readInvitees(
   run: Run,
   { uri, askedAt }: Wanted,
   observed: Omit<Observation, 'invitees'> | null,
+  beforeMore?: BeforeMore,
 ): Promise<Item> {
   const invitedAt = askedAt();
   const complete = (invitees: Json[]): Item => {
@@ -135,10 +180,10 @@ async function readInvitees(
   const counter = observed?.event?.invitees_counter as { total?: unknown } | undefined;
   if (counter?.total === 0) return complete([]);
   try {
-    const { invitees, unreadable } = await run.client.invitees(uri);
+    const { invitees, unreadable } = await run.client.invitees(uri, beforeMore);
     run.report.counts.invitees.events_read++;
-    for (const { issues, value: invitee } of invitees) {
-      for (const text of issues) run.report.warn(invalidValue(invitee.uri, text));
+    for (const { issues, uri: invitee } of invitees) {
+      for (const text of issues) run.report.warn(invalidValue(invitee, text));
     }
     if (unreadable > 0) {
       const message = `${unreadable} of the invitees of ${uri} have no URI.`;

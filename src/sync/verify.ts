@@ -189,7 +189,7 @@ async function compareInvitees(account: Compared, { value, raw }: Parsed<Calendl
       : (['missing', []] as const);
     differences.push({ uri: row.calendly_uri, kind, columns: [...columns] });
   }
-  const found = new Set(invitees.map((invitee) => invitee.value.uri));
+  const found = new Set(invitees.map(({ uri }) => uri));
   for (const uri of byUri.keys()) if (!found.has(uri)) differences.push({ uri, kind: 'extra', columns: [] });
   return invitees.length;
 }

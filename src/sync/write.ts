@@ -37,7 +37,7 @@ export interface Writer {
 const LOCK_NOT_AVAILABLE = '55P03';
 const BATCH = 100;
 /** A batch is written earlier when its JSON has so many characters: memory follows bytes, not rows. */
-const MAX_BATCH_SIZE = 4_000_000;
+const MAX_BATCH_SIZE = 1_000_000;
 /** A batch that does not fill up is written after so many ms, so that a crash loses little of what was read. */
 const FLUSH_AFTER_MS = 1_000;
 /** How long the halves of a batch that met a locked row wait for it. */

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { startPostgres } from '../support/postgres-server.js';
 import { benchClient } from './client.js';
 import { benchMigrations } from './migrations.js';
-import { benchLargeAccount, benchStart, benchUsualAccount } from './sync.js';
+import { benchLargeAccount, benchMemory, benchStart, benchUsualAccount } from './sync.js';
 import { benchWebhooks } from './webhooks.js';
 
 const { values } = parseArgs({
@@ -35,6 +35,7 @@ try {
     ['start', 'the start of the program', () => benchStart(url)],
     ['usual_account', 'an account of 250 meetings at 120 ms', () => benchUsualAccount(url)],
     ['large_account', `an account of ${events} meetings`, () => benchLargeAccount(url, events)],
+    ['memory', `1 and ${events} meetings, and 200 with 1,000 invitees`, () => benchMemory(url, events)],
     ['client', 'the client beside fetch', () => benchClient(url, Math.min(events, 5_000))],
     [
       'webhooks',

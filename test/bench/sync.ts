@@ -35,6 +35,33 @@ export async function benchLargeAccount(
   }));
 }
 
+/** Invitees of each of the large events. */
+const CROWD = 1_000;
+
+/** Peak memory: of events with a thousand invitees each, first and read again, and of 1 against many ordinary events. */
+export async function benchMemory(
+  databaseUrl: string,
+  events: number,
+): Promise<Record<string, ProcessFigures | number>> {
+  const flags = { latency: 0, rateLimit: 100_000_000 };
+  const ordinary = (count: number) =>
+    withSandbox({ ...flags, events: count }, databaseUrl, (settings) =>
+      measured(['sync', '--json'], settings),
+    );
+  const one = await ordinary(1);
+  const many = await ordinary(events);
+  return withSandbox({ ...flags, events: 0 }, databaseUrl, async (settings) => {
+    for (let booked = 0; booked < 200; booked++) {
+      const body = JSON.stringify({ start: `+${booked + 1}h`, invitees: CROWD, limit: CROWD });
+      const { ok } = await fetch(`${settings.CALENDLY_API_URL}/_control/book`, { method: 'POST', body });
+      if (!ok) throw new Error('the sandbox did not book');
+    }
+    const first = await measured(['sync', '--json'], settings);
+    const reread = await measured(['force-full', '--reread', '--json'], settings);
+    return { one, many, first_of_1000_invitees: first, reread_of_1000_invitees: reread };
+  });
+}
+
 /** What every call costs before it does anything. */
 export async function benchStart(databaseUrl: string): Promise<Record<string, ProcessFigures>> {
   const settings = { DATABASE_URL: databaseUrl };

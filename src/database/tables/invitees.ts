@@ -44,6 +44,7 @@ export async function findInvitees(
   userId: string,
   externalIds: string[],
 ): Promise<StoredInvitee[]> {
+  if (externalIds.length === 0) return [];
   return sql<StoredInvitee[]>`
     select i.meeting_id::text as meeting_id, ${sql.unsafe(INVITEE.select('i'))}
     from unnest(${externalIds}::text[]) as wanted (id)

@@ -55,7 +55,7 @@ export async function applyObservations(
     const wanted = new Set(open.map(({ uri }) => externalId(uri)));
     const ids =
       round === 1 && locked ? locked.filter((id) => wanted.has(id)) : await lock(sql, userId, wanted);
-    const stored = await readStored(sql, userId, ids);
+    const stored = await readStored(sql, userId, ids, open);
     if (round === 1) open = withErased(open, await erased);
     const conflicting = await write(sql, userId, open, stored, applied);
     open = open.filter(({ uri }) => conflicting.has(uri));
@@ -70,7 +70,8 @@ export async function previewObservations(
   observations: Observation[],
 ): Promise<Applied[]> {
   const ids = observations.map(({ uri }) => externalId(uri));
-  const stored = userId === null ? new Map<string, Stored>() : await readStored(sql, userId, ids);
+  const stored =
+    userId === null ? new Map<string, Stored>() : await readStored(sql, userId, ids, observations);
   const erased = await previewErased(sql, addressesOf(observations));
   return withErased(observations, erased).map((observation) => {
     const { uri } = observation;
@@ -100,13 +101,24 @@ async function lock(sql: Sql, userId: string, wanted: ReadonlySet<string>): Prom
 
 /**
  * Reads what is stored of locked meetings. This cannot be the statement that locks them: a statement sees
- * only what was committed before it started, so it would miss what the transaction wrote that it waited for.
+ * only what was committed before it started, so it would miss what the transaction wrote that it waited for. The
+ * invitees are read only where the observation has some: a page of large events would not fit into memory.
  */
-async function readStored(sql: Sql, userId: string, ids: string[]): Promise<Map<string, Stored>> {
+async function readStored(
+  sql: Sql,
+  userId: string,
+  ids: string[],
+  observations: Observation[],
+): Promise<Map<string, Stored>> {
   if (ids.length === 0) return new Map();
+  const withInvitees = new Set(observations.filter((one) => one.invitees).map(({ uri }) => externalId(uri)));
   const [meetings, invitees] = await Promise.all([
     findMeetings(sql, userId, ids),
-    findInvitees(sql, userId, ids),
+    findInvitees(
+      sql,
+      userId,
+      ids.filter((id) => withInvitees.has(id)),
+    ),
   ]);
   const perMeeting = new Map<string, Map<string, StoredInvitee>>();
   for (const invitee of invitees) {

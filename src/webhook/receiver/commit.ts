@@ -16,10 +16,10 @@ import {
 import { findUsersByUris } from '../../database/tables/accounts.js';
 import { adoptMeetings } from '../../database/tables/adopt-meetings.js';
 import { toCalendlySyncError } from '../../errors.js';
+import { createLane, type Lane } from '../../lane.js';
 import { type DeliveryResult, recordAndApply, recordPending, resultOf } from './apply-deliveries.js';
 import type { Delivery } from './delivery.js';
 import { createGroupCommit, type Entry } from './group-commit.js';
-import { createLane, type Lane } from './lane.js';
 import type { LockWaiters } from './lock-waiters.js';
 import type { WaitLimits } from './wait-limits.js';
 
