@@ -1,4 +1,16 @@
 /** The public library: everything that a program may import, by name. */
+export {
+  type ConnectedAccount,
+  type ConnectOptions,
+  type ConnectTokens,
+  connectAccount,
+  type Disconnected,
+  disconnectAccount,
+  type GetAccessTokenOptions,
+  getAccessToken,
+} from './accounts/connect.js';
+export { type RekeyOptions, rekey } from './accounts/rekey.js';
+export type { TokenProvider } from './accounts/token-source.js';
 export { type CalendlyClient, type ClientOptions, createCalendlyClient } from './calendly/client.js';
 export type { HttpAttempt, HttpWait } from './calendly/http.js';
 export type { ProxySettings } from './calendly/proxy.js';
@@ -19,8 +31,7 @@ export { type MigrateOptions, type MigrateResult, migrate } from './migrations/m
 export { type RollbackOptions, type RollbackResult, rollback } from './migrations/rollback.js';
 export { type MigrationStatus, migrationStatus } from './migrations/status.js';
 export { openDatabase } from './open-database.js';
-export type { EraseOptions, EraseResult } from './privacy/erase.js';
-export { erase } from './privacy/erase.js';
+export { type EraseOptions, type EraseResult, erase } from './privacy/erase.js';
 export { type Match, matchInvitees } from './reports/match.js';
 export {
   type ListedMeeting,
@@ -38,6 +49,16 @@ export type {
   MeetingFacts,
   MeetingOutcome,
 } from './resources/meetings/changes.js';
+export type { AccountsResult } from './sync/accounts.js';
+export {
+  type Duration,
+  type KeepSyncedOptions,
+  keepSynced,
+  type SyncAccountOptions,
+  type SyncDueOptions,
+  syncAccount,
+  syncDue,
+} from './sync/keep.js';
 export type { Plan } from './sync/plan.js';
 export type { Counts, ListedChange, OnSyncEvent, SyncEvent, UserResult } from './sync/report.js';
 export { requestFullSync, type SyncOptions, type SyncResult, sync } from './sync/sync.js';
