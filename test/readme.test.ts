@@ -1,24 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { loadCommands } from '../src/cli/commands.js';
 import { EXIT } from '../src/cli/exit-codes.js';
 import { createProgram } from '../src/cli/run.js';
 import { SETTINGS } from '../src/config.js';
 import { packageRoot } from '../src/version.js';
 
 const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
-const program = createProgram({
-  terminal: {
-    stdout: { write: () => true },
-    stderr: { write: () => true },
-    stdin: process.stdin,
-    environment: {},
-    cwd: '/',
+const program = createProgram(
+  {
+    terminal: {
+      stdout: { write: () => true },
+      stderr: { write: () => true },
+      stdin: process.stdin,
+      environment: {},
+      cwd: '/',
+    },
+    signal: new AbortController().signal,
+    exitCode: 0,
+    run: async () => 0,
   },
-  signal: new AbortController().signal,
-  exitCode: 0,
-  run: async () => 0,
-});
+  await loadCommands([]),
+);
 
 describe('the README', () => {
   test.each(program.commands.map((command) => command.name()))('has a section on `%s`', (name) => {

@@ -1,36 +1,27 @@
 /** All commands, in the order of `--help`. Each file loads what it needs only when its command runs. */
-import { account } from './account/command.js';
-import { cleanWebhooks } from './clean-webhooks/command.js';
 import type { DefineCommand } from './command.js';
-import { demo } from './demo/command.js';
-import { erase } from './erase/command.js';
-import { grantRead } from './grant-read/command.js';
-import { health } from './health/command.js';
-import { meetings } from './meetings/command.js';
-import { migrate } from './migrate/command.js';
-import { rollback } from './migrate/rollback.js';
-import { query } from './query/command.js';
-import { report } from './report/command.js';
-import { sandbox } from './sandbox/command.js';
-import { forceFull, sync } from './sync/command.js';
-import { verify } from './verify/command.js';
-import { webhook } from './webhook/command.js';
 
-export const commands: readonly DefineCommand[] = [
-  migrate,
-  rollback,
-  sync,
-  forceFull,
-  health,
-  meetings,
-  report,
-  query,
-  verify,
-  cleanWebhooks,
-  grantRead,
-  webhook,
-  account,
-  erase,
-  demo,
-  sandbox,
-];
+const COMMANDS: Readonly<Record<string, () => Promise<DefineCommand>>> = {
+  migrate: async () => (await import('./migrate/command.js')).migrate,
+  rollback: async () => (await import('./migrate/rollback.js')).rollback,
+  sync: async () => (await import('./sync/command.js')).sync,
+  'force-full': async () => (await import('./sync/command.js')).forceFull,
+  health: async () => (await import('./health/command.js')).health,
+  meetings: async () => (await import('./meetings/command.js')).meetings,
+  report: async () => (await import('./report/command.js')).report,
+  query: async () => (await import('./query/command.js')).query,
+  verify: async () => (await import('./verify/command.js')).verify,
+  'clean-webhooks': async () => (await import('./clean-webhooks/command.js')).cleanWebhooks,
+  'grant-read': async () => (await import('./grant-read/command.js')).grantRead,
+  webhook: async () => (await import('./webhook/command.js')).webhook,
+  account: async () => (await import('./account/command.js')).account,
+  erase: async () => (await import('./erase/command.js')).erase,
+  demo: async () => (await import('./demo/command.js')).demo,
+  sandbox: async () => (await import('./sandbox/command.js')).sandbox,
+};
+
+/** The one command that the first argument names, because loading all takes time; all of them for other arguments. */
+export function loadCommands([first = '']: readonly string[]): Promise<DefineCommand[]> {
+  const named = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
+  return Promise.all((named ? [named] : Object.values(COMMANDS)).map((load) => load()));
+}

@@ -3,8 +3,8 @@ import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/
 import { SETTINGS } from '../config.js';
 import { CalendlySyncError } from '../errors.js';
 import { version } from '../version.js';
-import { addSharedOptions, commandPath, reportFailure, type Session } from './command.js';
-import { commands } from './commands.js';
+import { addSharedOptions, commandPath, type DefineCommand, reportFailure, type Session } from './command.js';
+import { loadCommands } from './commands.js';
 import { EXIT } from './exit-codes.js';
 import { wrap } from './terminal/layout.js';
 import { createOutput, type Output } from './terminal/output.js';
@@ -19,7 +19,7 @@ import type { Terminal } from './terminal/terminal.js';
 export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<number> {
   const session: Session = { terminal, signal, exitCode: EXIT.ok, run };
   const usageErrors: string[] = [];
-  const program = createProgram(session, usageErrors);
+  const program = createProgram(session, await loadCommands(argv), usageErrors);
   // `help X` is run as `X --help`: only then can a command load its help first.
   const asksForHelp = argv[0] === 'help' && program.commands.some((command) => command.name() === argv[1]);
   try {
@@ -41,7 +41,11 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
 }
 
 /** Creates the commander program; one per run, so that tests and the demo can run several at a time. */
-export function createProgram(session: Session, usageErrors: string[] = []): Command {
+export function createProgram(
+  session: Session,
+  commands: readonly DefineCommand[],
+  usageErrors: string[] = [],
+): Command {
   const { stdout } = session.terminal;
   const helpWidth = () => Math.min(stdout.columns ?? 100, 120);
   const program: Command = new Command('calendly-sync')

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
+import { readMigrations } from '../../src/migrations/files.js';
 
 const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
 const run = promisify(execFile);
@@ -52,7 +53,8 @@ export async function benchMigrations(
     await fill(sql, rows);
     const load = (work: () => Promise<unknown>) => underLoad(sql, clients, rows, work);
     const before = await load(() => new Promise((resolve) => setTimeout(resolve, 5_000)));
-    const migrate = await load(command('migrate', '--to', '7'));
+    const before022 = readMigrations().at(-2)?.version ?? '';
+    const migrate = await load(command('migrate', '--to', before022));
     const held = postgres(url.href, { max: 1, onnotice: () => {} });
     const reader = held.begin(async (tx) => {
       await tx`select count(*) from users`;

@@ -44,7 +44,7 @@ const OWN_TABLES = Object.values(EXPECTED).flatMap((objects) =>
 const TABLES = ['users', 'meetings', 'calendly_migrations', ...OWN_TABLES];
 
 describe.each(ROLES)('the role %s', (role) => {
-  test.each(TABLES)('can neither read nor write %s', async (table) => {
+  test.each(TABLES)(`${role} can neither read nor write %s`, async (table) => {
     for (const statement of [
       `select * from ${table}`,
       `select count(*) from ${table}`,
@@ -60,7 +60,7 @@ describe.each(ROLES)('the role %s', (role) => {
     }
   });
 
-  test('sees nothing through the view, may not run the function, and may not take numbers from our sequences', async () => {
+  test(`${role} sees nothing through the view, may not run the function, and may not take numbers from our sequences`, async () => {
     await expect(as(role, (tx) => tx`select * from calendly_sync_health`)).rejects.toMatchObject({
       code: '42501',
     });
@@ -73,7 +73,7 @@ describe.each(ROLES)('the role %s', (role) => {
     expect(await sql`select event_id from calendly_webhook_events`).toHaveLength(1);
   });
 
-  test('gets no row even when somebody grants it everything again', async () => {
+  test(`${role} gets no row even when somebody grants it everything again`, async () => {
     await expect(
       sql.begin(async (tx) => {
         await tx.unsafe(`grant all on all tables in schema public to ${role}; set local role ${role}`);
@@ -88,7 +88,7 @@ describe.each(ROLES)('the role %s', (role) => {
   });
 });
 
-test('its owner reads and writes as ever', async () => {
+test('the owner of our tables reads and writes them as ever', async () => {
   expect(await sql`select email from calendly_sync_health`).toEqual([{ email: 'ada@example.com' }]);
   expect(await sql`select clean_old_webhook_events() as gone`).toEqual([{ gone: 1 }]);
 });
@@ -162,15 +162,18 @@ describe('status says when somebody', () => {
       ],
     },
   ];
-  test.each(cases)('$did', async ({ change, undo, drift }) => {
-    expect((await migrationStatus(database)).drift).toEqual([]);
-    await sql.unsafe(change);
-    expect((await migrationStatus(database)).drift).toEqual(drift);
-    await sql.unsafe(undo);
-    expect((await migrationStatus(database)).drift).toEqual([]);
-  });
+  test.each(cases)(
+    'status reports that somebody $did, and nothing after it is undone',
+    async ({ change, undo, drift }) => {
+      expect((await migrationStatus(database)).drift).toEqual([]);
+      await sql.unsafe(change);
+      expect((await migrationStatus(database)).drift).toEqual(drift);
+      await sql.unsafe(undo);
+      expect((await migrationStatus(database)).drift).toEqual([]);
+    },
+  );
 
-  test('replaced the view or the function; migrate repairs it', async () => {
+  test('status reports a view or a function that was replaced, and migrate repairs it', async () => {
     await sql.unsafe(`
       create or replace view calendly_sync_health as
         select id as user_id, email, last_calendly_sync, calendly_initial_sync_complete, calendly_webhook_enabled, 0::bigint as active_calendly_meetings,
@@ -187,7 +190,7 @@ describe('status says when somebody', () => {
     expect((await migrationStatus(database)).drift).toEqual([]);
   });
 
-  test('dropped the view or a table; migrate creates them again', async () => {
+  test('status reports a view or a table that was dropped, and migrate creates them again', async () => {
     await sql.unsafe('drop view calendly_sync_health; drop table calendly_webhook_rejections');
     expect((await migrationStatus(database)).drift).toEqual([
       { version: '004', object: 'table calendly_webhook_rejections', problem: 'is missing' },

@@ -14,7 +14,7 @@ import { clients, hold, host, open } from '../support/holding.js';
 import { migrationOf } from '../support/migrations.js';
 
 describe('a reader that holds users', () => {
-  test('makes migrate wait its turns and say for whom, while other readers are served', async () => {
+  test('a reader that holds users makes migrate wait its turns and say for whom, while other readers are served', async () => {
     const { url, sql, database } = await host();
     await migrate(database, { to: '4' });
     const reader = await hold(url, 'select id,\n  email from users -- a long report');
@@ -56,7 +56,7 @@ describe('a reader that holds users', () => {
     }
   });
 
-  test('for longer than --max-wait ends it with nothing changed, and names the query', async () => {
+  test('a reader that holds users for longer than --max-wait ends migrate with nothing changed, and is named with its query', async () => {
     const { url, database } = await host();
     await migrate(database, { to: '4' });
     const reader = await hold(url, `select '${'x'.repeat(100)}' from users`);
@@ -77,7 +77,7 @@ describe('a reader that holds users', () => {
     expect((await migrate(database)).pending).toEqual([]);
   });
 
-  test('makes a rollback wait in the same way; of its tries one backup is left', async () => {
+  test('a reader that holds users makes a rollback wait in the same way; of its tries one backup is left', async () => {
     const { url, database, sql } = await host();
     await migrate(database);
     await sql`update users set last_calendly_sync = now()`;
@@ -105,7 +105,7 @@ describe('a reader that holds users', () => {
 
 describe('an application that takes users first and meetings then, as 022 does not', () => {
   test.each(['migrate', 'rollback'] as const)(
-    'is never the victim of a deadlock: %s gives way',
+    'an application that takes users first and meetings then is never the victim of a deadlock: %s gives way',
     async (direction) => {
       const { url, database } = await host();
       await migrate(database, direction === 'migrate' ? { to: '4' } : {});

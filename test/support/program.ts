@@ -1,6 +1,6 @@
 /** The built program as a child process. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
@@ -62,4 +62,22 @@ export function calendlySync(
   options: { cwd?: string; input?: string } = {},
 ) {
   return start(argv, settings, options).ended;
+}
+
+/** The built program with more files in its sql folder; answers with a way to run it. */
+export function programWith(files: Record<string, string>) {
+  const root = join(import.meta.dirname, '../..');
+  const folder = temporaryFolder();
+  for (const name of ['dist', 'sql', 'package.json'])
+    cpSync(join(root, name), join(folder, name), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  mkdirSync(join(folder, 'home'));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, 'sql', name), text);
+  const path = join(folder, 'dist/bin/calendly-sync.js');
+  const run = (argv: string[], settings: Record<string, string>) =>
+    start(argv, settings, { program: path }).ended;
+  return Object.assign(run, {
+    start: (argv: string[], settings: Record<string, string>) => start(argv, settings, { program: path }),
+    sql: join(folder, 'sql'),
+  });
 }

@@ -5,7 +5,6 @@ import { rollback } from '../../../src/migrations/rollback.js';
 import { migrationStatus } from '../../../src/migrations/status.js';
 import { testDatabase } from '../../support/database.js';
 import { makeHost } from '../../support/hosts.js';
-import { makeRole } from '../../support/roles.js';
 import { schemaOf } from '../../support/schema.js';
 
 const open: Database[] = [];
@@ -164,6 +163,20 @@ test('--own-tables keeps everything in a schema of our own, whatever the applica
   expect(await schemaOf(sql)).toEqual(before);
 });
 
+test('--own-tables works where several schemas have a users of their own', async () => {
+  const { url, sql } = await testDatabase('empty');
+  for (const schema of ['one', 'two']) await makeHost(sql, 'integer', schema);
+  const before = await schemaOf(sql);
+  const database = connect(url, 'calendly');
+  await expect(migrate(database)).rejects.toMatchObject({
+    message: 'Several schemas have a table users: one, two.',
+  });
+  expect((await migrate(database, { ownTables: true })).created).toEqual(['table users', 'table meetings']);
+  expect(await migrationStatus(connect(url, 'calendly'))).toMatchObject({ pending: [], drift: [] });
+  await rollback(connect(url, 'calendly'), { to: '0', backup: null });
+  expect(await schemaOf(sql)).toEqual(before);
+});
+
 test('--own-tables after a migration onto the application’s tables is refused', async () => {
   const { url, sql } = await testDatabase('empty');
   await makeHost(sql, 'integer');
@@ -271,95 +284,5 @@ describe('what the catalogs show is refused before anything is changed', () => {
       create table calendly_accounts (id integer);
       create table calendly_events (id integer)`);
     expect(said.match(/^- /gm)).toHaveLength(3);
-  });
-});
-
-describe('a role that is not the owner', () => {
-  test('is told who owns what and what to run; when it is run, the migration goes through', async () => {
-    const { url, sql } = await testDatabase('empty');
-    await makeHost(sql, 'integer');
-    const owner = await makeRole(url, 'owner');
-    const role = await makeRole(url, 'app');
-    await sql.unsafe(`
-      alter table users owner to "${owner.name}"; alter table meetings owner to "${owner.name}";
-      grant usage, create on schema public to "${role.name}"`);
-    const before = await schemaOf(sql);
-    const database = connect(role.url);
-    const error = await migrate(database).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({
-      code: 'preflight',
-      message: expect.stringContaining(
-        `${role.name} may not add columns to users (last_calendly_sync, calendly_initial_sync_complete, calendly_webhook_enabled): users belongs to ${owner.name} (SQLSTATE 42501).`,
-      ),
-      hint: expect.stringContaining(`grant "${owner.name}" to "${role.name}";`),
-    });
-    expect(error).toMatchObject({ message: expect.stringContaining('add columns to meetings') });
-    expect(await schemaOf(sql)).toEqual(before);
-
-    await sql.unsafe(`grant "${owner.name}" to "${role.name}"`);
-    expect((await migrate(database)).pending).toEqual([]);
-  });
-
-  test('needs the right to refer to a table that needs no change', async () => {
-    const { url, sql } = await testDatabase('empty');
-    await makeHost(sql, 'integer');
-    await sql.unsafe('drop view "My Meetings"; drop table meetings');
-    const role = await makeRole(url, 'app');
-    await sql.unsafe(`grant usage, create on schema public to "${role.name}"`);
-    const database = connect(role.url);
-    await expect(migrate(database, { to: '4' })).rejects.toMatchObject({
-      message: expect.stringContaining(
-        `let postgres run: grant references on public.users to "${role.name}";`,
-      ),
-    });
-    await sql.unsafe(`grant references on users to "${role.name}"`);
-    expect((await migrate(database, { to: '4' })).applied).toHaveLength(4);
-  });
-
-  test('is told whose the tables are, with rights on them and without, and never that nothing is applied', async () => {
-    const { url, sql } = await testDatabase('empty');
-    await migrate(connect(url));
-    const role = await makeRole(url, 'app_rw');
-    const other = connect(role.url);
-    const whose = {
-      hint: expect.stringMatching(
-        new RegExp(
-          `^You are ${role.name}; calendly_.* belong to postgres\\. .*grant "postgres" to "${role.name}";$`,
-        ),
-      ),
-    };
-    await expect(migrationStatus(other)).rejects.toMatchObject(whose);
-    await sql.unsafe(`grant select, insert, update, delete on all tables in schema public to "${role.name}"`);
-    for (const work of [migrationStatus, migrate, (it: Database) => rollback(it, { backup: null })]) {
-      await expect(work(other)).rejects.toMatchObject({
-        ...whose,
-        message: expect.stringContaining('row-level security policy for table "calendly_migrations"'),
-      });
-    }
-  });
-
-  test('and no superuser either can own it all', async () => {
-    const { url, sql } = await testDatabase('empty');
-    const role = await makeRole(url, 'plain');
-    await sql.unsafe(`grant usage, create on schema public to "${role.name}"`);
-    const database = connect(role.url);
-    expect((await migrate(database)).pending).toEqual([]);
-    await database.transaction((tx) => tx`insert into users (email) values ('me@example.com')`);
-    expect(await database.transaction((tx) => tx`select email from calendly_sync_health`)).toEqual([
-      { email: 'me@example.com' },
-    ]);
-  });
-
-  test('without the right to create is told so, and which schema', async () => {
-    const { url, sql } = await testDatabase('empty');
-    await sql.unsafe('revoke create on schema public from public');
-    const role = await makeRole(url, 'reader');
-    await expect(migrate(connect(role.url))).rejects.toMatchObject({
-      message: expect.stringContaining('permission denied for schema public (SQLSTATE 42501)'),
-      hint: `You are ${role.name}: ask the owner of the database or a superuser for the right that is missing.`,
-    });
-    await expect(migrate(connect(role.url, 'own'))).rejects.toMatchObject({
-      message: expect.stringContaining('permission denied for database'),
-    });
   });
 });
