@@ -41,13 +41,13 @@ test('20 at once: each file is applied once, and none fails', async () => {
   );
   expect(documents.flatMap(({ applied }) => applied.map(({ version }) => version)).sort()).toEqual(VERSIONS);
   expect(documents.flatMap(({ pending }) => pending)).toEqual([]);
-  expect(await sql`select version from calendly_migrations order by 1`).toHaveLength(5);
+  expect(await sql`select version from calendly_migrations order by 1`).toHaveLength(VERSIONS.length);
 });
 
 describe('kill -9', () => {
   test('in the middle of a file leaves nothing of it, and the next run goes on', async () => {
     const { url, sql, settings } = await host();
-    await calendlySync(['migrate', '--to', '4'], settings);
+    await calendlySync(['migrate', '--to', VERSIONS.at(-2) ?? ''], settings);
     const before = await schemaOf(sql);
     const program = programWith({
       '021_slow.up.sql': 'create table half (id integer);\nselect pg_sleep(60);\n',
