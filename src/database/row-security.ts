@@ -37,7 +37,7 @@ export async function permissionHint(
   const home = schema === null ? 'current_schema()' : quoteText(schema);
   const rows = (await statement(`
     select current_user as user, pg_get_userbyid(relowner) as owner, pg_has_role(relowner, 'usage') as "isOwn",
-      string_agg(pg_class.oid::regclass::text, ', ' order by relname) as tables
+      array_agg(pg_class.oid::regclass::text order by relname) as tables
     from pg_class join pg_namespace on pg_namespace.oid = relnamespace
     where relkind in ('r', 'p', 'v') and (not pg_has_role(relowner, 'usage') or row_security_active(pg_class.oid)) and (
       pg_class.oid in (to_regclass('users'), to_regclass('meetings'))
@@ -45,18 +45,19 @@ export async function permissionHint(
     group by relowner order by relowner`)) as {
     user: string;
     owner: string;
-    tables: string;
     isOwn: boolean;
+    tables: string[];
   }[];
   const hints = rows
     .filter(({ isOwn }) => byPolicy || !isOwn)
-    .map(({ user, owner, tables, isOwn }) =>
-      isOwn
-        ? `You are ${user}; row-level security is forced on ${tables}, so that the owner, ${owner}, cannot see every row: ` +
-          `connect as a role with BYPASSRLS.`
-        : `You are ${user}; ${tables} belong to ${owner}. Connect as ${owner}, or let ${owner} or a superuser run: ` +
-          `grant ${quoteName(owner)} to ${quoteName(user)};`,
-    );
+    .map(({ user, owner, isOwn, tables }) => {
+      const some = tables.slice(0, 3).join(', ') + (tables.length > 3 ? ' …' : '');
+      return isOwn
+        ? `You are ${user}; row-level security is forced on ${some}, so that the owner, ${owner}, cannot see every row: ` +
+            `connect as a role with BYPASSRLS.`
+        : `You are ${user}; ${some} belong to ${owner}. Connect as ${owner}, or let ${owner} or a superuser run: ` +
+            `grant ${quoteName(owner)} to ${quoteName(user)};`;
+    });
   if (hints.length > 0) return hints.join('\n');
   if (byPolicy) return null;
   const [me] = (await statement('select current_user as user')) as { user: string }[];

@@ -26,7 +26,7 @@ test('health, clean-webhooks and migrate --status fail for a role that cannot se
     const { code, stdout, stderr } = await calendlySync(args, { DATABASE_URL: role.url });
     expect(code).toBe(1);
     expect(`${stdout}${stderr}`).toContain('subject to row-level security');
-    expect(stderr).toMatch(new RegExp(`You are ${role.name}; .*calendly_events.* belong to postgres`));
+    expect(stderr).toMatch(new RegExp(`You are ${role.name}; calendly_.* belong to postgres`));
     expect(stderr).toContain(`grant "postgres" to "${role.name}";`);
     expect(`${stdout}${stderr}`).not.toMatch(/not applied|0 webhook events deleted/);
   }
@@ -55,7 +55,7 @@ test('sync and the webhook receiver of a role that cannot see all rows are refus
   expect(await written()).toEqual([{ rows: 0 }]);
 });
 
-test('a role that sees every row through policies of ours may run health, verify and migrate --status, and writes nothing', async () => {
+test('a role that sees every row through policies of ours may run health and migrate --status, and writes nothing', async () => {
   const { sql, url } = await applicationRole();
   const role = await makeRole(url, 'reader');
   await sql.unsafe(`grant usage on schema public to "${role.name}"`);
@@ -67,8 +67,10 @@ test('a role that sees every row through policies of ours may run health, verify
   const reader = settingsOf(sandbox, role.url);
   const status = await runCli(['migrate', '--status'], reader);
   expect(status, status.stderr).toMatchObject({ code: 0 });
-  const verified = await runCli(['verify'], reader);
-  expect(verified, verified.stderr).toMatchObject({ code: 0 });
+  // It compares with what was erased, which no reader sees.
+  expect((await runCli(['verify'], reader)).stderr).toContain(
+    'permission denied for table calendly_erasures',
+  );
   const health = await runCli(['health', '--json'], reader);
   expect(JSON.parse(health.stdout).users).toEqual(
     JSON.parse((await runCli(['health', '--json'], owner)).stdout).users,
