@@ -14,6 +14,7 @@ import {
   checkLease,
   claimLeases,
   createLease,
+  endFrozenSessions,
   expireLeases,
   type HeldLease,
   LEASE_SECONDS,
@@ -67,6 +68,7 @@ export async function claimAccount(
   if (!claim) {
     holder = await database.transaction(async (sql) => {
       await createLease(sql, accountId);
+      await endFrozenSessions(sql);
       return (await leaseHolders(sql, accountId))[0] ?? null;
     });
     const deadOwner = holder !== null && isDead(holder) ? holder : null;
@@ -89,6 +91,7 @@ export async function claimAccounts(
 /** Ends the leases of processes of this host that are known to be dead: their accounts need not wait. */
 export async function releaseDead(database: Database): Promise<void> {
   await database.transaction(async (sql) => {
+    await endFrozenSessions(sql);
     const holders = await leaseHolders(sql, null);
     await expireLeases(sql, holders.filter(isDead));
   });

@@ -2,9 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { claimAccount } from '../../src/accounts/lease.js';
-import { openServer } from '../../src/database/connection.js';
+import { type Database, openServer } from '../../src/database/connection.js';
+import { endFrozenSessions } from '../../src/database/tables/leases.js';
 import { runCli } from '../support/cli.js';
 import { testDatabase } from '../support/database.js';
+import { startFaultyProxy } from '../support/faulty-proxy.js';
 import { start } from '../support/program.js';
 import { settingsOf, testSandbox } from '../support/sandbox.js';
 import { syncing } from '../support/sync.js';
@@ -83,6 +85,37 @@ test('a lease is released when its run fails before it has begun', async () => {
   await lease.release();
   expect(await sql`select lease_owner from calendly_leases`).toEqual([{ lease_owner: null }]);
   await (await claim()).lease.release();
+});
+
+test('a holder frozen between Parse and Bind is ended by its successor a minute later, and no other session is', async () => {
+  const { url, sql } = await testDatabase();
+  await sql`insert into users (email, name) values ('host@example.com', 'before')`;
+  const [account] = await sql`
+    insert into calendly_accounts (user_id, calendly_uri) select id, 'https://x/users/U' from users returning id`;
+  const proxy = await startFaultyProxy(url);
+  const claim = (database: Database) => claimAccount(database, String(account?.id), true, () => {});
+  const [frozen, successor] = [proxy.url, url].map((address) => openServer(address, { max: 1 }));
+  if (!frozen || !successor) throw new Error('two databases were opened');
+  onTestFinished(async () => {
+    await Promise.all([frozen.close(), successor.close()]);
+  });
+  const { lease } = await claim(frozen);
+  // The frozen session locks the row, so it expires before.
+  await sql`update calendly_leases set lease_until = now() - interval '1 second'`;
+  proxy.swallowAt('written while frozen');
+  const writing = lease.transaction((tx) => tx`update users set name = ${'written while frozen'}`);
+  writing.catch(() => {});
+  const waiting = () => sql`select state from pg_stat_activity
+    where wait_event = 'ClientRead' and query like 'update users%' and datname = current_database()`;
+  await expect.poll(waiting).toEqual([{ state: 'active' }]);
+  await expect(claim(successor)).rejects.toMatchObject({ code: 'locked' });
+  await delay(300);
+  expect(await successor.transaction((tx) => endFrozenSessions(tx, 200))).toBe(1);
+  await expect.poll(waiting).toEqual([]);
+  await (await claim(successor)).lease.release();
+  expect(await sql`select name from users`).toEqual([{ name: 'before' }]);
+  proxy.cut();
+  await expect(writing).rejects.toMatchObject({ code: 'locked' });
 });
 
 test('a frozen process whose account was taken over writes nothing once it continues', async () => {

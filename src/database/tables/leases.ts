@@ -181,6 +181,24 @@ export async function expireLeases(sql: Sql, owners: string[]): Promise<void> {
 }
 
 /**
+ * Ends sessions of this role that hold a lease's row and have sent nothing for a minute: their process was frozen, or its
+ * machine lost. Before Postgres 17 no setting does that for a process frozen between a statement's Parse and its Bind.
+ * @returns how many
+ */
+export async function endFrozenSessions(sql: Sql, idleMs = IDLE_TIMEOUT_MS): Promise<number> {
+  const rows = await sql`
+    select pg_terminate_backend(a.pid) from pg_stat_activity a
+    where a.datname = current_database() and a.usename = current_user and a.wait_event = 'ClientRead'
+      and a.state_change < now() - make_interval(secs => ${idleMs / 1_000})
+      and exists (
+        select from pg_locks l
+        where l.pid = a.pid and l.database = (select oid from pg_database where datname = current_database())
+          and l.relation = 'calendly_leases'::regclass and l.mode = 'RowShareLock'
+      )`;
+  return rows.length;
+}
+
+/**
  * The fence, the first statement of every transaction in which a run writes: nobody can take the lease before that
  * transaction ends. It also limits how long the transaction waits for locks, how long it may be idle, and how
  * long it may take.
