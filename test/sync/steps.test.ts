@@ -34,6 +34,32 @@ test('all rows are stored with the listing, and the next meetings get their invi
   await expectTruth(sql, sandbox);
 });
 
+test('of 300 meetings at 50 requests a minute, all are stored after 4 requests, and the next 40 with invitees after 48', async () => {
+  const { url, sql } = await testDatabase();
+  const sandbox = await testSandbox({ events: 0, rateLimit: 50 });
+  for (let day = 1; day <= 260; day++) sandbox.control.book({ start: `-${day}d`, created: '-300d' });
+  for (let day = 1; day <= 40; day++) sandbox.control.book({ start: `+${day}d`, created: '-1d' });
+  let rowsAfterListing: number | null = null;
+  sandbox.onRequest(async ({ path }) => {
+    if (!path.endsWith('/invitees') || rowsAfterListing !== null) return;
+    rowsAfterListing = 0;
+    rowsAfterListing = (await sql`select from meetings`).length;
+  });
+  const controller = new AbortController();
+  const running = syncing(sandbox, url)({ signal: controller.signal });
+  const read = () => sql`select start_time > now() as upcoming, count(*)::integer as read
+    from calendly_events where fingerprint is not null group by 1 order by 1`;
+  await expect.poll(read, { timeout: 20_000 }).toEqual([
+    { upcoming: false, read: 4 },
+    { upcoming: true, read: 40 },
+  ]);
+  // The listing, who the user is, and 44 events: the others wait for the next minute.
+  expect(sandbox.requests()).toHaveLength(48);
+  expect(rowsAfterListing).toBe(300);
+  controller.abort();
+  expect((await running).user).toMatchObject({ error: { code: 'stopped' }, requests: 48 });
+});
+
 test('a cancellation is stored with the page that shows it, before anything else is asked for', async () => {
   const { url, sql } = await testDatabase();
   const sandbox = await testSandbox({ events: 0 });
