@@ -89,6 +89,20 @@ test('more idle connections than the receiver accepts do not keep real deliverie
   expect(await metrics()).toMatch(/connections_dropped_total [1-9]/);
 }, 60_000);
 
+test('connections that send requests without waiting for the answers are closed, and memory stays below 200 MB', async () => {
+  const { port, memory, metrics } = await serve();
+  const requests = `GET ${PATH}/test HTTP/1.1\r\nHost: ${'h'.repeat(5_000)}\r\n\r\n`.repeat(20);
+  for (let index = 0; index < 300; index++) hold(port, () => requests);
+  let highest = 0;
+  for (let index = 0; index < 15; index++) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await deliver(port, `PIPELINED${index}`)).toBe(200);
+    highest = Math.max(highest, memory());
+  }
+  expect(highest).toBeLessThan(200);
+  expect(await metrics()).toMatch(/connections_dropped_total [1-9]/);
+}, 60_000);
+
 test('a signature whose time is too far away is rejected before its body is sent', async () => {
   const { port } = await serve();
   const socket = connect(port, '127.0.0.1');

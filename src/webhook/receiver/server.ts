@@ -84,6 +84,7 @@ async function answer(
   response: ServerResponse,
   isClosing: () => boolean,
 ): Promise<void> {
+  if (request.socket.destroyed) return;
   const { status, headers, body } = await endpoint
     .respond(fromMessage(request))
     .catch(() => json(500, { error: 'internal error' }));
@@ -99,7 +100,7 @@ async function answer(
 
 function fromMessage(request: IncomingMessage): Incoming {
   const { method = '', url = '/', headers } = request;
-  const origin = `http://${headers.host ?? ''}`;
+  const origin = `http://${headers.host?.slice(0, 255) ?? ''}`;
   return {
     method,
     path: pathOf(url),
