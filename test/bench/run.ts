@@ -1,26 +1,30 @@
 /**
- * `npm run bench [-- --events 20000 --deliveries 20000 --meetings 5000000 --only PART --database-url URL]`: measures on
- * this machine and prints one JSON document. The database is a Postgres from npm unless one is named; its tables are
+ * `npm run bench [-- PART --events 20000 --accounts 1000,10000 --database-url URL …]`: measures one part or all on this
+ * machine and prints one JSON document. The database is a Postgres from npm unless one is named; its tables are
  * emptied.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startPostgres } from '../support/postgres-server.js';
+import { benchAccounts } from './accounts.js';
 import { benchClient } from './client.js';
 import { benchMigrations } from './migrations.js';
 import { benchLargeAccount, benchMemory, benchStart, benchUsualAccount } from './sync.js';
 import { benchWebhooks } from './webhooks.js';
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
   options: {
     events: { type: 'string', default: '20000' },
     deliveries: { type: 'string', default: '20000' },
     meetings: { type: 'string', default: '5000000' },
+    accounts: { type: 'string', default: '1000,10000' },
     only: { type: 'string' },
     'database-url': { type: 'string' },
   },
+  allowPositionals: true,
 });
+const only = values.only ?? positionals[0];
 const root = join(import.meta.dirname, '../..');
 execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
 const given = values['database-url'];
@@ -43,6 +47,11 @@ try {
       () => benchWebhooks(url, { deliveries: Number(values.deliveries) }),
     ],
     [
+      'accounts',
+      `${values.accounts} unchanged accounts`,
+      () => benchAccounts(url, values.accounts.split(',').map(Number)),
+    ],
+    [
       'migrations',
       `migrations beside ${values.meetings} other meetings, under load`,
       () => benchMigrations(url, { rows: Number(values.meetings) }),
@@ -50,7 +59,7 @@ try {
   ];
   const figures: Record<string, unknown> = { node: process.version };
   for (const [name, title, measure] of parts) {
-    if (values.only !== undefined && values.only !== name) continue;
+    if (only !== undefined && only !== name) continue;
     process.stderr.write(`${title} …\n`);
     figures[name] = await measure();
   }

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import postgres from 'postgres';
 
-const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
+export const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
 
 export interface ProcessFigures {
   seconds: number;
@@ -159,7 +159,7 @@ async function once(argv: string[] | null, settings: Record<string, string>): Pr
 }
 
 /** Peak memory and CPU time of a process so far, as Linux counts them; null elsewhere, and after its end. */
-function usageOf(pid: number) {
+export function usageOf(pid: number) {
   try {
     const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8');
     const peakKb = Number(/VmHWM:\s+(\d+)/.exec(read('status'))?.[1] ?? 0);

@@ -5,13 +5,12 @@ import { pathToFileURL } from 'node:url';
 import type { TokenProvider } from '../../accounts/token-source.js';
 import { countOf } from '../../counting.js';
 import { countLeases } from '../../database/tables/leases.js';
-import { CalendlySyncError, type ErrorReport } from '../../errors.js';
+import { CalendlySyncError } from '../../errors.js';
 import { type AccountsResult, syncAccounts } from '../../sync/accounts.js';
 import type { AccountsOptions } from '../../sync/accounts-setup.js';
-import type { UserResult } from '../../sync/report.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { EXIT, exitCodeOf } from '../exit-codes.js';
-import { labelled, showSync } from './output.js';
+import { showAccounts, showSync } from './output.js';
 
 /** Flags of `sync` for many accounts. Durations in ms. */
 export interface ManyFlags {
@@ -23,7 +22,8 @@ export interface ManyFlags {
   tokens?: string | undefined;
 }
 
-const MAX_EVERY_MS = 6 * 3_600_000;
+/** How long an account whose webhooks work waits for its next sync. */
+export const MAX_EVERY_MS = 6 * 3_600_000;
 
 /** Syncs all accounts, or the named ones. */
 export async function runMany(
@@ -37,39 +37,36 @@ export async function runMany(
   const several =
     named.length !== 1 && (tokens?.list !== undefined || (await database.transaction(countLeases)) > 1);
   const shown = await showSync(output, dryRun, several);
-  let first: ErrorReport | null = null;
-  let held = 0;
+  const { onAccount, errors } = showAccounts(output, several);
   output.item('users');
-  const onAccount = (result: UserResult) => {
-    output.item('users', result);
-    const { error, email } = result;
-    if (error === null || error.code === 'stopped') return;
-    if (error.code === 'locked') held++;
-    const lines = several && email !== null ? labelled(output, email) : output;
-    if (result.status === 'failed') {
-      first ??= error;
-      lines.error(error);
-    } else lines.note(error.message);
-  };
   const scope =
     every === undefined
       ? { dueMs: due ?? null }
       : { everyMs: every, maxEveryMs: Math.max(every, maxEvery ?? MAX_EVERY_MS) };
-  const given = { ...options, accounts, forMs, tokens, onAccount, onEvent: shown.onEvent };
+  const given: AccountsOptions = {
+    ...options,
+    accounts,
+    forMs,
+    tokens,
+    onEvent: shown.onEvent,
+    onAccount(result) {
+      output.item('users', result);
+      onAccount(result);
+    },
+  };
   const result = await syncAccounts(given, scope).finally(shown.close);
   if (dryRun) output.note('Nothing was written (--dry-run).');
   if (signal.aborted && every === undefined)
     throw new CalendlySyncError('stopped', 'Stopped before the end.', {
       hint: 'The next sync continues from there.',
     });
-  return { document: { totals: result.totals }, exitCode: EXIT.ok, ...outcome(result, first, held) };
+  return { document: { totals: result.totals }, exitCode: EXIT.ok, ...outcome(result, errors) };
 }
 
 /** The JSON keys and the exit code of a call in which accounts failed or were all held elsewhere. */
 function outcome(
   { complete, failed, skipped, totals }: AccountsResult,
-  first: ErrorReport | null,
-  held: number,
+  { first, held }: ReturnType<typeof showAccounts>['errors'],
 ): Partial<CommandResult> {
   if (first !== null && complete + skipped > 0) {
     const message = `${failed} of ${countOf(complete + failed + skipped, 'account')} failed.`;

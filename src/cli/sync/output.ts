@@ -2,6 +2,7 @@
 import type { HttpWait } from '../../calendly/http.js';
 import { countOf } from '../../counting.js';
 import { formatDuration } from '../../duration.js';
+import type { ErrorReport } from '../../errors.js';
 import type { Plan } from '../../sync/plan.js';
 import type { OnSyncEvent, SyncEvent, UserResult } from '../../sync/report.js';
 import type { SyncResult } from '../../sync/sync.js';
@@ -64,7 +65,7 @@ export async function showSync(
 type Lines = Pick<Output, 'result' | 'note' | 'warn' | 'error'>;
 
 /** An output on which every line begins with the e-mail of an account. */
-export function labelled(output: Output, email: string): Lines {
+function labelled(output: Output, email: string): Lines {
   const label = (text: string) => oneLine(`[${email}] ${text}`);
   return {
     result: (text, tone) => output.result(label(text), tone),
@@ -72,6 +73,20 @@ export function labelled(output: Output, email: string): Lines {
     warn: (text) => output.warn(label(text)),
     error: (report) => output.error({ ...report, message: label(report.message) }),
   };
+}
+
+/** Shows the errors of accounts as they come, and keeps what the exit code depends on. */
+export function showAccounts(output: Output, several: boolean) {
+  const errors = { first: null as ErrorReport | null, held: 0 };
+  const onAccount = ({ status, error, email }: UserResult) => {
+    if (error === null || error.code === 'stopped') return;
+    if (error.code === 'locked') errors.held++;
+    const lines = several && email !== null ? labelled(output, email) : output;
+    if (status === 'skipped') return lines.note(error.message);
+    errors.first ??= error;
+    lines.error(error);
+  };
+  return { onAccount, errors };
 }
 
 const FULL_SYNC = '📅 FULL SYNC: Fetching all Calendly events (2 years back, 1 year forward)';

@@ -102,16 +102,3 @@ export async function refreshWebhookEnabled(sql: Sql): Promise<void> {
     ) covered
     where u.id = covered.user_id and u.calendly_webhook_enabled is distinct from covered.enabled`;
 }
-
-/** When the user of a token was last synced completely, and how long ago that is, in ms; null: never. */
-export async function lastSyncOf(
-  sql: Sql,
-  tokenFingerprint: string,
-): Promise<{ at: Date; ageMs: number } | null> {
-  const [row] = await sql<{ at: Date; ageMs: number }[]>`
-    select u.last_calendly_sync as at,
-      (extract(epoch from now() - u.last_calendly_sync) * 1000)::float8 as "ageMs"
-    from calendly_accounts a join users u on u.id = a.user_id
-    where a.token_fingerprint = ${tokenFingerprint} and u.last_calendly_sync is not null`;
-  return row ?? null;
-}
