@@ -11,7 +11,6 @@ import { openServer } from '../../src/database/connection.js';
 import { digest, fingerprint } from '../../src/resources/meetings/fingerprint.js';
 import { createClaims } from '../../src/sync/claims.js';
 import { findPgbouncer, startPgbouncer } from '../support/pgbouncer.js';
-import { startPooler } from '../support/pooler.js';
 import { eventId, eventOf, hostUri, MEETINGS_PER_HOST } from './many-hosts.js';
 import { emptyTables, program, usageOf } from './sync.js';
 
@@ -45,12 +44,11 @@ export async function benchAccounts(databaseUrl: string, sizes: number[]) {
         of[`${latency}_ms_two_processes`] = await measure(2);
         if (latency === 0) {
           const bouncer = findPgbouncer();
-          const pooler = await (bouncer === null ? startPooler : startPgbouncer.bind(null, bouncer))(
-            databaseUrl,
-            20,
-          );
-          of[bouncer === null ? 'pooler' : 'pgbouncer'] = await measure(1, pooler.url);
-          await pooler.stop();
+          if (bouncer !== null) {
+            const pooler = await startPgbouncer(bouncer, databaseUrl, 20);
+            of.pgbouncer = await measure(1, pooler.url);
+            await pooler.stop();
+          }
           of.with_a_long_transaction = await withLongTransaction(databaseUrl, () => measure(1));
         }
       });

@@ -1,9 +1,9 @@
 /** PgBouncer in transaction mode, if it is installed. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
-import { temporaryFolder } from './program.js';
 
 /** The path of PgBouncer: TEST_PGBOUNCER, or where packages install it; null if it is not installed. */
 export function findPgbouncer(): string | null {
@@ -21,7 +21,7 @@ export function findPgbouncer(): string | null {
 /** Starts PgBouncer with `size` connections to that database, and returns the URL through it. */
 export async function startPgbouncer(path: string, databaseUrl: string, size: number) {
   const target = new URL(databaseUrl);
-  const folder = temporaryFolder();
+  const folder = mkdtempSync(join(tmpdir(), 'calendly-sync-pgbouncer-'));
   const port = await freePort();
   const user = decodeURIComponent(target.username);
   const password = decodeURIComponent(target.password);
@@ -66,6 +66,7 @@ max_client_conn = 200
       const ended = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGTERM');
       await ended;
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -155,6 +155,23 @@ export async function createLease(sql: Sql, accountId: string): Promise<void> {
   await sql`insert into calendly_leases (account_id) values (${accountId}) on conflict do nothing`;
 }
 
+/** How soon after a delivery its account is synced, in seconds. */
+export const WAKE_S = 120;
+
+/**
+ * Makes the accounts of these Calendly users due soon, or those that list for them; also one that is being synced. At
+ * most one write per account until it is synced.
+ */
+export function wakeAccounts(sql: ISql, calendlyUris: string[]): PendingQuery<Row[]> {
+  return sql`
+    update calendly_leases
+    set wake_at = now() + make_interval(secs => ${WAKE_S}),
+      due_at = least(due_at, now() + make_interval(secs => ${WAKE_S}))
+    where account_id in (
+      select coalesce(organization_account_id, id) from calendly_accounts where calendly_uri = any(${calendlyUris})
+    ) and due_at < 'infinity' and wake_at is null`;
+}
+
 /** The number of accounts that are synced on their own. */
 export async function countLeases(sql: Sql): Promise<number> {
   const [row] = await sql<{ count: number }[]>`select count(*)::integer as count from calendly_leases`;

@@ -22,6 +22,7 @@ import type { Delivery } from './delivery.js';
 import { createGroupCommit, type Entry } from './group-commit.js';
 import type { LockWaiters } from './lock-waiters.js';
 import type { WaitLimits } from './wait-limits.js';
+import { createWaker } from './waker.js';
 
 export interface CommitQueue {
   /**
@@ -105,14 +106,16 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
     }
   }
 
-  function record(batch: Batch, limits: WaitLimits): Promise<DeliveryResult[]> {
+  async function record(batch: Batch, limits: WaitLimits): Promise<DeliveryResult[]> {
     const deliveries = batch.map(({ item }) => item);
-    return persist(() =>
+    const results = await persist(() =>
       database.transaction(
         (sql) => recordAndApply(sql, deliveries, { ...limits, discardUnmatched }),
         DEADLINE,
       ),
     );
+    wake(deliveries);
+    return results;
   }
 
   /** Those that need a lock for which others wait already wait with them. */
