@@ -80,6 +80,7 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
   const parts = createLane(MAX_PARTS);
   /** One at a time: whatever is locked, the others keep their connections. */
   const locked = createLane(1);
+  const wake = createWaker(database);
   const pending = new Map<string, Promise<DeliveryResult>>();
   const commits = createGroupCommit<Delivery, DeliveryResult>({
     maxBatch: MAX_BATCH,
