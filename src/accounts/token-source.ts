@@ -6,7 +6,7 @@ import type { CalendlyClient } from '../calendly/client.js';
 import type { Database } from '../database/connection.js';
 import { persistentTransaction } from '../database/retry.js';
 import { findParked, parkWithToken } from '../database/tables/account-states.js';
-import type { Claim } from '../database/tables/leases.js';
+import { type Claim, createLease } from '../database/tables/leases.js';
 import { activateAccount } from '../database/tables/tokens.js';
 import { type UserId, userIdForJson } from '../database/user-id.js';
 import { CalendlySyncError } from '../errors.js';
@@ -88,5 +88,6 @@ export async function connectProvided(
   const named = { named: [userId], write: true, known: null };
   const { account } = await resolveAccount(database, clientOf(accessToken), accessToken, named);
   if (account === null) throw new Error('a resolved account was not stored');
+  await persistentTransaction(database, (sql) => createLease(sql, account.id));
   return account.id;
 }
