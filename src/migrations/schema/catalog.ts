@@ -102,6 +102,10 @@ const rights = (target: string, acl: string) => `(
       from aclexplode(${acl})
     ) as statements)`;
 
+/** Nobody needs the definition of what is ours: the files have it. */
+const isForeign = (oid: string, catalog: string) =>
+  `coalesce(obj_description(${oid}, '${catalog}'), '') not like '${MARK}%'`;
+
 const VIEWS = list(namesOf('view'));
 const TABLES = list(namesOf('table').filter((name) => name !== 'users' && name !== 'meetings'));
 const FUNCTIONS = list(namesOf('function'));
@@ -117,12 +121,12 @@ export const OBJECTS = `
     relations.oid::text as oid,
     obj_description(relations.oid, 'pg_class') as mark,
     case relkind when 'v' then md5(pg_get_viewdef(relations.oid)) else '' end as definition,
-    case when relkind = 'v' and relname = any (${VIEWS}) then
+    case when relkind = 'v' and relname = any (${VIEWS}) and ${isForeign('relations.oid', 'pg_class')} then
       format('create view %s%s as %s', relations.oid::regclass,
         ' with (' || array_to_string(reloptions, ', ') || ')', pg_get_viewdef(relations.oid))
       || coalesce(format(' comment on view %s is %L;', relations.oid::regclass, obj_description(relations.oid, 'pg_class')), '')
     end as definer,
-    case when relkind in ('r', 'v') and relname = any (${VIEWS} || ${TABLES}) then concat_ws(' ',
+    case when relkind in ('r', 'v') and relname = any (${VIEWS} || ${TABLES}) and ${isForeign('relations.oid', 'pg_class')} then concat_ws(' ',
       case when relkind = 'r' and not relrowsecurity then
         format('alter table %1$s disable row level security; drop policy if exists calendly_sync_closed on %1$s;',
           relations.oid::regclass) end,
@@ -139,10 +143,10 @@ export const OBJECTS = `
   union all
   select format('function %s(%s)', proname, pg_get_function_identity_arguments(pg_proc.oid)), pg_proc.oid::text,
     obj_description(pg_proc.oid, 'pg_proc'), md5(concat(prosrc, proconfig)),
-    case when proname = any (${FUNCTIONS}) then pg_get_functiondef(pg_proc.oid) || ';'
+    case when proname = any (${FUNCTIONS}) and ${isForeign('pg_proc.oid', 'pg_proc')} then pg_get_functiondef(pg_proc.oid) || ';'
       || coalesce(format(' comment on function %s is %L;', pg_proc.oid::regprocedure, obj_description(pg_proc.oid, 'pg_proc')), '')
     end,
-    case when proname = any (${FUNCTIONS}) then
+    case when proname = any (${FUNCTIONS}) and ${isForeign('pg_proc.oid', 'pg_proc')} then
       coalesce(${rights("'function ' || pg_proc.oid::regprocedure", 'proacl')}, '') end
   from pg_proc
   where pronamespace = (select oid from home) and prokind in ('f', 'p')
