@@ -2,7 +2,9 @@
  * `webhook ping`: sends a signed request that changes nothing to a receiver's public URL, as Calendly would, and says
  * which part of the way does not work: name, connection, TLS, path, key, clock or database.
  */
+import type { ProxySettings } from '../calendly/proxy.js';
 import { signatureHeader } from '../calendly/signature.js';
+import { createTransport, type HttpResponse } from '../calendly/transport.js';
 
 /** The event type of a ping. A receiver answers it and stores nothing. */
 export const PING_EVENT = 'calendly_sync.ping';
@@ -37,6 +39,8 @@ export interface PingOptions {
   /** The receiver's public URL, with its path. */
   url: string;
   signingKey: string;
+  /** The proxies on the way out, as for the API. */
+  proxies?: ProxySettings;
   timeoutMs?: number;
   /** The current time, in ms since 1970. */
   now?: () => number;
@@ -49,7 +53,7 @@ const MAX_SKEW_MS = 300_000;
 
 /** Pings a receiver. Never throws for what is wrong on the way. */
 export async function pingReceiver(options: PingOptions): Promise<PingResult> {
-  const { url, signingKey, timeoutMs = TIMEOUT_MS, now = Date.now } = options;
+  const { url, signingKey, proxies, timeoutMs = TIMEOUT_MS, now = Date.now } = options;
   const body = JSON.stringify({ event: PING_EVENT, created_at: new Date(now()).toISOString() });
   const signature = signatureHeader(signingKey, Buffer.from(body), Math.floor(now() / 1_000));
   const started = performance.now();
@@ -57,30 +61,32 @@ export async function pingReceiver(options: PingOptions): Promise<PingResult> {
     return { url, ms: Math.round(performance.now() - started), status, problem };
   };
   try {
-    const response = await fetch(url, {
+    const target = new URL(url);
+    const response = await createTransport(
+      target,
+      proxies,
+    )({
       method: 'POST',
+      url: target,
       body,
       headers: { 'content-type': 'application/json', 'calendly-webhook-signature': signature },
-      redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const text = await response.text();
-    return result(response.status, problemOf(response, text, now()));
+    return result(response.status, problemOf(response, now()));
   } catch (error) {
     return result(null, connectionProblem(error, url));
   }
 }
 
-function problemOf(response: Response, text: string, now: number): PingProblem | null {
-  const { status, headers } = response;
+function problemOf({ status, headers, text }: HttpResponse, now: number): PingProblem | null {
   const answer = parseAnswer(text);
   if (status === 200 && answer.status === 'pong') return null;
   if (status >= 300 && status < 400) {
-    const message = `it redirects to ${headers.get('location') ?? 'another URL'}`;
+    const message = `it redirects to ${headers.location ?? 'another URL'}`;
     return { step: 'redirect', message, hint: 'Calendly follows no redirects: use the final URL.' };
   }
   if (status === 401 && answer.error === 'unauthorized') {
-    const skew = now - Date.parse(headers.get('date') ?? '');
+    const skew = now - Date.parse(String(headers.date));
     if (Math.abs(skew) > MAX_SKEW_MS) {
       const message = `its clock differs from this one by ${Math.round(Math.abs(skew) / 1_000)} s`;
       return { step: 'clock', message, hint: 'Synchronize the clocks of both machines.' };
@@ -112,9 +118,8 @@ function parseAnswer(text: string): { status?: unknown; error?: unknown; databas
 
 function connectionProblem(error: unknown, url: string): PingProblem {
   const { host, hostname } = new URL(url);
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = String((cause as { code?: unknown }).code ?? '');
-  const reason = code || (cause instanceof Error ? cause.message : String(cause));
+  const code = String((error as { code?: unknown }).code ?? '');
+  const reason = code || (error instanceof Error ? error.message : String(error));
   if ((error as Error).name === 'TimeoutError') {
     return {
       step: 'timeout',

@@ -18,7 +18,7 @@ export async function runPing(context: CommandContext, flags: { url?: string }):
     });
   }
   const url = flags.url === undefined ? await subscribedUrl(context) : withPath(flags.url);
-  const result = await pingReceiver({ url, signingKey });
+  const result = await pingReceiver({ url, signingKey, proxies: config });
   if (result.problem === null) {
     output.result(
       `✅ ${oneLine(url)} answered in ${result.ms} ms: DNS, TLS, path, key, clock and database work.`,
@@ -33,8 +33,12 @@ export async function runPing(context: CommandContext, flags: { url?: string }):
 }
 
 /** @throws CalendlySyncError `failed` if a receiver does not answer as it should */
-export async function requirePong(url: string, signingKey: string): Promise<void> {
-  const result = await pingReceiver({ url, signingKey });
+export async function requirePong(
+  { config: proxies }: CommandContext,
+  url: string,
+  signingKey: string,
+): Promise<void> {
+  const result = await pingReceiver({ url, signingKey, proxies });
   if (result.problem === null) return;
   const { message, hint } = describe(result);
   throw new CalendlySyncError('failed', `${message} Nothing was changed at Calendly.`, {

@@ -32,7 +32,7 @@ export function runSubscribe(context: CommandContext, flags: SubscribeFlags): Pr
     const signingKey = set ?? newSigningKey();
     const url = withPath(flags.url);
     // A receiver cannot have a key that is only created now.
-    if (flags.ping && set !== undefined) await requirePong(url, set);
+    if (flags.ping && set !== undefined) await requirePong(context, url, set);
     const { subscription, made, replaced } = await subscribe(subscriber, {
       scope: flags.scope,
       url,
