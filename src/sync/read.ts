@@ -31,6 +31,8 @@ export async function* readAll(run: Run, wanted: AsyncIterable<Wanted>): AsyncGe
   const workers = Math.max(MIN_WORKERS, run.concurrency ?? 0);
   const check = createFailureCheck(() => performance.now());
   const large = createLane(MAX_LARGE);
+  const gone: Item[] = [];
+  let isListingIncomplete = false;
   try {
     for (let open = true; ; ) {
       while (open && reading.size < workers) {
@@ -44,14 +46,16 @@ export async function* readAll(run: Run, wanted: AsyncIterable<Wanted>): AsyncGe
           );
         }
       }
-      if (reading.size === 0) return;
+      if (reading.size === 0) break;
       const { ended, read } = await Promise.race(reading.values());
       // The run ends with the reason of its end, not with what that did to a request.
       run.signal.throwIfAborted();
       const error = 'error' in read ? read.error : null;
       if (!('error' in read)) {
         check.succeeded();
-        yield read;
+        isListingIncomplete ||= read.present === true;
+        if (ended.wanted.kind === 'unlisted' && read.missing === 'gone') gone.push(read);
+        else yield read;
       } else if (isEventSpecific(error)) {
         yield { uri: ended.wanted.uri, failure: error.message };
         const reason = check.failed(error, ended.wanted, ended.startedAt);
@@ -60,6 +64,8 @@ export async function* readAll(run: Run, wanted: AsyncIterable<Wanted>): AsyncGe
       reading.delete(ended);
       ended.release();
     }
+    // A listing that lacked a meeting which is there is no proof against the others: the next run asks again.
+    for (const item of gone) yield isListingIncomplete ? { uri: item.uri } : item;
   } finally {
     for (const { release } of reading.keys()) release();
   }

@@ -1,5 +1,6 @@
 /** Answers with status 200 or 404 that are wrong: nothing is deleted for them, and the rows converge. */
 import { expect, test } from 'vitest';
+import { createTransport, type HttpTransport } from '../../src/calendly/transport.js';
 import { testDatabase } from '../support/database.js';
 import { testSandbox } from '../support/sandbox.js';
 import { syncing } from '../support/sync.js';
@@ -79,4 +80,27 @@ test('wrong answers of every kind delete no meeting and no invitee, and the rows
     expect((await run()).user.error).toBeNull();
   }
   await expectTruth(sql, sandbox);
+});
+
+test('a 404 deletes nothing if the listing also lacked a meeting that is there; the next complete listing decides', async () => {
+  const { url, sql } = await testDatabase();
+  const sandbox = await testSandbox({ events: 0 });
+  const [hidden, gone] = ['+1d', '+2d'].map(
+    (start) => sandbox.control.book({ start, created: '-2d' }).event.uri,
+  );
+  const run = syncing(sandbox, url);
+  await run();
+  const send = createTransport(new URL(sandbox.url));
+  const withoutHidden: HttpTransport = async (request) => {
+    const answer = await send(request);
+    if (request.url.pathname !== '/scheduled_events') return answer;
+    const page = JSON.parse(answer.text) as { collection: { uri: string }[] };
+    page.collection = page.collection.filter(({ uri }) => uri !== hidden);
+    return { ...answer, text: JSON.stringify(page) };
+  };
+  sandbox.control.delete({ event: gone ?? '' });
+  expect((await run({ transport: withoutHidden })).user).toMatchObject({ status: 'complete', deleted: 0 });
+  expect((await run()).user).toMatchObject({ status: 'complete', deleted: 1 });
+  const deleted = await sql`select calendly_uri, deleted_reason from meetings where is_deleted`;
+  expect(deleted).toEqual([{ calendly_uri: gone, deleted_reason: 'gone' }]);
 });
