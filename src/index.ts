@@ -32,6 +32,7 @@ export { type RollbackOptions, type RollbackResult, rollback } from './migration
 export { type MigrationStatus, migrationStatus } from './migrations/status.js';
 export { openDatabase } from './open-database.js';
 export { type EraseOptions, type EraseResult, erase } from './privacy/erase.js';
+export { type EraseUserOptions, type EraseUserResult, eraseUser } from './privacy/erase-user.js';
 export { type Match, matchInvitees } from './reports/match.js';
 export {
   type ListedMeeting,

@@ -43,8 +43,15 @@ export const account: DefineCommand = (program, session) => {
       'remove the tokens and the webhook subscription of a user; revokes an OAuth pair at Calendly',
     )
     .requiredOption('--user <id-or-email>', 'the user')
+    .option('--erase', 'also remove the user with all of their meetings, as `erase --user` does')
+    .option('--yes', 'with --erase: do not ask')
     .addHelpText('after', '\nExamples:\n  $ calendly-sync account disconnect --user dana@example.com')
-    .action(commandAction(session, async (...args) => (await accounts()).runDisconnect(...args)));
+    .action(
+      commandAction(session, async (context, { erase, ...flags }) => {
+        if (erase) return (await import('../erase/command.js')).eraseUserCommand(context, flags);
+        return (await accounts()).runDisconnect(context, flags);
+      }),
+    );
   group
     .command('rekey')
     .description('encrypt all stored tokens with the first key of CALENDLY_SYNC_KEY')

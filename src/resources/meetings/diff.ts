@@ -77,7 +77,8 @@ export interface MeetingDiff {
  */
 export function diffMeeting(stored: Stored | null, observation: Observation): MeetingDiff | null {
   const known = stored?.meeting ?? null;
-  const isOfForgotten = hasForgotten(stored, observation);
+  const { erased = NOBODY, invitees: observed } = observation;
+  const isOfForgotten = observed?.some((raw) => isForgotten(raw, erased)) ?? false;
   // What is stored of the event may still name an invitee who only now turns out to be one of those.
   const event = observation.event ?? (isOfForgotten ? (known?.raw ?? null) : null);
   const { row, outcome } = diffEvent(known, { ...observation, event, isOfForgotten });
@@ -91,7 +92,7 @@ export function diffMeeting(stored: Stored | null, observation: Observation): Me
   const mark = {
     start_time: current.start_time,
     end_time: current.end_time,
-    digest: nextDigest(known, row, { ...observation, isOfForgotten }),
+    digest: nextDigest(known, row, observation),
     fingerprint: nextFingerprint(observation, current, known, diff),
     read: agreement?.believed ?? false,
     changed: known === null || changes,
@@ -114,14 +115,8 @@ export function diffMeeting(stored: Stored | null, observation: Observation): Me
 
 interface EventObservation
   extends Pick<Observation, 'event' | 'source' | 'requestedAt' | 'hostUri' | 'erased'> {
-  /** One of its invitees was erased. */
+  /** One of the invitees in this observation was erased. */
   isOfForgotten?: boolean | undefined;
-}
-
-/** True if one of the invitees was erased, now or before. */
-function hasForgotten(stored: Stored | null, { invitees, erased = NOBODY }: Observation): boolean {
-  const known = [...(stored?.invitees.values() ?? [])].map(({ raw }) => raw);
-  return [...known, ...(invitees ?? [])].some((raw) => isForgotten(raw, erased));
 }
 
 const NOBODY: Erased = new Set();
@@ -230,7 +225,7 @@ function diffInvitees(stored: Stored | null, current: Json | null, observation: 
 export function nextDigest(
   known: StoredMeeting | null,
   row: MeetingRow | null,
-  { event, requestedAt, hostUri, erased, isOfForgotten }: EventObservation,
+  { event, requestedAt, hostUri, erased }: EventObservation,
 ): string | null {
   if (event === null) return null;
   if (requestedAt === null) return '';
@@ -243,7 +238,6 @@ export function nextDigest(
     requestedAt,
     ...(hostUri && { hostUri }),
     erased,
-    isOfForgotten,
   } as const;
   return diffEvent(next, repeated).row === null ? digestOf(event) : '';
 }

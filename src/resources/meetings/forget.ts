@@ -67,13 +67,14 @@ export function isForgotten(raw: Json | null, erased: Erased): boolean {
 
 /**
  * An event without those who were erased.
- * @param isOfForgotten one of its invitees was erased: what an invitee says in an event is removed, too
+ * @param isOfForgotten one of its invitees was erased: what an invitee says in an event is removed, now and later
  */
 export function forgetInEvent(raw: Json, erased: Erased, isOfForgotten: boolean): Json {
   const event = erased.size > 0 ? (forget(raw, erased) as Json) : raw;
-  if (!isOfForgotten) return event;
+  if (!isOfForgotten && raw.erased !== true) return event;
   const { cancellation, location } = event;
-  const rest = { ...event };
+  // The mark stays: a listing names no invitee.
+  const rest: Json = { ...event, erased: true };
   for (const key of ['meeting_notes_plain', 'meeting_notes_html']) if (key in rest) rest[key] = null;
   if (isJson(cancellation) && cancellation.canceler_type !== 'host')
     rest.cancellation = anonymous(cancellation);
