@@ -1,69 +1,122 @@
 /**
- * How many deliveries per second the built receiver accepts, and a bare server with one insert per delivery, turn by
- * turn with Postgres on the same machine: `node --import tsx test/bench/webhooks.ts DATABASE_URL [deliveries]`. The
- * database's tables are emptied. Figures, never asserted.
+ * The built receiver beside a bare server with one insert per delivery, turn by turn in short rounds on one Postgres:
+ * `node --import tsx test/bench/webhooks.ts DATABASE_URL [deliveries]`. Only the ratios say something: both have the
+ * same machine, and share it with the client and Postgres. The database's tables are emptied. Figures, never asserted.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { signatureHeader } from '../../src/calendly/signature.js';
 import { freePort } from '../support/free-port.js';
-import { booking, HOST, KEY } from '../support/webhooks.js';
-import { type LoadFigures, load } from './load.js';
+import { startSlowProxy } from '../support/slow-proxy.js';
+import { booking, cancellation, HOST, KEY, type Loose } from '../support/webhooks.js';
+import { load, percentile } from './load.js';
 
 const PATH = '/api/calendly/webhook';
-const ROUNDS = 3;
+const ROUNDS = 9;
+const CONNECTIONS = 16;
+const ALONE = 200;
+const INVITEES = 2_000;
+const FAR_MS = 20;
+const FAR = 30;
 const program = join(import.meta.dirname, '../../dist/bin/calendly-sync.js');
-const bareReceiver = join(import.meta.dirname, 'bare-receiver.ts');
+const commands = {
+  receiver: (port: number) => [program, 'webhook', 'serve', '--quiet', '--port', String(port)],
+  bare: (port: number) => ['--import', 'tsx', join(import.meta.dirname, 'bare-receiver.ts'), String(port)],
+};
 
-export interface WebhookFigures {
-  deliveries: number;
-  fsync: string;
-  /** The round with the median rate. */
-  receiver: LoadFigures & { memory_mb: number };
-  bare: LoadFigures & { memory_mb: number };
-  /** Of the medians: the receiver's rate, as a part of the bare one. */
-  rate_to_bare: number;
-  /** Of the medians: the time of a delivery that comes alone. */
-  alone_to_bare: number;
+interface Compared {
+  /** Medians of the rounds. */
+  receiver: number;
+  bare: number;
+  /** The median of the ratios of each round. */
+  ratio: number;
 }
 
-/** Sends new bookings to the built receiver and to the bare one. */
+export interface WebhookFigures {
+  fsync: string;
+  /** New bookings per second. */
+  new: Compared;
+  /** Deliveries per second, of which 70 % are new bookings, 20 % cancellations and 10 % duplicates. */
+  mixed: Compared;
+  /** The median of a booking that comes alone, in ms. */
+  alone_ms: Compared;
+  /** The 99th percentile of new bookings, in ms. */
+  p99_ms: Compared;
+  /** CPU of the receiver and of Postgres for a booking, in µs: of one webinar, and of meetings of their own. */
+  webinar_cpu_us: { first_quarter: number; last_quarter: number; separate: number; ratio: number };
+  /** The median of a booking that comes alone, in round trips to a database that is 20 ms away. */
+  far_round_trips: number;
+  memory_mb: number;
+  not_2xx: number;
+}
+
+/** Sends the same deliveries to the built receiver and to the bare one. */
 export async function benchWebhooks(
   databaseUrl: string,
-  { deliveries = 20_000, connections = 16 } = {},
+  { deliveries = 20_000 } = {},
 ): Promise<WebhookFigures> {
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} });
   const [setting] = await sql`show fsync`;
-  const receivers = {
-    receiver: (port: number) => [program, 'webhook', 'serve', '--quiet', '--port', String(port)],
-    bare: (port: number) => ['--import', 'tsx', bareReceiver, String(port)],
+  await prepare(sql);
+  const [receiver, bare] = await Promise.all([
+    start(databaseUrl, commands.receiver),
+    start(databaseUrl, commands.bare),
+  ]);
+  const perRound = Math.ceil(deliveries / ROUNDS / 2);
+  const rates = { new: [] as Pair[], mixed: [] as Pair[], alone: [] as Pair[], p99: [] as Pair[] };
+  let bad = 0;
+  const measure = async (requests: string[], connections: number, flipped: boolean) => {
+    const order = flipped ? [bare, receiver] : [receiver, bare];
+    const loads = [];
+    for (const { port } of order) loads.push(await load(port, requests, connections));
+    const [one, other] = (flipped ? loads.reverse() : loads) as [Loaded, Loaded];
+    bad += one.not_2xx + other.not_2xx;
+    return { receiver: one, bare: other };
   };
-  const rounds: Record<keyof typeof receivers, (LoadFigures & { memory_mb: number })[]> = {
-    receiver: [],
-    bare: [],
-  };
-  const amount = { deliveries: Math.ceil(deliveries / ROUNDS), connections };
   try {
+    // Both are warm before the first round counts.
+    await measure(newBookings('WARM', perRound), CONNECTIONS, false);
     for (let round = 0; round < ROUNDS; round++) {
-      for (const name of ['receiver', 'bare'] as const) {
-        await prepare(sql);
-        rounds[name].push(await measure(databaseUrl, receivers[name], amount));
-      }
+      const flipped = round % 2 === 1;
+      const fresh = await measure(newBookings(`N${round}-`, perRound), CONNECTIONS, flipped);
+      rates.new.push([fresh.receiver.per_second, fresh.bare.per_second]);
+      rates.p99.push([percentile(fresh.receiver.ms, 0.99), percentile(fresh.bare.ms, 0.99)]);
+      const mix = await measure(mixed(`M${round}-`, perRound), CONNECTIONS, flipped);
+      rates.mixed.push([mix.receiver.per_second, mix.bare.per_second]);
+      const alone = await measure(newBookings(`A${round}-`, ALONE), 1, flipped);
+      rates.alone.push([percentile(alone.receiver.ms, 0.5), percentile(alone.bare.ms, 0.5)]);
     }
+    const webinar = await webinarCpu(sql, receiver);
+    return {
+      fsync: String(setting?.fsync),
+      new: compared(rates.new),
+      mixed: compared(rates.mixed),
+      alone_ms: compared(rates.alone),
+      p99_ms: compared(rates.p99),
+      webinar_cpu_us: webinar,
+      far_round_trips: await farRoundTrips(databaseUrl),
+      memory_mb: residentMb(receiver.pid),
+      not_2xx: bad,
+    };
   } finally {
+    await Promise.all([receiver.stop(), bare.stop()]);
     await sql`drop table if exists bench_deliveries`;
     await sql.end();
   }
-  const [receiver, bare] = [median(rounds.receiver), median(rounds.bare)];
+}
+
+type Loaded = Awaited<ReturnType<typeof load>>;
+/** A figure of the receiver, and that of the bare one beside it. */
+type Pair = [receiver: number, bare: number];
+
+function compared(pairs: Pair[]): Compared {
+  const median = (values: number[]) => Math.round(percentile(values, 0.5) * 100) / 100;
   return {
-    deliveries,
-    fsync: String(setting?.fsync),
-    receiver,
-    bare,
-    rate_to_bare: Math.round((receiver.per_second / bare.per_second) * 100) / 100,
-    alone_to_bare: Math.round((receiver.alone_p50_ms / bare.alone_p50_ms) * 10) / 10,
+    receiver: median(pairs.map(([one]) => one)),
+    bare: median(pairs.map(([, other]) => other)),
+    ratio: median(pairs.map(([one, other]) => one / other)),
   };
 }
 
@@ -75,41 +128,116 @@ async function prepare(sql: postgres.Sql): Promise<void> {
   await sql`create table bench_deliveries (id bigint generated always as identity primary key, payload jsonb)`;
 }
 
-async function measure(
-  databaseUrl: string,
-  argvOf: (port: number) => string[],
-  amount: { deliveries: number; connections: number },
-) {
+interface Server {
+  port: number;
+  pid: number;
+  stop(): Promise<void>;
+}
+
+async function start(databaseUrl: string, argvOf: (port: number) => string[]): Promise<Server> {
   const port = await freePort();
-  const child = spawn(process.execPath, argvOf(port), {
+  const child: ChildProcess = spawn(process.execPath, argvOf(port), {
     env: {
       PATH: process.env.PATH,
+      NODE_OPTIONS: process.env.BENCH_NODE_OPTIONS ?? '',
       DATABASE_URL: databaseUrl,
       CALENDLY_WEBHOOK_SIGNING_KEY: KEY,
     },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
+  await untilReady(port);
+  return {
+    port,
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill('SIGTERM');
+      await new Promise((resolve) => child.once('close', resolve));
+    },
+  };
+}
+
+function newBookings(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => requestText(booking(`${prefix}${index}`)));
+}
+
+/** Of ten deliveries seven are bookings, two cancel bookings of a while ago, and one is a copy of such a booking. */
+function mixed(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => {
+    const old = `${prefix}${Math.max(index - 100 - (index % 10), 0)}`;
+    if (index % 10 === 7) return requestText(cancellation(old));
+    if (index % 10 === 8) return requestText(cancellation(`${old.slice(0, -1)}1`));
+    if (index % 10 === 9) return requestText(booking(`${old.slice(0, -1)}2`));
+    return requestText(booking(`${prefix}${index}`));
+  });
+}
+
+/** The bookings of one event, in the order in which its counters grow. */
+function webinar(id: string): string[] {
+  return Array.from({ length: INVITEES }, (_, index) => {
+    const counter = { total: index + 1, active: index + 1, limit: INVITEES };
+    const body = booking(id, { invitees_counter: counter });
+    body.payload.uri = `${body.payload.event}/invitees/G${index}`;
+    return requestText(body);
+  });
+}
+
+async function webinarCpu(sql: postgres.Sql, { port, pid }: Server) {
+  const cpuOf = async (requests: string[]) => {
+    const before = await cpuSeconds(sql, pid);
+    await load(port, requests, CONNECTIONS);
+    return Math.round((((await cpuSeconds(sql, pid)) - before) / requests.length) * 1_000_000);
+  };
+  const separate = await cpuOf(newBookings('SEPARATE', INVITEES));
+  const requests = webinar('WEBINAR');
+  const quarter = INVITEES / 4;
+  const quarters: number[] = [];
+  for (let from = 0; from < INVITEES; from += quarter)
+    quarters.push(await cpuOf(requests.slice(from, from + quarter)));
+  const [first = 0, , , last = 0] = quarters;
+  const mean = quarters.reduce((sum, one) => sum + one, 0) / quarters.length;
+  return {
+    first_quarter: first,
+    last_quarter: last,
+    separate,
+    ratio: Math.round((mean / separate) * 100) / 100,
+  };
+}
+
+/** CPU time of the receiver and of the server processes of its connections. */
+async function cpuSeconds(sql: postgres.Sql, receiver: number): Promise<number> {
+  const rows = await sql`select pid from pg_stat_activity where application_name = 'calendly-sync'`;
+  const ticks = [receiver, ...rows.map((row) => row.pid as number)].map((pid) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+    return Number(fields[11]) + Number(fields[12]);
+  });
+  return ticks.reduce((sum, one) => sum + one, 0) / 100;
+}
+
+async function farRoundTrips(databaseUrl: string): Promise<number> {
+  const proxy = await startSlowProxy(databaseUrl, FAR_MS);
+  const receiver = await start(proxy.url, commands.receiver);
   try {
-    await untilReady(port);
-    const figures = await load(port, requestText, amount);
-    return { ...figures, memory_mb: residentMb(child.pid ?? 0) };
+    // The first booking opens the connection and prepares the statement.
+    await load(receiver.port, newBookings('FIRST', 3), 1);
+    const { ms } = await load(receiver.port, newBookings('FAR', FAR), 1);
+    return Math.round((percentile(ms, 0.5) / FAR_MS) * 10) / 10;
   } finally {
-    child.kill('SIGTERM');
-    await new Promise((resolve) => child.once('close', resolve));
+    await receiver.stop();
+    await proxy.stop();
   }
 }
 
-function requestText(index: number): string {
-  const body = JSON.stringify(booking(`BENCH${index}`));
-  const signature = signatureHeader(KEY, Buffer.from(body), Math.floor(Date.now() / 1_000));
+function requestText(body: Loose): string {
+  const text = JSON.stringify(body);
+  const signature = signatureHeader(KEY, Buffer.from(text), Math.floor(Date.now() / 1_000));
   return [
     `POST ${PATH} HTTP/1.1`,
     'Host: localhost',
     'Content-Type: application/json',
     `Calendly-Webhook-Signature: ${signature}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Content-Length: ${Buffer.byteLength(text)}`,
     '',
-    body,
+    text,
   ].join('\r\n');
 }
 
@@ -125,13 +253,6 @@ async function untilReady(port: number): Promise<void> {
   throw new Error('the receiver does not answer');
 }
 
-function median(rounds: (LoadFigures & { memory_mb: number })[]) {
-  const sorted = rounds.sort((a, b) => a.per_second - b.per_second);
-  const middle = sorted[sorted.length >> 1];
-  if (!middle) throw new Error('no round was measured');
-  return middle;
-}
-
 function residentMb(pid: number): number {
   const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
   return Math.round((pages * 4_096) / 1_048_576);
@@ -139,5 +260,5 @@ function residentMb(pid: number): number {
 
 if (process.argv[1] === import.meta.filename) {
   const [url = '', deliveries = '20000'] = process.argv.slice(2);
-  console.log(JSON.stringify(await benchWebhooks(url, { deliveries: Number(deliveries) })));
+  console.log(JSON.stringify(await benchWebhooks(url, { deliveries: Number(deliveries) }), null, 2));
 }
