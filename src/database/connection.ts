@@ -4,6 +4,7 @@
  * table.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { connect, type Socket } from 'node:net';
 import postgres from 'postgres';
 import { CalendlySyncError } from '../errors.js';
 import { parseExact, stringifyExact } from '../exact-json.js';
@@ -14,9 +15,15 @@ import { type Build, quoteText } from './literal-sql.js';
 import { createPool, type Pool, type PoolOptions } from './pool.js';
 import { permissionHint } from './row-security.js';
 import { searchPathOf } from './search-path.js';
-import { runStatement, runTransaction, type Sql, type TransactionOptions } from './transaction.js';
+import {
+  runStatement,
+  runTransaction,
+  type Sql,
+  type TransactionOptions,
+  type WaitLimits,
+} from './transaction.js';
 
-export type { Sql, TransactionOptions };
+export type { Sql, TransactionOptions, WaitLimits };
 
 /** One database. Every statement runs inside `transaction`; no session state is ever relied on. */
 export interface Database {
@@ -38,7 +45,10 @@ export interface Database {
    * Runs one statement in a transaction of its own, in one round trip instead of three.
    * @throws as `transaction`
    */
-  query<Row extends object>(build: Build<Row>): Promise<Row[]>;
+  query<Row extends object>(
+    build: Build<Row>,
+    options?: Omit<TransactionOptions, 'readOnly'>,
+  ): Promise<Row[]>;
   /**
    * Runs one statement without a transaction around it, for what Postgres refuses inside one. The search_path is the
    * connection's own, whatever `schema` says: qualify names.
@@ -87,6 +97,7 @@ export function openServer(
     ...clientDefaults,
     // The types of postgres.js lack the arrays of hosts and ports that it accepts.
     ...(server as unknown as DriverOptions),
+    ...(server.path === undefined ? { socket: socketsTo(server) } : {}),
     // A host's columns may be timestamps without a time zone: in them we write and read UTC.
     connection: { application_name: 'calendly-sync', ...server.connection, TimeZone: 'UTC' },
     ...options,
@@ -97,6 +108,20 @@ export function openServer(
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
   });
   return createDatabase(pool, { kind: 'server', label, schema });
+}
+
+/**
+ * Opens a socket to each host in turn, as postgres.js does, but with TCP_NODELAY: without it, what is sent behind a
+ * statement waits until that is acknowledged.
+ */
+function socketsTo({ host, port }: { host: string[]; port: number[] }): () => Socket {
+  let next = 0;
+  return () => {
+    const index = next++ % host.length;
+    const target = { host: host[index] ?? 'localhost', port: port[index] ?? 5432 };
+    // postgres.js reads the name that a certificate must have from the socket.
+    return Object.assign(connect({ ...target, noDelay: true }), target);
+  };
 }
 
 /** A Database on a pool of connections. */
@@ -139,10 +164,10 @@ export function createDatabase(
         state.open = false;
       }
     },
-    async query<Row extends object>(build: Build<Row>) {
+    async query<Row extends object>(build: Build<Row>, options: TransactionOptions = {}) {
       try {
         const path = (await searchPath?.()) ?? null;
-        return await pool.run((client) => runStatement(client, build, path));
+        return await pool.run((client) => runStatement(client, build, options, path), deadlineOf(options));
       } catch (error) {
         throw await explained(error);
       }

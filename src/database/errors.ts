@@ -38,6 +38,19 @@ export function isLostRace(error: unknown): boolean {
   return violatedTable(error) === 'calendly_events';
 }
 
+/** The text in the error of a statement that has not written all its rows. */
+export const ROWS_MISSING = 'rows are missing';
+
+/** True if a statement has not written all its rows, see `hasReturned`. */
+export function isIncomplete(error: unknown): boolean {
+  return sqlState(error) === '22P02' && messageOf(error).includes(`"${ROWS_MISSING}"`);
+}
+
+function messageOf(error: unknown): string {
+  const root = error instanceof CalendlySyncError ? error.cause : error;
+  return root instanceof Error ? root.message : '';
+}
+
 /** The table whose unique key an insert met; null for any other error. */
 export function violatedTable(error: unknown): string | null {
   if (sqlState(error) !== '23505') return null;
@@ -151,6 +164,13 @@ function explain(error: Error, code: string, label: string): Explanation {
       `The database at ${label} is read-only: ${message} (25006).`,
       'A failover may be in progress: try again later. If that does not help, DATABASE_URL must name the primary.',
     );
+  }
+  if (isIncomplete(error)) {
+    return [
+      'database_failed',
+      `The database at ${label} discarded rows of a statement.`,
+      'A trigger or rule on meetings drops inserts or updates.',
+    ];
   }
   if (code === '55P03') {
     return [

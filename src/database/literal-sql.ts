@@ -27,6 +27,13 @@ export function textOf<Row extends object>(build: Build<Row>): string {
   return (built as Fragment).literal;
 }
 
+/** A client whose statements have their values in their text, so that they are sent one behind the other. */
+export function withLiterals(client: postgres.Sql): postgres.Sql {
+  const unsafe = (literal: string) => Object.assign(client.unsafe(literal), { literal });
+  const literalTag: typeof tag = (strings, ...values) => unsafe(tag(strings, ...values).literal);
+  return Object.assign(literalTag, { unsafe }) as unknown as postgres.Sql;
+}
+
 function literalOf(value: unknown): string {
   if (value === null || value === undefined) return 'null';
   if (typeof value === 'boolean') return String(value);

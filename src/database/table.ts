@@ -4,6 +4,7 @@
  */
 import { stringifyExact } from '../exact-json.js';
 import type { Sql } from './connection.js';
+import { ROWS_MISSING } from './errors.js';
 import { quoteName } from './search-path.js';
 
 /** A JSON object. */
@@ -45,14 +46,20 @@ export interface Columns<T extends Types = Types> {
   types: T;
   /** `"a", "b"` */
   names: string;
-  /** `x."a", x."b"` */
-  from(alias: string): string;
+  /** `x."a", x."b"`; with a prefix `i.`: `x."i.a", x."i.b"` */
+  from(alias: string, prefix?: string): string;
   /** `from`, but timestamps as canonical text, and numbers as numbers whatever type a host's column has. */
   select(alias: string): string;
   /** `"a" = x."a", "b" = x."b"` without the columns of the key. */
   assign(alias: string, ...key: (keyof T)[]): string;
   /** `"a" text, "b" jsonb` */
   record: string;
+  /** The columns of type jsonb. */
+  documents: string[];
+  /** `record` with a prefix, and without the columns of type jsonb. */
+  scalars(prefix?: string): string;
+  /** The columns of type jsonb as parts of a JSON document, `raw` as the document itself. */
+  partsOf(document: string, prefix?: string): string;
 }
 
 /** Describes columns, in the order given. */
@@ -62,11 +69,12 @@ export function columns<const T extends Types>(types: T): Columns<T> {
     quoted: quoteName(name),
     type: column.split(' ')[0] ?? column,
   }));
-  const list = (piece: (column: (typeof all)[number]) => string) => all.map(piece).join(', ');
+  const list = (piece: (column: (typeof all)[number]) => string, some = all) => some.map(piece).join(', ');
+  const documents = all.filter(({ type }) => type === 'jsonb');
   return {
     types,
     names: list(({ quoted }) => quoted),
-    from: (alias) => list(({ quoted }) => `${alias}.${quoted}`),
+    from: (alias, prefix = '') => list(({ name }) => `${alias}.${quoteName(prefix + name)}`),
     select: (alias) =>
       list(({ quoted, type }) => {
         const value = `${alias}.${quoted}`;
@@ -79,6 +87,17 @@ export function columns<const T extends Types>(types: T): Columns<T> {
         .map(({ quoted }) => `${quoted} = ${alias}.${quoted}`)
         .join(', '),
     record: list(({ quoted, type }) => `${quoted} ${type}`),
+    documents: documents.map(({ name }) => name),
+    scalars: (prefix = '') =>
+      list(
+        ({ name, type }) => `${quoteName(prefix + name)} ${type}`,
+        all.filter((column) => !documents.includes(column)),
+      ),
+    partsOf: (document, prefix = '') =>
+      list(({ name }) => {
+        const part = name === 'raw' ? document : `nullif(${document} -> '${name}', 'null')`;
+        return `${part} as ${quoteName(prefix + name)}`;
+      }, documents),
   };
 }
 
@@ -90,4 +109,14 @@ export function utcText(expression: string): string {
 /** Rows as a table `x` in FROM: one parameter, however many rows. */
 export function rowsAsX<C extends Columns>(sql: Sql, { record }: C, rows: readonly RowOf<C>[]) {
   return sql`jsonb_to_recordset(${stringifyExact(rows)}::text::jsonb) as x(${sql.unsafe(record)})`;
+}
+
+/**
+ * A condition that holds or makes its statement fail (`isIncomplete`): whether a part of the statement has returned as
+ * many rows as expected. For a statement that COMMIT follows before its result is known.
+ */
+export function hasReturned(sql: Sql, part: string, rows: number) {
+  // What is no boolean fails with this text in its message.
+  return sql`(case when (select count(*) from ${sql.unsafe(part)}) = ${rows}
+    then 'true' else '${sql.unsafe(ROWS_MISSING)}' end)::boolean`;
 }

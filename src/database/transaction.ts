@@ -3,11 +3,21 @@
  * ROLLBACK to a connection that is lost, and prepares its COMMIT. Knows no pool.
  */
 import type postgres from 'postgres';
-import { type Build, textOf } from './literal-sql.js';
+import { type Build, textOf, withLiterals } from './literal-sql.js';
 import { EXCEPT_FOR_READERS } from './row-security.js';
 
 /** SQL inside one transaction. */
 export interface Sql extends postgres.ISql {
+  /**
+   * Resolves when the transaction has begun. With `limits` its first statements travel with BEGIN: await this beside
+   * them, and let them write nothing unless `HAS_BEGUN`.
+   */
+  begun: Promise<unknown>;
+  /**
+   * Commits with the last statements: COMMIT travels with them, so they must be sent without waiting for a response. If
+   * one fails, all is rolled back, as ever. Resolves to their result after the commit.
+   */
+  commitWith<T>(last: Promise<T>): Promise<T>;
   /** Runs `work` in a savepoint: when it throws, what it did is undone, and the transaction can go on. */
   savepoint<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
 }
@@ -24,6 +34,40 @@ export interface TransactionOptions {
   lockTimeoutMs?: number;
   /** The search_path to use instead of the database's own. */
   searchPath?: string | undefined;
+  /** For a short transaction with few round trips: BEGIN is not awaited, and its waits are limited. */
+  limits?: WaitLimits | undefined;
+}
+
+/** How long a transaction waits for others. The settings end with it, so that they pass a pooler. */
+export interface WaitLimits {
+  /** For one lock, in ms. */
+  lockMs: number;
+  /** For one statement, in ms. */
+  statementMs: number;
+}
+
+/** How long Postgres waits for our next statement, in ms: then it ends a session whose process has died. */
+const IDLE_MS = 5_000;
+/** For the whole transaction, in ms: more than its deadline here. */
+const TRANSACTION_MS = 16_000;
+
+/** True in a transaction with `limits`, false in a statement that was sent behind a BEGIN that has failed. */
+export const HAS_BEGUN = `coalesce(current_setting('calendly_sync.begun', true), '') = 'on'`;
+
+/** Finds rows by index, as `preferIndexes` does, and limits waits. */
+function limitWaits({ lockMs, statementMs }: WaitLimits): string {
+  const settings = {
+    enable_seqscan: 'off',
+    lock_timeout: `${lockMs}ms`,
+    statement_timeout: `${statementMs}ms`,
+    idle_in_transaction_session_timeout: `${IDLE_MS}ms`,
+    'calendly_sync.begun': 'on',
+  };
+  const all = Object.entries(settings).map(([name, value]) => `; set local ${name} = '${value}'`);
+  // From Postgres 17 on: ends what `idle_in_transaction_session_timeout` does not, a session that was cut in mid-message.
+  return `${all.join('')};
+    select set_config(name, '${TRANSACTION_MS}ms', true) from (select 'transaction_timeout' as name) as wanted
+    where current_setting(name, true) <> ''`;
 }
 
 /**
@@ -39,13 +83,16 @@ function begin(readOnly: boolean, limit: string): string {
   return `begin isolation level read committed${mode}; set local row_security = off${readers}${limit}`;
 }
 
-/** Runs one statement in a transaction of its own, as one message. */
+/** Runs one statement in a transaction of its own, as one message, or as three that travel together. */
 export async function runStatement<Row extends object>(
   client: postgres.Sql,
   build: Build<Row>,
+  { limits }: TransactionOptions,
   searchPath: string | null,
 ): Promise<Row[]> {
-  const statements = [begin(false, LIMIT_LOCK_WAITS), searchPath, textOf(build), 'commit'];
+  const opening = begin(false, limits ? limitWaits(limits) : LIMIT_LOCK_WAITS);
+  if (limits && client.options.prepare) return runPrepared(client, build, opening, searchPath);
+  const statements = [opening, searchPath, textOf(build), 'commit'];
   try {
     const results: unknown = await client.unsafe(statements.filter((text) => text !== null).join(';\n'));
     // One result for each statement that returns rows, and the first one does.
@@ -58,6 +105,29 @@ export async function runStatement<Row extends object>(
   }
 }
 
+/** The same with a statement that stays prepared: for one that is sent again and again. */
+async function runPrepared<Row extends object>(
+  client: postgres.Sql,
+  build: Build<Row>,
+  opening: string,
+  searchPath: string | null,
+): Promise<Row[]> {
+  const opened = client.unsafe(opening).execute();
+  const path = searchPath === null ? null : client.unsafe(searchPath).execute();
+  const rows = build(client).execute();
+  // COMMIT after a failed statement is a rollback.
+  const committed = client.unsafe('commit').execute();
+  const [, , result] = await Promise.allSettled([opened, path, rows, committed]);
+  if (result.status === 'rejected') throw result.reason;
+  await Promise.all([opened, path, committed]);
+  return result.value;
+}
+
+/** Where nothing is prepared, a short transaction has its parameters in the text of its statements. */
+function sqlFor(client: postgres.Sql, limits: WaitLimits | undefined): postgres.Sql {
+  return limits && !client.options.prepare ? withLiterals(client) : client;
+}
+
 /**
  * Runs `work` between BEGIN and COMMIT, or ROLLBACK when it throws.
  * @param searchPath a statement to send first, or null
@@ -65,17 +135,39 @@ export async function runStatement<Row extends object>(
 export async function runTransaction<T>(
   client: postgres.Sql,
   work: (sql: Sql) => Promise<T>,
-  { readOnly = false, deadlineMs, lockTimeoutMs }: TransactionOptions,
+  { readOnly = false, deadlineMs, lockTimeoutMs, limits }: TransactionOptions,
   searchPath: string | null,
 ): Promise<T> {
-  // Awaited: if it fails, a statement sent right behind it would be committed on its own.
   const ownLimit = lockTimeoutMs === undefined ? '' : `; set local lock_timeout = ${lockTimeoutMs}`;
-  const limit = deadlineMs === undefined ? ownLimit || LIMIT_LOCK_WAITS : '';
-  await client.unsafe(begin(readOnly, limit));
+  const limit = limits ? limitWaits(limits) : deadlineMs === undefined ? ownLimit || LIMIT_LOCK_WAITS : '';
+  const begun = client.unsafe(begin(readOnly, limit)).execute();
+  // If it fails, a statement sent right behind it would be committed on its own.
+  if (!limits) await begun;
+  // Awaited by the work.
+  else begun.catch(() => {});
   // Fails only if the connection is lost, and then Postgres has undone everything.
   const undo = (rollback: string) => client.unsafe(rollback).catch(() => {});
   let savepoints = 0;
-  const sql: Sql = Object.assign(client, {
+  let committed: Promise<unknown> | null = null;
+  async function commit(): Promise<void> {
+    const { command } = await client.unsafe('commit');
+    // What an error has aborted cannot be committed, even if `work` has caught the error.
+    if (command !== 'COMMIT')
+      throw new Error('the transaction was rolled back because one of its statements had failed');
+  }
+  const sql: Sql = Object.assign(sqlFor(client, limits), {
+    begun,
+    async commitWith<R>(last: Promise<R>): Promise<R> {
+      last.catch(() => {});
+      // By then all of them are sent.
+      await new Promise(setImmediate);
+      committed = commit();
+      const [result] = await Promise.allSettled([last, committed, begun]);
+      await begun;
+      if (result.status === 'rejected') throw result.reason;
+      await committed;
+      return result.value;
+    },
     async savepoint<R>(inner: (sql: Sql) => Promise<R>): Promise<R> {
       const name = `s${savepoints++}`;
       await client.unsafe(`savepoint ${name}`);
@@ -91,13 +183,10 @@ export async function runTransaction<T>(
     // Not awaited: it travels together with the first statement of `work`.
     if (searchPath !== null) client.unsafe(searchPath).catch(() => {});
     const result = await work(sql);
-    const { command } = await client.unsafe('commit');
-    // What an error has aborted cannot be committed, even if `work` has caught the error.
-    if (command !== 'COMMIT')
-      throw new Error('the transaction was rolled back because one of its statements had failed');
+    await (committed ?? commit());
     return result;
   } catch (error) {
-    await undo('rollback');
+    if (committed === null) await undo('rollback');
     throw error;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { parseJson } from '../calendly/json.js';
 import { readBlocker } from '../database/blockers.js';
-import type { Database, Sql } from '../database/connection.js';
+import type { Database, Sql, WaitLimits } from '../database/connection.js';
 import { isWaitTimeout } from '../database/errors.js';
 import { persistentTransaction } from '../database/retry.js';
 import {
@@ -18,7 +18,6 @@ import { type DeliveryResult, reapply } from './receiver/apply-deliveries.js';
 import { isDeliverySpecific } from './receiver/commit.js';
 import { type Delivery, parseDelivery } from './receiver/delivery.js';
 import { createLockWaiters, type LockWaiters } from './receiver/lock-waiters.js';
-import { limitWaits, type WaitLimits } from './receiver/wait-limits.js';
 
 export interface ReplayResult {
   applied: number;
@@ -89,12 +88,11 @@ async function replayBatch(options: BatchOptions, after: string, size: number): 
   const blocker = watchForBlocker(database);
   try {
     const work = async (sql: Sql) => {
-      const limited = limitWaits(sql, LIMITS);
       if (size === 1) await blocker.watch(sql);
-      [events] = await Promise.all([lockPendingEvents(sql, which, after, size), limited]);
+      [events] = await Promise.all([lockPendingEvents(sql, which, after, size), sql.begun]);
       return apply(sql, events, waiters);
     };
-    return await persistentTransaction(database, work, signal, DEADLINE);
+    return await persistentTransaction(database, work, signal, { limits: LIMITS, ...DEADLINE });
   } catch (error) {
     const [only] = events;
     if (!only || !(isDeliverySpecific(error) || isWaitTimeout(error))) throw error;

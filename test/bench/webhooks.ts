@@ -44,8 +44,8 @@ export interface WebhookFigures {
   alone_ms: Compared;
   /** The 99th percentile of new bookings, in ms. */
   p99_ms: Compared;
-  /** CPU of the receiver and of Postgres for a booking, in µs: of one webinar, and of meetings of their own. */
-  webinar_cpu_us: { first_quarter: number; last_quarter: number; separate: number; ratio: number };
+  /** CPU of the server and of Postgres for each delivery, in µs: bookings of separate meetings and of one webinar. */
+  cpu_us: Awaited<ReturnType<typeof cpu>>;
   /** The median of a booking that comes alone, in round trips to a database that is 20 ms away. */
   far_round_trips: number;
   memory_mb: number;
@@ -88,14 +88,14 @@ export async function benchWebhooks(
       const alone = await measure(newBookings(`A${round}-`, ALONE), 1, flipped);
       rates.alone.push([percentile(alone.receiver.ms, 0.5), percentile(alone.bare.ms, 0.5)]);
     }
-    const webinar = await webinarCpu(sql, receiver);
+    const cpuFigures = await cpu(sql, receiver, bare);
     return {
       fsync: String(setting?.fsync),
       new: compared(rates.new),
       mixed: compared(rates.mixed),
       alone_ms: compared(rates.alone),
       p99_ms: compared(rates.p99),
-      webinar_cpu_us: webinar,
+      cpu_us: cpuFigures,
       far_round_trips: await farRoundTrips(databaseUrl),
       memory_mb: residentMb(receiver.pid),
       not_2xx: bad,
@@ -181,33 +181,36 @@ function webinar(id: string): string[] {
   });
 }
 
-async function webinarCpu(sql: postgres.Sql, { port, pid }: Server) {
-  const cpuOf = async (requests: string[]) => {
-    const before = await cpuSeconds(sql, pid);
+async function cpu(sql: postgres.Sql, receiver: Server, bare: Server) {
+  const cpuOf = async ({ port, pid }: Server, requests: string[], application = 'calendly-sync') => {
+    const before = await cpuSeconds(sql, pid, application);
     await load(port, requests, CONNECTIONS);
-    return Math.round((((await cpuSeconds(sql, pid)) - before) / requests.length) * 1_000_000);
+    return Math.round((((await cpuSeconds(sql, pid, application)) - before) / requests.length) * 1_000_000);
   };
-  const separate = await cpuOf(newBookings('SEPARATE', INVITEES));
+  const separate = newBookings('SEPARATE', INVITEES);
+  const figures = {
+    separate: await cpuOf(receiver, separate),
+    mixed: await cpuOf(receiver, mixed('MIXED', INVITEES)),
+    bare: await cpuOf(bare, separate, 'postgres.js'),
+  };
   const requests = webinar('WEBINAR');
   const quarter = INVITEES / 4;
   const quarters: number[] = [];
   for (let from = 0; from < INVITEES; from += quarter)
-    quarters.push(await cpuOf(requests.slice(from, from + quarter)));
+    quarters.push(await cpuOf(receiver, requests.slice(from, from + quarter)));
   const [first = 0, , , last = 0] = quarters;
   const mean = quarters.reduce((sum, one) => sum + one, 0) / quarters.length;
-  return {
-    first_quarter: first,
-    last_quarter: last,
-    separate,
-    ratio: Math.round((mean / separate) * 100) / 100,
-  };
+  const ratio = Math.round((mean / figures.separate) * 100) / 100;
+  return { ...figures, webinar_first_quarter: first, webinar_last_quarter: last, webinar_to_separate: ratio };
 }
 
 /** CPU time of the receiver and of the server processes of its connections. */
-async function cpuSeconds(sql: postgres.Sql, receiver: number): Promise<number> {
-  const rows = await sql`select pid from pg_stat_activity where application_name = 'calendly-sync'`;
+async function cpuSeconds(sql: postgres.Sql, receiver: number, application: string): Promise<number> {
+  const rows = await sql`select pid from pg_stat_activity where application_name = ${application}`;
   const ticks = [receiver, ...rows.map((row) => row.pid as number)].map((pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
     return Number(fields[11]) + Number(fields[12]);
   });
   return ticks.reduce((sum, one) => sum + one, 0) / 100;

@@ -35,7 +35,7 @@ async function maxWaiting(sql: postgres.Sql, running: Promise<unknown>): Promise
   return most;
 }
 
-test('the limits of a transaction are sent before its other statements and apply to the first of them', async () => {
+test('the limits of a transaction travel with its BEGIN and apply to its first statement', async () => {
   const { url, sql } = await connected();
   await sql.unsafe(`
     create table seen (settings text);
@@ -48,15 +48,19 @@ test('the limits of a transaction are sent before its other statements and apply
     const statements: string[] = [];
     const database = openServer(url, { prepare, debug: (_, query) => statements.push(query.trim()) });
     const { post } = receiving(url, { database });
-    expect((await post(booking(`ORDER${prepare}`))).status).toBe(200);
-    const first = statements[statements.findIndex((query) => query.startsWith('begin')) + 1];
-    expect(first).toMatch(/^select set_config\('enable_seqscan', 'off', true\), set_config\('lock_timeout'/);
+    for (const body of [booking(`ORDER${prepare}`), cancellation(`ORDER${prepare}`)])
+      expect((await post(body)).status).toBe(200);
     // The transaction that makes the account due is another one.
     const own = statements.filter((query) => !query.includes('wake_at'));
-    expect(own.filter((query) => query.includes('lock_timeout'))).toHaveLength(1);
+    const limited = own.filter((query) => query.includes('lock_timeout'));
+    expect(limited).toHaveLength(2);
+    for (const query of limited)
+      expect(query).toMatch(/^begin .*; set local enable_seqscan = 'off'; set local lock_timeout/);
   }
   expect((await sql`select settings from seen`).map(({ settings }) => settings)).toEqual([
+    '200ms 4s 5s off',
     '1s 8s 5s off',
+    '200ms 4s 5s off',
     '1s 8s 5s off',
   ]);
   const [after] = await sql`select current_setting('lock_timeout') as lock_timeout`;

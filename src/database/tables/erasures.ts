@@ -27,6 +27,13 @@ export async function previewErased(sql: Sql, addresses: readonly string[]): Pro
   return new Set(rows.map(({ address }) => address));
 }
 
+/** The same as a condition, for an expression of type text[]. */
+export function namesErased(addresses: string): string {
+  return `exists (
+    select from unnest(${addresses}) as x (address) join calendly_erasures e on e.hash = ${HASH} for key share of e
+  )`;
+}
+
 // A key of 32 random bytes in front: without it, addresses could be guessed.
 const HASH = `sha256((select key from calendly_erasure_key) || convert_to(x.address, 'UTF8'))`;
 

@@ -38,21 +38,42 @@ export interface StoredInvitee extends Omit<InviteeRow, 'raw'> {
   raw: InviteeRow['raw'] | null;
 }
 
-/** All stored invitees of these meetings, which the caller has locked. */
+/** Of a meeting with more invitees, `findInvitees` reads only the named ones. */
+const MAX_READ = 20;
+
+/**
+ * The stored invitees of these meetings, which the caller has locked.
+ * @param named of a meeting with many invitees, only these, and those who have no address, because they were erased;
+ * null: always all
+ */
 export async function findInvitees(
   sql: Sql,
   userId: string,
   externalIds: string[],
+  named: string[] | null = null,
 ): Promise<StoredInvitee[]> {
   if (externalIds.length === 0) return [];
+  const ofEvent = sql`select * from meeting_invitees where meeting_id = e.meeting_id`;
+  const invitees =
+    named === null
+      ? ofEvent
+      : sql`
+        ${ofEvent} and calendly_uri = any(${named}::text[])
+        union all
+        ${ofEvent} and (not e.has_many or email is null) and calendly_uri <> all(${named}::text[])`;
   return sql<StoredInvitee[]>`
     select i.meeting_id::text as meeting_id, ${sql.unsafe(INVITEE.select('i'))}
     from unnest(${externalIds}::text[]) as wanted (id)
     cross join lateral (
-      select meeting_id from calendly_events where user_id = ${userId} and external_id = wanted.id
+      select meeting_id, (
+        select count(*) > ${MAX_READ} from (
+          select from meeting_invitees i where i.meeting_id = calendly_events.meeting_id limit ${MAX_READ + 1}
+        ) as few
+      ) as has_many
+      from calendly_events where user_id = ${userId} and external_id = wanted.id
       offset 0
     ) as e
-    cross join lateral (select * from meeting_invitees where meeting_id = e.meeting_id offset 0) as i`;
+    cross join lateral (${invitees} offset 0) as i`;
 }
 
 /** Inserts invitees, and overwrites those that are stored; the caller passes only rows that differ. */

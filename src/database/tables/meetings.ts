@@ -7,7 +7,7 @@
 import { CalendlySyncError } from '../../errors.js';
 import { parseExact } from '../../exact-json.js';
 import type { Sql } from '../connection.js';
-import { columns, isJson, type Json, type RowOf, rowsAsX, utcText } from '../table.js';
+import { columns, hasReturned, isJson, type Json, type RowOf, rowsAsX, utcText } from '../table.js';
 import { MARK, MARK_COLUMNS, MARK_VALUES, type Mark } from './calendly-events.js';
 import { INVITEE, type InviteeRow } from './invitees.js';
 
@@ -108,7 +108,8 @@ export async function findMeetings(
 /**
  * Inserts meetings with their events and invitees, in one statement. A meeting whose event is stored already is
  * left alone and missing in the result: the caller looks again and finds it. If another transaction inserts the
- * same one at this moment, the statement fails (`isLostRace`) and writes nothing.
+ * same one at this moment, the statement fails (`isLostRace`) and writes nothing. For webhooks it fails in both cases:
+ * COMMIT is then on its way.
  * @returns id of each inserted row, by external id
  */
 export async function insertMeetings(
@@ -153,7 +154,8 @@ export async function insertMeetings(
       from ${rowsAsX(sql, NEW_INVITEE, invitees)}
       join inserted m on m.calendly_uri = x."of"
     )
-    select meeting_id::text as id, external_id from events`;
+    select meeting_id::text as id, external_id from events
+    ${viaWebhook ? sql`where ${hasReturned(sql, 'events', rows.length)}` : sql``}`;
   return new Map(inserted.map(({ id, external_id }) => [external_id, id]));
 }
 
@@ -169,13 +171,19 @@ export async function updateMeetings(
   viaWebhook: boolean,
 ): Promise<void> {
   if (rows.length === 0) return;
-  const { count } = await sql`
+  const update = sql`
     update meetings m
     set ${sql.unsafe(MEETING.assign('x', 'external_id'))}, ${viaWebhook ? sql`synced_via_webhook = true,` : sql``}
       user_id = coalesce(m.user_id, ${userId}), meeting_source = coalesce(m.meeting_source, 'calendly'),
       external_id = coalesce(m.external_id, x.external_id), last_calendar_sync = now()
     from ${rowsAsX(sql, STORED, rows)}
     where m.id::text = x.id and m.id = any(${rows.map(({ id }) => id)})`;
+  if (viaWebhook) {
+    await sql`
+      with updated as (${update} returning m.id) select where ${hasReturned(sql, 'updated', rows.length)}`;
+    return;
+  }
+  const { count } = await update;
   if (count < rows.length) throw updateDiscarded(rows.map(({ calendly_uri: uri }) => uri));
 }
 

@@ -7,6 +7,7 @@
 import type { ISql } from 'postgres';
 import type { Sql } from '../connection.js';
 import { columns, type RowOf, rowsAsX } from '../table.js';
+import { HAS_BEGUN } from '../transaction.js';
 
 /** One delivery as it is stored. */
 const ENTRY = columns({
@@ -30,7 +31,7 @@ export type LedgerEntry = RowOf<typeof ENTRY>;
 /**
  * Inserts deliveries that are not stored yet. Those that name a host count as processed, because the caller applies
  * them in the same transaction if the host is known. Waits for a transaction that is inserting the same one; in the
- * order of ids, so that writers never deadlock.
+ * order of ids, so that writers never deadlock. Only in a transaction with `limits`.
  * @param discardUnmatched stores those of unknown hosts without their body, so that they are never applied
  * @returns the event ids that are new
  */
@@ -54,6 +55,7 @@ export async function insertEvents(
     ) host on true
     cross join lateral (select coalesce(x.error, x."waitsFor") is not null as pending) p
     cross join lateral (select not pending and x.hosts <> '{}' and host.user_id is null as unmatched) u
+    where ${sql.unsafe(HAS_BEGUN)}
     order by x."eventId"
     -- The application's own row for the same event does not stand in the way of a delivery that was verified.
     on conflict (event_id) do update set (event_type, payload, user_id, processed_at, error, waits_for,

@@ -22,6 +22,7 @@ import { preferIndexes } from '../../database/transaction.js';
 import { CalendlySyncError } from '../../errors.js';
 import type { Applied } from './changes.js';
 import { diffMeeting, type MeetingDiff, type Observation, type Stored } from './diff.js';
+import { foldObservations, type MeetingWrite } from './fold.js';
 import { addressesIn, type Erased } from './forget.js';
 import { externalId } from './rows.js';
 
@@ -32,8 +33,7 @@ import { externalId } from './rows.js';
 const MAX_ROUNDS = 3;
 
 /**
- * Writes observations of one user's meetings, at most one per meeting, and returns what each did, in the same
- * order.
+ * Writes observations of one user's meetings and returns what each did, in the same order.
  * @param locked external ids of stored meetings that the caller has already locked, with indexes preferred; may
  * include others
  * @throws CalendlySyncError `database_failed` if the database discards an insert or update; an error that `isLostRace`
@@ -45,22 +45,54 @@ export async function applyObservations(
   observations: Observation[],
   locked?: string[],
 ): Promise<Applied[]> {
-  const applied = new Map<string, Applied>();
-  // In progress while the rows are locked and read.
-  const erased = findErased(sql, addressesOf(observations));
-  erased.catch(() => {});
-  let open = observations;
+  const [erased, first] = await Promise.all([
+    findErased(sql, addressesOf(observations)),
+    readObserved(sql, userId, observations, locked),
+  ]);
+  const all = withErased(observations, erased);
+  const applied = new Map<Observation, Applied>();
+  let open = all;
   for (let round = 1; open.length > 0; round++) {
     if (round > MAX_ROUNDS) throw rowDiscarded(open);
-    const wanted = new Set(open.map(({ uri }) => externalId(uri)));
-    const ids =
-      round === 1 && locked ? locked.filter((id) => wanted.has(id)) : await lock(sql, userId, wanted);
-    const stored = await readStored(sql, userId, ids, open);
-    if (round === 1) open = withErased(open, await erased);
-    const conflicting = await write(sql, userId, open, stored, applied);
-    open = open.filter(({ uri }) => conflicting.has(uri));
+    const stored = round === 1 ? first : await readObserved(sql, userId, open);
+    await write(sql, userId, open, stored, applied);
+    open = open.filter((one) => !applied.has(one));
   }
-  return observations.map(({ uri }) => applied.get(uri) ?? nothingApplied(uri, userId));
+  return all.map((one) => applied.get(one) ?? nothingApplied(one.uri, userId));
+}
+
+/**
+ * The first half of `applyObservations`: what is stored of the meetings, which are locked. Of deliveries' meetings with
+ * many invitees, only those that the deliveries name.
+ */
+export async function readObserved(
+  sql: Sql,
+  userId: string,
+  observations: Observation[],
+  locked?: string[],
+): Promise<ReadonlyMap<string, Stored>> {
+  const wanted = new Set(observations.map(({ uri }) => externalId(uri)));
+  const ids = locked ? locked.filter((id) => wanted.has(id)) : await lock(sql, userId, wanted);
+  return readStored(sql, userId, ids, observations);
+}
+
+/**
+ * The second half, for deliveries: all statements are sent at once, so that COMMIT may follow them. If one of them does
+ * not write all its rows, it fails (`isIncomplete`).
+ */
+export async function writeDeliveries(
+  sql: Sql,
+  userId: string,
+  observations: Observation[],
+  stored: ReadonlyMap<string, Stored>,
+): Promise<Applied[]> {
+  const applied = new Map<Observation, Applied>();
+  await write(sql, userId, observations, stored, applied);
+  return observations.map((one) => applied.get(one) ?? nothingApplied(one.uri, userId));
+}
+
+function areDeliveries(observations: Observation[]): boolean {
+  return observations.every(({ source }) => source === 'webhook');
 }
 
 /** What `applyObservations` would do, without writing and without a lock. `userId` null: nothing is stored. */
@@ -89,9 +121,9 @@ function addressesOf(observations: Observation[]): string[] {
   return [...found];
 }
 
-function withErased(observations: Observation[], erased: Erased): Observation[] {
-  if (erased.size === 0) return observations;
-  return observations.map((observation) => ({ ...observation, erased, ifNotStored: null }));
+/** The observations without people who were erased. */
+export function withErased(observations: Observation[], erased: Erased): Observation[] {
+  return erased.size === 0 ? observations : observations.map((one) => ({ ...one, erased }));
 }
 
 async function lock(sql: Sql, userId: string, wanted: ReadonlySet<string>): Promise<string[]> {
@@ -111,13 +143,18 @@ async function readStored(
   observations: Observation[],
 ): Promise<Map<string, Stored>> {
   if (ids.length === 0) return new Map();
-  const withInvitees = new Set(observations.filter((one) => one.invitees).map(({ uri }) => externalId(uri)));
+  const withInvitees = observations.filter((one) => one.invitees);
+  const wanted = new Set(withInvitees.map(({ uri }) => externalId(uri)));
+  const named = areDeliveries(observations)
+    ? withInvitees.flatMap(({ invitees }) => invitees?.map(({ uri }) => String(uri)) ?? [])
+    : null;
   const [meetings, invitees] = await Promise.all([
     findMeetings(sql, userId, ids),
     findInvitees(
       sql,
       userId,
-      ids.filter((id) => withInvitees.has(id)),
+      ids.filter((id) => wanted.has(id)),
+      named,
     ),
   ]);
   const perMeeting = new Map<string, Map<string, StoredInvitee>>();
@@ -132,63 +169,65 @@ async function readStored(
 }
 
 /**
- * Writes what these observations change, and adds what it did to `applied`.
- * @returns URIs of meetings that another transaction inserted in the meantime and that must be looked up again
+ * Writes what these observations change, one write for each meeting, and adds what each did to `applied`. One that is
+ * missing there must be looked up again: another transaction has inserted its meeting in the meantime.
  */
 async function write(
   sql: Sql,
   userId: string,
   observations: Observation[],
   stored: ReadonlyMap<string, Stored>,
-  applied: Map<string, Applied>,
-): Promise<Set<string>> {
-  const changed: { id: string; diff: MeetingDiff }[] = [];
-  const inserts: (NewMeeting & { uri: string; diff: MeetingDiff })[] = [];
-  for (const observation of observations) {
-    const { uri } = observation;
+  applied: Map<Observation, Applied>,
+): Promise<void> {
+  const perMeeting = new Map<string, Observation[]>();
+  for (const one of observations) perMeeting.set(one.uri, [...(perMeeting.get(one.uri) ?? []), one]);
+  const changed: (MeetingWrite & { id: string })[] = [];
+  const inserts: (NewMeeting & { report(id: string): void })[] = [];
+  for (const [uri, ofMeeting] of perMeeting) {
     const known = stored.get(externalId(uri)) ?? null;
-    const diff = (known === null && observation.ifNotStored) || diffMeeting(known, observation);
-    if (diff === null) continue;
-    if (known) {
-      changed.push({ id: known.meeting.id, diff });
-      applied.set(uri, toApplied(uri, userId, known.meeting.id, diff));
-    } else if (diff.row && diff.mark) {
-      inserts.push({ uri, diff, row: diff.row, invitees: diff.invitees, mark: diff.mark });
-    }
+    const { diffs, write } = foldObservations(known, ofMeeting);
+    const report = (id: string) => {
+      for (const [index, one] of ofMeeting.entries()) {
+        const diff = diffs[index];
+        applied.set(one, diff ? toApplied(uri, userId, id, diff) : nothingApplied(uri, userId));
+      }
+    };
+    if (known && write) changed.push({ id: known.meeting.id, ...write });
+    if (!known && write?.row && write.mark)
+      inserts.push({ ...write, row: write.row, mark: write.mark, report });
+    else report(known?.meeting.id ?? '');
   }
-  const viaWebhook = observations.some(({ source }) => source === 'webhook');
+  const viaWebhook = areDeliveries(observations);
   // The statements do not depend on each other's results, so they are pipelined.
   const [inserted] = await Promise.all([
     insertMeetings(sql, userId, inserts, viaWebhook),
     updateMeetings(
       sql,
       userId,
-      changed.flatMap(({ id, diff }) => (diff.row ? { ...diff.row, id } : [])),
+      changed.flatMap(({ id, row }) => (row ? { ...row, id } : [])),
       viaWebhook,
     ),
     upsertInvitees(
       sql,
-      changed.flatMap(({ id, diff }) => diff.invitees.map((row) => ({ ...row, meeting_id: id }))),
+      changed.flatMap(({ id, invitees }) => invitees.map((row) => ({ ...row, meeting_id: id }))),
     ),
     deleteInvitees(
       sql,
-      changed.flatMap(({ id, diff }) => diff.removed.map((uri) => ({ meeting_id: id, calendly_uri: uri }))),
+      changed.flatMap(({ id, removed }) => removed.map((uri) => ({ meeting_id: id, calendly_uri: uri }))),
     ),
     markEvents(
       sql,
-      changed.flatMap(({ id, diff }) => (diff.mark ? { ...diff.mark, meetingId: id } : [])),
+      changed.flatMap(({ id, mark }) => (mark ? { ...mark, meetingId: id } : [])),
     ),
   ]);
-  const conflicting = new Set<string>();
-  for (const { uri, row, diff } of inserts) {
+  for (const { row, report } of inserts) {
     const id = inserted.get(row.external_id);
-    if (id === undefined) conflicting.add(uri);
-    else applied.set(uri, toApplied(uri, userId, id, diff));
+    if (id !== undefined) report(id);
   }
-  return conflicting;
 }
 
-function toApplied(uri: string, userId: string, meetingId: string | null, diff: MeetingDiff): Applied {
+/** What a diff did that was written. */
+export function toApplied(uri: string, userId: string, meetingId: string | null, diff: MeetingDiff): Applied {
   const { outcome, before, after, warning, invitees, added, removed } = diff;
   const counts = { new: added, updated: invitees.length - added, removed: removed.length };
   return { uri, userId, meetingId, outcome, before, after, warning, invitees: counts };

@@ -42,8 +42,6 @@ export interface Observation {
   noShowRemovedAt?: string | null;
   /** Addresses in it of people who were erased, and who must not be stored again. */
   erased?: Erased | undefined;
-  /** The diff against an empty database, if the caller computed it while it waited for the database. */
-  ifNotStored?: MeetingDiff | null;
 }
 
 /** What is stored of one meeting, read while its row is locked. */
@@ -272,12 +270,18 @@ function rawsOf(rows: ReadonlyMap<string, { raw: Json | null }>): [string, Json]
 /** The fingerprint to remember. Null: the next run reads the invitees again. */
 function nextFingerprint(
   { event }: Observation,
-  current: { raw: Json | null },
+  current: MeetingRow | StoredMeeting,
   known: StoredMeeting | null,
   { agreement, refused }: Pick<InviteesDiff, 'agreement' | 'refused'>,
 ): string | null {
   if (agreement === null) return known?.fingerprint ?? null;
   if (refused || !agreement.believed) return null;
+  if (known === null) {
+    // The row is that of the event, which need not be parsed again.
+    const { calendly_uri: uri, status, calendly_updated_at: updated_at } = current;
+    const counter = { total: current.invitees_total, active: current.invitees_active };
+    return fingerprintOf({ uri, status, updated_at, invitees_counter: counter });
+  }
   // Invitees that were read without their event belong to the event as it is stored.
   const parsed = parseEvent(event ?? current.raw);
   return parsed && fingerprintOf(parsed.value);

@@ -4,8 +4,9 @@
  * database refuses is stored with the error. One that waits for a lock is stored, to be applied later. If nothing can
  * be stored, the sender gets a 503 and retries.
  */
-import type { Database } from '../../database/connection.js';
+import type { Database, WaitLimits } from '../../database/connection.js';
 import {
+  isIncomplete,
   isLostRace,
   isRefusedRow,
   isSessionLost,
@@ -17,11 +18,17 @@ import { findUsersByUris } from '../../database/tables/accounts.js';
 import { adoptMeetings } from '../../database/tables/adopt-meetings.js';
 import { toCalendlySyncError } from '../../errors.js';
 import { createLane, type Lane } from '../../lane.js';
-import { type DeliveryResult, recordAndApply, recordPending, resultOf } from './apply-deliveries.js';
+import {
+  type DeliveryResult,
+  recordAndApply,
+  recordBookings,
+  recordPending,
+  resultOf,
+} from './apply-deliveries.js';
 import type { Delivery } from './delivery.js';
 import { createGroupCommit, type Entry } from './group-commit.js';
 import type { LockWaiters } from './lock-waiters.js';
-import type { WaitLimits } from './wait-limits.js';
+import { type BookingDelivery, newBookingOf } from './new-booking.js';
 import { createWaker } from './waker.js';
 
 export interface CommitQueue {
@@ -38,10 +45,8 @@ export interface CommitQueue {
 
 /** Larger batches save nothing and hold their locks longer. */
 const MAX_BATCH = 64;
-/** Transactions at once, for when one waits for a lock or a slow disk. */
-const MAX_CONCURRENT = 3;
-const SLOW_AFTER_MS = 20;
-const LINGER_MS = 4;
+/** Batches at once, of new bookings and of all other deliveries. */
+const MAX_CONCURRENT = 2;
 /**
  * Attempts of a transaction that a deadlock or another transaction aborts; each time, that other one has been
  * committed.
@@ -50,6 +55,8 @@ const MAX_ATTEMPTS = 5;
 /** How often a batch is looked at again because its meetings stand in `meetings` already. */
 const MAX_LOOKS = 3;
 
+/** Of new bookings: those that would wait take the general path, where the others do not wait with them. */
+const BOOKING_LIMITS: WaitLimits = { lockMs: 200, statementMs: 4_000 };
 const BATCH_LIMITS: WaitLimits = { lockMs: 1_000, statementMs: 8_000 };
 /** Of a batch that has waited before: short, because the other half may be held up by the same lock. */
 const PART_LIMITS: WaitLimits = { lockMs: 100, statementMs: 2_000 };
@@ -82,17 +89,36 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
   const locked = createLane(1);
   const wake = createWaker(database);
   const pending = new Map<string, Promise<DeliveryResult>>();
-  const commits = createGroupCommit<Delivery, DeliveryResult>({
-    maxBatch: MAX_BATCH,
-    maxConcurrent: database.kind === 'embedded' ? 1 : MAX_CONCURRENT,
-    lingerMs: LINGER_MS,
-    slowAfterMs: SLOW_AFTER_MS,
+  const sizes = { maxBatch: MAX_BATCH, maxConcurrent: database.kind === 'embedded' ? 1 : MAX_CONCURRENT };
+  const addBooking = createGroupCommit<BookingDelivery, DeliveryResult>({ ...sizes, run: commitBookings });
+  const add = createGroupCommit<Delivery, DeliveryResult>({
+    ...sizes,
     run(batch) {
       // While something is locked, more may be.
       const limits = waiters.any() ? { ...BATCH_LIMITS, lockMs: PART_LIMITS.lockMs } : BATCH_LIMITS;
       return commit(batch, { limits, lane: (work) => work(), looks: MAX_LOOKS });
     },
   });
+
+  /** Stores new bookings in one statement. What it declines, or fails for, takes the general path. */
+  async function commitBookings(batch: Entry<BookingDelivery, DeliveryResult>[]): Promise<void> {
+    let results: (DeliveryResult | null)[] = [];
+    try {
+      results = await recordBookings(
+        database,
+        batch.map(({ item }) => item),
+        { limits: BOOKING_LIMITS, ...DEADLINE },
+      );
+    } catch (error) {
+      if (sqlState(error) === 'CONNECTION_TIMEOUT') throw toCalendlySyncError(error);
+    }
+    wake(batch.flatMap(({ item }, index) => (results[index] ? item.delivery : [])));
+    for (const [index, { item, resolve, reject }] of batch.entries()) {
+      const result = results[index];
+      if (result) resolve(result);
+      else add(item.delivery).then(resolve, reject);
+    }
+  }
 
   async function commit(batch: Batch, attempt: Attempt): Promise<void> {
     let free = batch;
@@ -110,10 +136,10 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
   async function record(batch: Batch, limits: WaitLimits): Promise<DeliveryResult[]> {
     const deliveries = batch.map(({ item }) => item);
     const results = await persist(() =>
-      database.transaction(
-        (sql) => recordAndApply(sql, deliveries, { ...limits, discardUnmatched }),
-        DEADLINE,
-      ),
+      database.transaction((sql) => recordAndApply(sql, deliveries, discardUnmatched), {
+        limits,
+        ...DEADLINE,
+      }),
     );
     wake(deliveries);
     return results;
@@ -152,10 +178,10 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
   async function storeWaiting(batch: Batch): Promise<void> {
     const deliveries = batch.map(({ item }) => item);
     const store = () =>
-      database.transaction(
-        (sql) => recordPending(sql, deliveries, { waitsFor: 'a lock' }, { limits: BATCH_LIMITS }),
-        DEADLINE,
-      );
+      database.transaction((sql) => recordPending(sql, deliveries, { waitsFor: 'a lock' }), {
+        limits: BATCH_LIMITS,
+        ...DEADLINE,
+      });
     try {
       const results = await locked(() => persist(store));
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] as DeliveryResult);
@@ -172,12 +198,16 @@ export function createCommitQueue(options: CommitOptions): CommitQueue {
       const { eventId } = delivery;
       const first = pending.get(eventId);
       if (first) return first.then(() => resultOf(delivery, 'duplicate'));
-      const result = commits.add(delivery).finally(() => pending.delete(eventId));
+      const booking = waiters.blocks(delivery) ? null : newBookingOf(delivery);
+      const stored = booking ? addBooking(booking) : add(delivery);
+      const result = stored.finally(() => pending.delete(eventId));
       pending.set(eventId, result);
       return result;
     },
-    size: commits.size,
-    idle: commits.idle,
+    size: () => pending.size,
+    async idle() {
+      while (pending.size > 0) await Promise.allSettled(pending.values());
+    },
   };
 }
 
@@ -206,9 +236,11 @@ async function storeFailed(
   const { message } = toCalendlySyncError(cause);
   for (const asText of [false, true]) {
     try {
-      const options = { asText, limits };
       const store = () =>
-        database.transaction((sql) => recordPending(sql, [item], { error: message }, options), DEADLINE);
+        database.transaction((sql) => recordPending(sql, [item], { error: message }, asText), {
+          limits,
+          ...DEADLINE,
+        });
       const [result] = await lane(() => persist(store));
       return resolve(result as DeliveryResult);
     } catch (error) {
@@ -236,7 +268,7 @@ async function persist<T>(work: () => Promise<T>): Promise<T> {
 }
 
 function isConflict(error: unknown): boolean {
-  return isLostRace(error) || ['40001', '40P01'].includes(sqlState(error));
+  return isLostRace(error) || isIncomplete(error) || ['40001', '40P01'].includes(sqlState(error));
 }
 
 /** True for an error that one delivery can cause, and that its batch may not have without it. */

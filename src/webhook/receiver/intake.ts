@@ -106,9 +106,11 @@ function requestIdOf(incoming: Incoming): string {
   return given !== null && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 function parse(body: Uint8Array): Delivery | null {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+    const text = utf8.decode(body);
     return parseDelivery(parseJson(text), text);
   } catch {
     return null;

@@ -100,11 +100,13 @@ async function answer(
 
 function fromMessage(request: IncomingMessage): Incoming {
   const { method = '', url = '/', headers } = request;
-  const origin = `http://${headers.host?.slice(0, 255) ?? ''}`;
   return {
     method,
     path: pathOf(url),
-    origin: URL.canParse(origin) ? origin : '',
+    get origin() {
+      const origin = `http://${headers.host?.slice(0, 255) ?? ''}`;
+      return URL.canParse(origin) ? origin : '';
+    },
     header(name) {
       const value = headers[name];
       return typeof value === 'string' ? value : null;

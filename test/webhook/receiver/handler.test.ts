@@ -237,12 +237,21 @@ test('a delivery is not answered before its commit, and a commit that takes too 
   });
   const slow: Database = {
     ...real,
+    query: () => Promise.reject(new Error('stored by a transaction only')),
     transaction: (work, options) =>
-      real.transaction(async (tx) => {
-        const result = await work(tx);
-        await held;
-        return result;
-      }, options),
+      real.transaction(
+        (tx) =>
+          work(
+            Object.assign(tx, {
+              async commitWith<T>(last: Promise<T>) {
+                const result = await last;
+                await held;
+                return result;
+              },
+            }),
+          ),
+        options,
+      ),
   };
   const { post, handler, events } = receiving('', { database: slow, commitTimeoutMs: 300 });
   const response = await post(booking('FROZEN'));
