@@ -4,7 +4,7 @@ import express from 'express';
 
 const { webhookSigningKeys: signingKeys } = loadConfig(process.env);
 const handler = createWebhookHandler({
-  database: openServer(process.env.DATABASE_URL, { max: 6 }),
+  database: openServer(process.env.DATABASE_URL, { prepare: true, max: 6 }),
   signingKeys,
 });
 

@@ -2,7 +2,7 @@
 import { createWebhookHandler, loadConfig, logLines, openServer, startWebhookServer } from 'calendly-sync';
 
 const config = loadConfig(process.env);
-const database = openServer(process.env.DATABASE_URL, { max: 6 });
+const database = openServer(process.env.DATABASE_URL, { prepare: true, max: 6 });
 const handler = createWebhookHandler({
   database,
   signingKeys: config.webhookSigningKeys,
