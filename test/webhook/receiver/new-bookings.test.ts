@@ -130,7 +130,7 @@ async function receiver(withStatement: boolean, prepare: boolean) {
     async query<Row extends object>(...args: Parameters<typeof real.query<Row>>) {
       if (!withStatement) throw new Error('not here');
       const rows = await real.query<Row>(...args);
-      stored += rows.filter((row) => (row as Loose).meeting_id !== null).length;
+      stored += rows.filter((row) => (row as Loose).meeting_id != null).length;
       return rows;
     },
   };

@@ -14,14 +14,17 @@ import {
   receiving,
 } from '../../support/webhooks.js';
 
-/** A receiver whose database is 40 ms away, and the round trips of a delivery, once its statements are known. */
+/**
+ * A receiver whose database is 40 ms away, and the round trips of a delivery, once its statements are known. It has one
+ * connection: after its first delivery it makes the account due, for which no delivery waits.
+ */
 async function far(options: ServerOptions, { pooled = false } = {}) {
   const { url, sql } = await testDatabase();
   await sql`insert into users (email) values ('host@example.com')`;
   await sql`insert into calendly_accounts (user_id, calendly_uri) select id, ${HOST} from users`;
   const pooler = pooled ? await startPooler(url, 2) : null;
   const proxy = await startSlowProxy(pooler?.url ?? url, 40);
-  const { post } = receiving('', { database: openServer(proxy.url, options) });
+  const { post } = receiving('', { database: openServer(proxy.url, { ...options, max: 1 }) });
   onTestFinished(async () => {
     await proxy.stop();
     await pooler?.stop();
