@@ -18,7 +18,7 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --from=build /app/sql sql
-# The embedded database and the locks of a sync; only needed without DATABASE_URL.
+# The embedded database and the locks of a sync; only needed with DATABASE_URL=embedded.
 RUN ln -s /app/dist/bin/calendly-sync.js /usr/local/bin/calendly-sync && mkdir /data && chown node:node /data
 USER node
 WORKDIR /data

@@ -10,6 +10,7 @@ import { withPgVariables } from './database/connection-options.js';
 import { CalendlySyncError, messageOf } from './errors.js';
 import { isMisspelling } from './misspelling.js';
 import {
+  EMBEDDED,
   parseBaseUrl,
   parseDatabaseUrl,
   parseList,
@@ -50,12 +51,12 @@ interface Setting<T> {
 }
 
 const TABLE = {
-  /** Postgres connection URL; null means the embedded database under `home`. */
+  /** Postgres connection URL, or `embedded`; null means the embedded database under `home` if it exists. */
   databaseUrl: {
     name: 'DATABASE_URL',
     flag: '--database-url <url>',
     secret: 'password',
-    description: 'Postgres to use (default: the embedded database)',
+    description: 'Postgres to use; `embedded` creates one in CALENDLY_SYNC_HOME',
     parse: parseDatabaseUrl,
   },
   /** Null means the first schema in the connection's search_path. */
@@ -191,7 +192,7 @@ export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cw
   const config = parseSettings(cwd, read);
   const { databaseUrl: url } = config;
   const variable = (name: string) => environment[name] ?? envFile.values[name];
-  return { ...config, databaseUrl: url === null ? null : withPgVariables(url, variable) };
+  return { ...config, databaseUrl: url === null || url === EMBEDDED ? url : withPgVariables(url, variable) };
 }
 
 /** Every setting at its default, for commands that need no settings. */

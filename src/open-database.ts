@@ -6,6 +6,7 @@ import type { Config } from './config.js';
 import { type Database, openServer } from './database/connection.js';
 import { connectionOptions } from './database/connection-options.js';
 import { CalendlySyncError } from './errors.js';
+import { EMBEDDED } from './setting-parsers.js';
 
 export interface OpenOptions {
   /** Called when something takes several seconds. */
@@ -15,7 +16,10 @@ export interface OpenOptions {
   signal?: AbortSignal | undefined;
   /** False leaves a new embedded database without tables. */
   migrate?: boolean | undefined;
-  /** False throws if there is no embedded database yet. */
+  /**
+   * Whether an embedded database may be created. Default: only if DATABASE_URL is `embedded`, because a missing
+   * DATABASE_URL must not silently become another database.
+   */
   create?: boolean | undefined;
   /** For a long-running process with many parallel requests: more connections, and prepared statements if possible. */
   service?: boolean | undefined;
@@ -23,9 +27,20 @@ export interface OpenOptions {
 
 /** Where the database of these settings is, for people: host, port and name, or the folder. Never a password. */
 export async function databaseLabel({ databaseUrl, home }: Pick<Config, 'databaseUrl' | 'home'>) {
-  if (databaseUrl !== null) return connectionOptions(databaseUrl).label;
+  if (isServer(databaseUrl)) return connectionOptions(databaseUrl).label;
   const { embeddedFolder } = await import('./database/embedded/embedded.js');
   return embeddedFolder(home);
+}
+
+/** False if opening it would create the embedded database. A server may still have no tables. */
+export async function databaseExists({ databaseUrl, home }: Pick<Config, 'databaseUrl' | 'home'>) {
+  if (isServer(databaseUrl)) return true;
+  const { embeddedExists } = await import('./database/embedded/embedded.js');
+  return embeddedExists(home);
+}
+
+function isServer(url: string | null): url is string {
+  return url !== null && url !== EMBEDDED;
 }
 
 /**
@@ -36,28 +51,19 @@ const SERVICE = { prepare: true, max: 6, maxAgeMs: 20 * 60_000 };
 
 /**
  * Opens the database. A server is not connected to before the first transaction.
- * @throws CalendlySyncError `locked` if another process uses the embedded database, `schema_not_ready` if there is none
- * and `create` is false
+ * @throws CalendlySyncError `locked` if another process uses the embedded database, `settings` if DATABASE_URL is not
+ * set and there is none, `schema_not_ready` if there is none and `create` is false
  */
 export async function openDatabase(
   config: Pick<Config, 'databaseUrl' | 'schema' | 'home'>,
   options: OpenOptions = {},
 ): Promise<Database> {
   const { databaseUrl: url, schema } = config;
-  if (url !== null) return openServer(url, { schema, ...(options.service ? SERVICE : {}) });
+  if (isServer(url)) return openServer(url, { schema, ...(options.service ? SERVICE : {}) });
   // Loaded only here, so that commands on a server load neither this nor WASM.
   const { embeddedExists, embeddedFolder, openEmbedded } = await import('./database/embedded/embedded.js');
   const isNew = !embeddedExists(config.home);
-  if (isNew && options.create === false) {
-    const where = `there is no embedded database in ${embeddedFolder(config.home)}`;
-    throw new CalendlySyncError(
-      'schema_not_ready',
-      `There is no database: DATABASE_URL is not set, and ${where}.`,
-      {
-        hint: 'Set DATABASE_URL, or create an embedded database: calendly-sync migrate',
-      },
-    );
-  }
+  if (isNew && !(options.create ?? url === EMBEDDED)) throw noDatabase(url, embeddedFolder(config.home));
   const database = await openEmbedded(config.home, {
     ...options,
     schema,
@@ -73,4 +79,17 @@ export async function openDatabase(
       : `Embedded database: ${database.label}`,
   );
   return database;
+}
+
+function noDatabase(url: string | null, folder: string): CalendlySyncError {
+  if (url === EMBEDDED) {
+    return new CalendlySyncError('schema_not_ready', `There is no embedded database in ${folder} yet.`, {
+      hint: 'Create it: calendly-sync migrate',
+    });
+  }
+  return new CalendlySyncError(
+    'settings',
+    `DATABASE_URL is not set, and there is no embedded database in ${folder}.`,
+    { hint: 'Set DATABASE_URL=postgres://…, or DATABASE_URL=embedded to create an embedded database there.' },
+  );
 }

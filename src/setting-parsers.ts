@@ -6,7 +6,11 @@ import { MIN_KEY_LENGTH } from './calendly/signature.js';
 import { parseConnectionUrl } from './database/connection-options.js';
 import { parseDuration } from './duration.js';
 
+/** The value of DATABASE_URL that asks for the embedded database. */
+export const EMBEDDED = 'embedded';
+
 export function parseDatabaseUrl(text: string): string {
+  if (text === EMBEDDED) return text;
   parseConnectionUrl(text);
   return text;
 }

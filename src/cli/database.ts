@@ -15,6 +15,8 @@ export async function withDatabase<T>(
   const stopProgress = async () => (await progress)?.stop();
   const database = await openDatabase(config, {
     ...options,
+    // On a terminal the notice of a new database is seen.
+    create: options.create ?? (terminal.stderr.isTTY && !output.json && !output.quiet ? true : undefined),
     signal,
     onNotice: (text) => output.note(text, 'dim'),
     onProgress(text) {
@@ -32,7 +34,7 @@ export async function withDatabase<T>(
   }
 }
 
-/** The same for a command that creates no embedded database: without one it exits with 5. */
+/** The same for a command that creates no embedded database. */
 export function withExistingDatabase<T>(
   context: CommandContext,
   work: (database: Database) => Promise<T>,

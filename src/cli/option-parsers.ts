@@ -60,6 +60,12 @@ export function instant(text: string): number {
   throw new InvalidArgumentError('It is not a valid date. Write 2025-01-31 or 2025-01-31T09:00Z.');
 }
 
+/** The same, or how long ago it is: `30d`. */
+export function instantOrAge(text: string): number {
+  const ageMs = parseDuration(text);
+  return ageMs === null ? instant(text) : Date.now() - ageMs;
+}
+
 /** A day, or a time without an offset: it is in the time zone of what is shown. */
 export function localTime(text: string): string {
   if (!/(Z|[+-]\d{2}:\d{2})$/.test(text.slice(10))) instant(text);

@@ -17,6 +17,11 @@ import type { Terminal } from './terminal/terminal.js';
  * @returns the exit code; never throws for what a user did
  */
 export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<number> {
+  if (argv.includes('--verbose') && argv.some((argument) => ['--version', '-V'].includes(argument))) {
+    const { versionDetails } = await import('./version.js');
+    terminal.stdout.write(`${versionDetails()}\n`);
+    return EXIT.ok;
+  }
   const session: Session = { terminal, signal, exitCode: EXIT.ok, run };
   const usageErrors: string[] = [];
   const program = createProgram(session, await loadCommands(argv), usageErrors);

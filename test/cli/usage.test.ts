@@ -80,6 +80,18 @@ test('--version prints the version', async () => {
   expect(await runCli(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
+test('--version --verbose prints what a bug report needs', async () => {
+  const { code, stdout } = await runCli(['--version', '--verbose']);
+  expect(code).toBe(0);
+  expect(stdout.split('\n')).toEqual([
+    expect.stringMatching(/^calendly-sync \d+\.\d+\.\d+( \(commit [\da-f]{7,}\))?$/),
+    `Node.js ${process.versions.node}, ${process.platform} ${process.arch}`,
+    expect.stringMatching(/^Postgres client: postgres 3\.\d+\.\d+$/),
+    expect.stringMatching(/^Embedded Postgres: @electric-sql\/pglite \d+\.\d+\.\d+$/),
+    '',
+  ]);
+});
+
 test('every invalid setting is named in one error, with where its value comes from', async () => {
   const cwd = temporaryFolder();
   writeFileSync(join(cwd, '.env'), 'CALENDLY_API_URL=nonsense\nCALENDLY_TOKEN=ignored\n');
@@ -146,7 +158,7 @@ test('every JSON document of a command names its database, without the password'
 
 test('a command in a hint carries the flags that name the database, and never a password', async () => {
   const cwd = temporaryFolder();
-  writeFileSync(join(cwd, 'my settings'), 'CALENDLY_SYNC_HOME=home\n');
+  writeFileSync(join(cwd, 'my settings'), 'DATABASE_URL=embedded\nCALENDLY_SYNC_HOME=home\n');
   const argv = ['health', '--schema', 'calendly', '--env-file', 'my settings'];
   const shown = "calendly-sync --schema calendly --env-file 'my settings' migrate";
   const { code, stderr } = await runCli(argv, {}, { cwd });

@@ -33,6 +33,7 @@ export async function createEnvironment({ output, terminal, signal }: CommandCon
   const settings: Record<string, string> = {
     CALENDLY_API_URL: calendly.url,
     CALENDLY_TOKEN: calendly.hosts[0]?.token ?? '',
+    DATABASE_URL: 'embedded',
     CALENDLY_SYNC_HOME: folder,
   };
   return {

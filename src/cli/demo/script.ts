@@ -44,8 +44,8 @@ async function runScript({ output, signal }: CommandContext, environment: DemoEn
     'Calendly has no test environment, so calendly-sync brings a local one. It is',
     `running now, with the meetings of ${calendly.hosts[0]?.name}. These settings point to it:`,
     ...Object.entries(settings).map(([name, value]) => `  ${name}=${value}`),
-    'DATABASE_URL is not set, so the database is an embedded Postgres in that folder.',
-    'Creating it takes a few seconds, once.',
+    'The database is an embedded Postgres in that folder. Creating it takes a few',
+    'seconds, once.',
   );
   await run('migrate');
 

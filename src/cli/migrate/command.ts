@@ -86,7 +86,7 @@ async function run(given: CommandContext, flags: MigrateFlags): Promise<CommandR
       return { document: { ...result, ...warnings, ...restored } };
     },
     // A new embedded database comes without tables here, so that this command says what it applies.
-    { migrate: false, create: !flags.status && !flags.dryRun },
+    { migrate: false, ...(flags.status || flags.dryRun ? { create: false } : {}) },
   );
 }
 

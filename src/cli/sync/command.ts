@@ -4,8 +4,8 @@ import type { Database } from '../../database/connection.js';
 import { CalendlySyncError } from '../../errors.js';
 import type { SyncOptions } from '../../sync/options.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
-import { withDatabase } from '../database.js';
-import { duration, instant, integer, users } from '../option-parsers.js';
+import { withDatabase, withExistingDatabase } from '../database.js';
+import { duration, instantOrAge, integer, users } from '../option-parsers.js';
 import type { ManyFlags } from './many.js';
 
 const concurrency = integer(1, 999_999);
@@ -17,8 +17,12 @@ export const sync: DefineCommand = (program, session) => {
     .option('--user <id-or-email>', 'only this user of the database (repeatable)', users)
     .option('--dry-run', 'report what would change, write nothing')
     .option('--concurrency <n>', 'max parallel requests (default: 24)', concurrency)
-    .option('--since <date>', 'only meetings that start at or after this day or time (UTC)', instant)
-    .option('--until <date>', 'only meetings that start before this day or time (UTC)', instant)
+    .option(
+      '--since <date>',
+      'only meetings from this day or time (UTC) on, or from 30d ago on',
+      instantOrAge,
+    )
+    .option('--until <date>', 'only meetings that start before this day or time (UTC)', instantOrAge)
     .option('--event <uri-or-id>', 'read only this meeting again')
     .option('--no-repair', 'do not recreate a disabled webhook subscription')
     .option('--due <duration>', 'only accounts whose last sync began so long ago: 15m, 1h', duration)
@@ -68,10 +72,14 @@ async function runSync(context: CommandContext, flags: SyncFlags): Promise<Comma
   if (since !== undefined && until !== undefined && since >= until) {
     throw new CalendlySyncError('usage', '--since must be before --until.');
   }
-  const [{ sync }, { showSync, syncResult }] = await Promise.all([
+  const [{ sync }, { requireToken }, { showSync, syncResult }, { databaseExists }] = await Promise.all([
     import('../../sync/sync.js'),
+    import('../../sync/options.js'),
     import('./output.js'),
+    import('../../open-database.js'),
   ]);
+  // A new database contains no token of an account.
+  if (tokens === undefined && !(await databaseExists(config))) requireToken(config);
   limitHeapGrowth();
   return withDatabase(
     context,
@@ -107,7 +115,7 @@ async function markForFullSync(
 ): Promise<CommandResult> {
   const { config, output, signal } = context;
   const { requestFullSync } = await import('../../sync/sync.js');
-  return withDatabase(context, async (database) => {
+  return withExistingDatabase(context, async (database) => {
     const marked = await requestFullSync({ config, database, signal, users, reread });
     for (const { user_id: id, email } of marked) {
       output.result(`The next sync of ${email ?? id} will be a full one.`);

@@ -4,7 +4,7 @@ import { quoteForShell } from '../../health/problem.js';
 
 /** Our name before a command. In a sentence about calendly-sync no command follows it. */
 const COMMAND =
-  /\bcalendly-sync (?=(?:migrate|rollback|sync|force-full|health|clean-webhooks|webhook|account|erase)\b)/g;
+  /\bcalendly-sync (?=(?:migrate|rollback|sync|force-full|health|runs|doctor|verify|query|grant-read|clean-webhooks|webhook|account|erase)\b)/g;
 
 /** Returns a function that inserts the given flags into each command of a text. */
 export function createHintRewriter({ databaseUrl, schema, envFile }: ConfigFlags): (text: string) => string {

@@ -8,7 +8,7 @@ import { prometheusText } from '../../health/prometheus.js';
 import { healthReport } from '../../health/report.js';
 import { metricsText } from '../../prometheus.js';
 import { cleanWebhookEvents } from '../../webhook/clean.js';
-import { createWebhookHandler, WEBHOOK_PATH } from '../../webhook/receiver/handler.js';
+import { createWebhookHandler, requireSigningKeys, WEBHOOK_PATH } from '../../webhook/receiver/handler.js';
 import { resultLines } from '../../webhook/receiver/log-lines.js';
 import type { Address } from '../../webhook/receiver/server.js';
 import { type PeriodicTask, runWebhookService } from '../../webhook/receiver/service.js';
@@ -40,6 +40,7 @@ const MAX_SYNC_AGE_MS = 86_400_000;
 /** Serves until a signal stops it. */
 export async function runServe(context: CommandContext, flags: ServeFlags): Promise<CommandResult> {
   const { config, signal } = context;
+  requireSigningKeys(config.webhookSigningKeys);
   const log = createServiceLog(context, flags.logFormat);
   const { output } = log;
   const counts = { received: 0, failed: 0 };

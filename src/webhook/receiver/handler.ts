@@ -69,7 +69,7 @@ export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHan
   const { database, now = Date.now, path = WEBHOOK_PATH, onEvent = () => {} } = options;
   const { toleranceMs = DAY_MS, bodyTimeoutMs = 10_000, commitTimeoutMs = 12_000 } = options;
   const { publicUrl = null, discardUnmatched = false, moreMetrics = async () => '' } = options;
-  const keys = checkKeys(options.signingKeys);
+  const keys = requireSigningKeys(options.signingKeys);
   const budget = createByteBudget(MAX_BYTES);
   const waiters = createLockWaiters();
   const queue = createCommitQueue({ database, waiters, discardUnmatched });
@@ -143,7 +143,8 @@ function router(pages: Record<string, Page>): Page {
   };
 }
 
-function checkKeys(signingKeys: readonly string[]): string[] {
+/** The keys that are not empty. @throws CalendlySyncError `settings` if there is none */
+export function requireSigningKeys(signingKeys: readonly string[]): string[] {
   const keys = signingKeys.filter((key) => key !== '');
   if (keys.length === 0) {
     throw new CalendlySyncError('settings', 'CALENDLY_WEBHOOK_SIGNING_KEY is not set.', {
