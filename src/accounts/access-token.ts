@@ -29,7 +29,7 @@ export interface TokenContext {
 }
 
 export interface AccessTokenOptions {
-  /** How long the token must still be valid, in ms; 5 minutes by default. */
+  /** How long the token must still be valid, in ms; 5 minutes by default, less while Calendly refreshes none. */
   minValidMs?: number | undefined;
   /** A token that Calendly has refused (401): only another one will do. */
   refused?: string | undefined;
@@ -38,6 +38,8 @@ export interface AccessTokenOptions {
 }
 
 const MIN_VALID_MS = 300_000;
+/** Enough while Calendly's OAuth server is in trouble. */
+const MIN_USABLE_MS = 30_000;
 /** After `invalid_grant`, how long the pair of another process may take to arrive. */
 const SETTLE_MS = 2_000;
 /** Refreshes at a time in this process: each keeps a connection, and a slow OAuth server must not take them all. */
@@ -60,18 +62,18 @@ export async function accessTokenOf(
     stored ?? (await database.transaction((sql) => readTokens(sql, accountId), { readOnly: true }));
   if (known === null) throw notConnected();
   if (known.state !== 'active') throw needsReconnect(known, null);
-  const find: FindToken = (tokens) => {
-    // What another caller has just refreshed is as good as it gets.
-    const enoughMs = tokens.generation === known.generation ? minValidMs : Math.min(minValidMs, MIN_VALID_MS);
+  const find: FindToken = (tokens, enoughMs = MIN_USABLE_MS) => {
     if (tokens.validMs !== null && tokens.validMs < enoughMs) return null;
     const token = open(config.syncKeys, { field: 'access', calendlyUri: tokens.calendlyUri }, tokens.access);
     return token === refused ? null : token;
   };
-  const token = find(known);
+  const token = find(known, minValidMs);
   if (token !== null) return token;
-  return known.refresh === null
-    ? giveUp(context, known, find)
-    : inTurn(() => refresh(context, accountId, find));
+  if (known.refresh === null) return giveUp(context, known, find);
+  // What another caller has refreshed in the meantime is as good as it gets.
+  const enough = ({ generation }: StoredTokens) =>
+    generation === known.generation ? minValidMs : Math.min(minValidMs, MIN_VALID_MS);
+  return inTurn(() => refresh(context, accountId, (tokens, ms = enough(tokens)) => find(tokens, ms)));
 }
 
 /** Seals a pair for the row of an account. */
@@ -85,8 +87,8 @@ export function sealPair(keys: readonly string[], calendlyUri: string, pair: Tok
   };
 }
 
-/** The access token among stored tokens, if it will do. */
-type FindToken = (tokens: StoredTokens) => string | null;
+/** The access token among stored tokens, if it is valid for long enough and not the one that was refused. */
+type FindToken = (tokens: StoredTokens, enoughMs?: number) => string | null;
 
 /** A request for a new pair. */
 interface Refresh {
@@ -133,7 +135,11 @@ async function finish(
   try {
     pair = await answer;
   } catch (error) {
-    if (!(error instanceof InvalidGrantError)) throw error;
+    if (!(error instanceof InvalidGrantError)) {
+      const current = find(replaced, MIN_USABLE_MS);
+      if (current !== null) return current;
+      throw error;
+    }
     // Another process may have been faster, and lost its connection before it could store the pair.
     await sleep(SETTLE_MS * retryPace);
     return giveUp(context, replaced, find);

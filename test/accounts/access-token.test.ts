@@ -107,6 +107,15 @@ describe('a refresh', () => {
     expect(await sql`select state from calendly_accounts`).toEqual([{ state: 'active' }]);
   });
 
+  test('that Calendly cannot make at the moment leaves the token in use that is still valid', async () => {
+    const { context, accountId, sql, pair, requests, sandbox } = await oauthAccount();
+    await sql`update calendly_tokens set expires_at = now() + interval '2 minutes'`;
+    sandbox.control.fail({ kind: 'status', status: 429, match: '/oauth/token' });
+    expect(await accessTokenOf(context, accountId)).toBe(pair.access_token);
+    expect(requests().sent).toBe(1);
+    expect(await accessTokenOf(context, accountId)).not.toBe(pair.access_token);
+  });
+
   test('ends with an error that blames Calendly while its OAuth server is in trouble, and parks nothing', async () => {
     const { context, accountId, sql, requests, sandbox } = await oauthAccount();
     sandbox.control.fail({ kind: 'status', status: 503, match: '/oauth/token' });

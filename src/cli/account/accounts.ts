@@ -1,9 +1,11 @@
 /** What `account list`, `disconnect` and `rekey` do after their flags are parsed. */
 import { disconnectAccount } from '../../accounts/connect.js';
 import { rekey } from '../../accounts/rekey.js';
+import { keyIdOf } from '../../accounts/seal.js';
 import { countOf } from '../../counting.js';
 import { requireSchema } from '../../database/schema.js';
 import { listAccountStates } from '../../database/tables/account-list.js';
+import { countTokensOfOtherKeys } from '../../database/tables/tokens.js';
 import { userIdForJson } from '../../database/user-id.js';
 import type { CommandContext, CommandResult } from '../command.js';
 import { withExistingDatabase } from '../database.js';
@@ -16,12 +18,16 @@ export function runList(
   context: CommandContext,
   { state }: { state?: string | undefined },
 ): Promise<CommandResult> {
-  const { output } = context;
+  const { output, config } = context;
   return withExistingDatabase(context, async (database) => {
-    const accounts = await database.transaction(
+    const { accounts, olderKeys } = await database.transaction(
       async (sql) => {
         const { hasSyncState } = await requireSchema(sql);
-        return listAccountStates(sql, { state: state ?? null, hasSyncState });
+        const [key] = config.syncKeys;
+        return {
+          accounts: await listAccountStates(sql, { state: state ?? null, hasSyncState }),
+          olderKeys: key === undefined ? null : await countTokensOfOtherKeys(sql, keyIdOf(key)),
+        };
       },
       { readOnly: true },
     );
@@ -36,9 +42,13 @@ export function runList(
       { text: String(one.failures), ...(one.failures > 0 ? { tone: 'warn' as const } : {}) },
     ]);
     if (rows.length > 0) await output.table(HEAD, rows, { minColumns: 3 });
-    return {
-      document: { accounts: accounts.map((one) => ({ ...one, user_id: userIdForJson(one.user_id) })) },
-    };
+    if (olderKeys) {
+      output.note(
+        `${countOf(olderKeys, 'account')} encrypted with an older key: calendly-sync account rekey`,
+      );
+    }
+    const listed = accounts.map((one) => ({ ...one, user_id: userIdForJson(one.user_id) }));
+    return { document: { accounts: listed, older_keys: olderKeys } };
   });
 }
 

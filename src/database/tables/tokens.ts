@@ -140,6 +140,14 @@ export async function parkAccount(
   return true;
 }
 
+/** How many accounts have a token that is not sealed with this key. */
+export async function countTokensOfOtherKeys(sql: Sql, keyId: Buffer): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::integer as count from calendly_tokens
+    where substr(access, 2, 4) <> ${keyId} or substr(refresh, 2, 4) <> ${keyId}`;
+  return row?.count ?? 0;
+}
+
 /** Locks up to `limit` accounts with a token that is not sealed with this key, in the order of their ids. */
 export async function lockTokensOfOtherKeys(sql: Sql, keyId: Buffer, limit: number): Promise<StoredTokens[]> {
   return sql<StoredTokens[]>`

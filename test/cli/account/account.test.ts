@@ -88,7 +88,11 @@ test('`account disconnect` and `account rekey` report what they did', async () =
   const input = pair.refresh_token;
   expect((await runCli(['account', 'connect', '--refresh-token-stdin'], settings, { input })).code).toBe(0);
   const rotated = { ...settings, CALENDLY_SYNC_KEY: `${KEY_B},${KEY_A}` };
+  expect((await runCli(['account', 'list'], rotated)).stderr).toContain(
+    '1 account encrypted with an older key',
+  );
   expect((await runJson(['account', 'rekey'], rotated)).document).toMatchObject({ ok: true, rekeyed: 1 });
+  expect((await runJson(['account', 'list'], rotated)).document).toMatchObject({ older_keys: 0 });
   const user = sandbox.hosts[0]?.email ?? '';
   const { document } = await runJson(['account', 'disconnect', '--user', user], rotated);
   expect(document).toMatchObject({ ok: true, email: user, revoked: true, subscription: null, problems: [] });
