@@ -1,10 +1,11 @@
 /** Deliveries of one meeting lead to the same rows in any order, and never undo what only a poll knows. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Stored } from '../../../src/resources/meetings/diff.js';
+import type { Observation, Stored } from '../../../src/resources/meetings/diff.js';
+import { foldObservations } from '../../../src/resources/meetings/fold.js';
 import { mergeEvent, mergeInvitee } from '../../../src/resources/meetings/merge.js';
 import { EVENT_URI, type History, histories, type Loose } from './history.js';
-import { applyTo, databaseTime, listing, rowsOf } from './stored.js';
+import { applyTo, databaseTime, listing, rowsOf, written } from './stored.js';
 
 function rowsAfter(deliveries: History['deliveries']) {
   return rowsOf(
@@ -13,6 +14,10 @@ function rowsAfter(deliveries: History['deliveries']) {
       null,
     ),
   );
+}
+
+function pick(stored: Stored | null) {
+  return { fingerprint: stored?.meeting.fingerprint, failures: stored?.meeting.failures };
 }
 
 const PRECISIONS = [
@@ -32,6 +37,24 @@ for (const [name, digits] of PRECISIONS) {
     fc.assert(
       fc.property(shuffledDeliveries, ([inOrder, shuffled]) => {
         expect(rowsAfter(shuffled)).toEqual(rowsAfter(inOrder));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test(`a group of deliveries of one meeting is written as one after the other would be (${name})`, () => {
+    fc.assert(
+      fc.property(shuffledDeliveries, fc.nat({ max: 4 }), ([, deliveries], before) => {
+        const one = (stored: Stored | null, delivery: Observation) =>
+          applyTo(stored, delivery, databaseTime(0));
+        const start = deliveries.slice(0, before).reduce(one, null);
+        const rest = deliveries.slice(before);
+        const { write } = foldObservations(start, rest);
+        const after = rest.reduce(one, start);
+        expect(rowsOf(write && written(start, write, databaseTime(0)))).toEqual(write && rowsOf(after));
+        const { fingerprint, failures, no_shows_removed: removed } = write?.mark ?? {};
+        if (write?.mark) expect({ fingerprint, failures }).toEqual(pick(after));
+        if (removed) expect(removed).toEqual(after?.meeting.no_shows_removed);
       }),
       { numRuns: 500 },
     );

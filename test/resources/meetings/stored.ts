@@ -1,5 +1,6 @@
 /** What the database does with a diff, in memory. */
 import { diffMeeting, type Observation, type Stored } from '../../../src/resources/meetings/diff.js';
+import type { MeetingWrite } from '../../../src/resources/meetings/fold.js';
 import { inviteeRow, meetingRow } from '../../../src/resources/meetings/rows.js';
 import { EVENT_URI, HOST_URI, type Loose, type Snapshot } from './history.js';
 
@@ -13,7 +14,11 @@ export function databaseTime(seconds: number): string {
 /** Applies an observation at a time of the database. */
 export function applyTo(stored: Stored | null, observation: Observation, now: string): Stored | null {
   const diff = diffMeeting(stored, observation);
-  if (diff === null) return stored;
+  return diff === null ? stored : written(stored, diff, now);
+}
+
+/** What is stored after a write. */
+export function written(stored: Stored | null, diff: MeetingWrite, now: string): Stored {
   const known = stored?.meeting;
   const base = known ?? { id: '1', fingerprint: null, written_at: null, no_shows_removed: null };
   const { mark } = diff;
