@@ -9,6 +9,7 @@ import { parse as parseDotenv } from 'dotenv';
 import { withPgVariables } from './database/connection-options.js';
 import { CalendlySyncError, messageOf } from './errors.js';
 import { isMisspelling } from './misspelling.js';
+import { DEFAULT_RESOURCES, parseResources } from './resources/names.js';
 import {
   EMBEDDED,
   parseBaseUrl,
@@ -137,6 +138,13 @@ const TABLE = {
     default: '24h',
     description: 'max age of a webhook signature',
     parse: parsePositiveDuration,
+  },
+  resources: {
+    name: 'CALENDLY_SYNC_RESOURCES',
+    default: DEFAULT_RESOURCES,
+    description:
+      'what to read beside meetings: daily, hourly, off, or names after a comma, such as daily,members',
+    parse: parseResources,
   },
   port: {
     name: 'PORT',

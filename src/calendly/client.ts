@@ -5,7 +5,7 @@
 import { systemClock } from '../clock.js';
 import { isAccessLost, statusOf } from './errors.js';
 import { createHttp, type HttpOptions } from './http.js';
-import { createPages, type Page } from './pages.js';
+import { createPages, type Page, type Pages } from './pages.js';
 import { resourceOf, resourcePath } from './resource.js';
 import {
   type CalendlyEvent,
@@ -61,6 +61,10 @@ export interface CalendlyClient {
     eventUri: string,
     beforeMore?: () => Promise<void>,
   ): Promise<{ invitees: ListedInvitee[]; unreadable: number }>;
+  /** All pages of another listing. */
+  list: Pages;
+  /** Another resource by its URI. */
+  resource<T>(uri: string, parse: (raw: unknown) => T | null): Promise<T>;
   subscriptions: SubscriptionsApi;
   /** Requests and retries so far, and the time spent waiting for the rate limit in ms. */
   counters(): { requests: number; retries: number; rateLimitWaitMs: number };
@@ -124,6 +128,8 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
     listEvents,
     event,
     invitees,
+    list: pages,
+    resource: async (uri, parse) => get(resourcePath(uri), parse),
     subscriptions: createSubscriptionsApi(send, pages),
     counters: () => ({ ...counters, rateLimitWaitMs: Math.round(throttle.waitedMs()) }),
     waitingUntil: throttle.waitingUntil,

@@ -1,11 +1,20 @@
 /** Parsers for the values of flags, for commander. Pure; each throws commander's InvalidArgumentError. */
 import { InvalidArgumentError } from '@commander-js/extra-typings';
 import { parseDuration } from '../duration.js';
+import { RESOURCE_NAMES, type ResourceName } from '../resources/names.js';
 
 /** Users by id or e-mail: a flag that may be repeated. */
 export function users(value: string, previous: string[] = []): string[] {
   if (value.trim() !== '') return [...previous, value];
   throw new InvalidArgumentError('It must be the id or e-mail of a user.');
+}
+
+/** Names of resources: a flag that may be repeated, with commas too. */
+export function resource(value: string, previous: ResourceName[] = []): ResourceName[] {
+  const wanted = value.split(',').map((name) => name.trim());
+  const known = RESOURCE_NAMES.filter((name) => wanted.includes(name));
+  if (known.length === new Set(wanted).size) return [...new Set([...previous, ...known])];
+  throw new InvalidArgumentError(`It must be one of ${RESOURCE_NAMES.join(', ')}.`);
 }
 
 /** An integer from `min` to `max`, both included. */

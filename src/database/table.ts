@@ -18,6 +18,7 @@ export function isJson(value: unknown): value is Json {
 interface Values {
   text: string;
   'text[]': string[];
+  'integer[]': number[];
   bigint: string;
   integer: number;
   boolean: boolean;

@@ -15,6 +15,7 @@ import {
   type UserState,
   type WebhookEventCount,
 } from '../database/tables/health-queries.js';
+import { type ResourceStatus, readResourceStatus } from '../database/tables/resources.js';
 import { CalendlySyncError } from '../errors.js';
 import { type HostWarning, readHostWarnings } from '../migrations/schema/warnings.js';
 import { type MigrationStatus, migrationStatus } from '../migrations/status.js';
@@ -55,6 +56,8 @@ export interface HealthReport {
   problems: Problem[];
   /** What an operator should know of the application's tables, though it is no problem yet. */
   warnings: HostWarning[];
+  /** What is read beside meetings. One that Calendly refuses is no problem: it is off until that changes. */
+  resources: ResourceStatus[];
   webhook_events: WebhookEventCount[];
   webhook_subscriptions: ListedSubscription[];
   migrations: Pick<MigrationStatus, 'applied' | 'pending'>;
@@ -71,7 +74,7 @@ const CALENDLY_TIMEOUT_MS = 5_000;
  */
 export async function healthReport(options: HealthOptions): Promise<HealthReport> {
   const { database, config, users: named = [], maxAgeMs } = options;
-  const { hasSyncState, now, states, unconnected, events } = await database.transaction(
+  const { hasSyncState, now, states, unconnected, events, resources } = await database.transaction(
     async (sql) => {
       const { hasSyncState } = await requireSchema(sql);
       return {
@@ -79,6 +82,7 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
         now: await databaseNow(sql),
         states: await readUserStates(sql, [...named], hasSyncState),
         unconnected: await countUnconnected(sql),
+        resources: await readResourceStatus(sql),
         events: hasSyncState ? await readWebhookEventCounts(sql) : [],
       };
     },
@@ -100,6 +104,7 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
     users_not_connected: unconnected,
     problems,
     warnings: host.filter(({ code }) => code !== 'meetings_open'),
+    resources: resources.filter(({ user_id: id }) => states.some((state) => state.user_id === id)),
     webhook_events: events,
     webhook_subscriptions: webhooks?.listed ?? [],
     migrations: { applied, pending },

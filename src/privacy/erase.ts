@@ -18,10 +18,18 @@ import {
 import { findInvitees, upsertInvitees } from '../database/tables/invitees.js';
 import { findMeetings, updateMeetings } from '../database/tables/meetings.js';
 import { PERSONAL } from '../database/tables/personal.js';
+import {
+  deleteResources,
+  findResourcesNaming,
+  hasResources,
+  writeResources,
+} from '../database/tables/resources.js';
 import { replacePayloads } from '../database/tables/webhook-events.js';
 import { CalendlySyncError } from '../errors.js';
 import { type Erased, forgetInDelivery, forgetInText, normalAddress } from '../resources/meetings/forget.js';
 import { forgottenRows } from '../resources/meetings/forget-stored.js';
+import { forgetInResource, type ResourceTable, rowOf } from '../resources/resource-table.js';
+import { RESOURCE_TABLES } from '../resources/tables.js';
 import { retry } from '../retry.js';
 
 export interface EraseOptions {
@@ -42,7 +50,7 @@ export interface EraseResult {
   invitees: number;
   /** Stored webhook deliveries. */
   deliveries: number;
-  /** Error messages and the like. */
+  /** Contacts, members, submissions of forms, error messages and the like. */
   texts: number;
   /** Columns of the application that hold the address, which only the application can remove. */
   left: { table: string; rows: number }[];
@@ -96,7 +104,15 @@ export async function erase(options: EraseOptions): Promise<EraseResult> {
     result.deliveries += deliveries.length;
     after = last.eventId;
   }
-  if (!dryRun) result.texts = await eraseTexts(database, address, hasSyncState);
+  const hasTables = await database.transaction(hasResources, { readOnly: true });
+  if (hasTables)
+    for (const table of RESOURCE_TABLES)
+      result.texts += await run(database, dryRun, (sql) => eraseResources(sql, table, erased, dryRun));
+  const absent = [
+    ...(hasSyncState ? [] : ['calendly_webhook_events']),
+    ...(hasTables ? [] : ['calendly_resource_states', ...RESOURCE_TABLES.map(({ table }) => table)]),
+  ];
+  if (!dryRun) result.texts += await eraseTexts(database, address, absent);
   const remains = await database.transaction((sql) => findRemains(sql, address, Object.keys(PERSONAL)), {
     readOnly: true,
   });
@@ -145,12 +161,30 @@ function forgetInBody(body: unknown, erased: Erased) {
   return forgetInText(String(body), erased);
 }
 
+/** Rows of resources: one that is about the person goes, or keeps nothing personal; the others lose the address. */
+async function eraseResources(
+  sql: Sql,
+  table: ResourceTable,
+  erased: Erased,
+  dryRun: boolean,
+): Promise<number> {
+  const [address = ''] = erased;
+  const found = await findResourcesNaming(sql, table.table, address, !dryRun);
+  if (dryRun) return found.length;
+  for (const { raw, ...source } of found) {
+    const kept = forgetInResource(table, { ...raw, uri: source.uri }, erased);
+    if (kept === null) await deleteResources(sql, table.table, [source.uri]);
+    else await writeResources(sql, table, [rowOf(table, kept)], source);
+  }
+  return found.length;
+}
+
 /** Replaces the address in the text columns of our own tables whose rows are not rewritten. */
-async function eraseTexts(database: Database, address: string, hasSyncState: boolean): Promise<number> {
+async function eraseTexts(database: Database, address: string, absent: readonly string[]): Promise<number> {
   let rows = 0;
   for (const [table, { text }] of Object.entries(PERSONAL)) {
     if (['users', 'meetings', 'meeting_invitees'].includes(table)) continue;
-    if (table === 'calendly_webhook_events' && !hasSyncState) continue;
+    if (absent.includes(table)) continue;
     for (const column of text)
       rows += await persistentTransaction(database, (sql) =>
         replaceInColumn(sql, { table, column }, address),

@@ -1,8 +1,9 @@
 /** Users, the organization, memberships and event types. */
 import { z } from 'zod';
 import { ApiError } from './api-error.js';
-import { type ApiRequest, account, type Endpoint, email, endpoint, nothing } from './endpoint.js';
+import { type ApiRequest, account, type Endpoint, email, endpoint, nothing, order } from './endpoint.js';
 import { uriOf } from './organization.js';
+import { sorted } from './paging.js';
 
 /** For every listing. */
 export const namesAccount = ({ organization, user }: Account) => (organization ?? user) !== undefined;
@@ -10,8 +11,9 @@ export const ACCOUNT_MISSING = 'One of organization and user is required.';
 const membershipsQuery = z
   .object({ ...account, email: email.optional(), role: z.enum(['owner', 'admin', 'user']).optional() })
   .refine(namesAccount, ACCOUNT_MISSING);
+const typeOrder = z.union([order('name'), order('position'), order('created_at'), order('updated_at')]);
 const eventTypesQuery = z
-  .object({ ...account, active: z.enum(['true', 'false']).optional() })
+  .object({ ...account, active: z.enum(['true', 'false']).optional(), sort: typeOrder })
   .refine(namesAccount, ACCOUNT_MISSING);
 
 export const accountEndpoints: readonly Endpoint[] = [
@@ -25,6 +27,7 @@ export const accountEndpoints: readonly Endpoint[] = [
   endpoint('GET /organization_memberships', 'organizations', membershipsQuery, (request, query) => {
     requireListing(request, query);
     return request.state.organization.hosts
+      .filter(({ user }) => !request.state.directory.former.has(user.uri))
       .map(({ membership }) => membership)
       .filter(({ user }) => query.user === undefined || user.uri === query.user)
       .filter(({ user }) => query.email === undefined || user.email === query.email)
@@ -32,14 +35,15 @@ export const accountEndpoints: readonly Endpoint[] = [
   }),
   endpoint('GET /event_types', 'event_types', eventTypesQuery, (request, query) => {
     requireListing(request, query);
-    return request.state.organization.eventTypes
+    const types = request.state.organization.eventTypes
       .filter(({ owner, retired }) => !retired && (query.user === undefined || owner === query.user))
       .map(({ resource }) => resource)
       .filter(({ active }) => query.active === undefined || String(active) === query.active);
+    return query.sort ? sorted(types, query.sort) : types;
   }),
   endpoint('GET /event_types/:id', 'event_types', nothing, ({ state: { organization }, id }) => {
-    const uri = uriOf('event_types', id);
-    return found(organization.eventTypes.find((type) => type.resource.uri === uri && !type.retired)).resource;
+    return found(organization.eventTypes.find(({ resource: { uri } }) => uri === uriOf('event_types', id)))
+      .resource;
   }),
 ];
 
@@ -62,7 +66,7 @@ export function requireMembers({ state }: ApiRequest, { organization, user }: Ac
 }
 
 /** @throws ApiError 403 when the caller may not list this user, or everybody */
-function requireListing(request: ApiRequest, query: Account): void {
+export function requireListing(request: ApiRequest, query: Account): void {
   requireMembers(request, query);
   const { role, user } = request.caller;
   if (role === 'user' && query.user !== user.uri)

@@ -4,6 +4,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import { accountEndpoints } from './account-endpoints.js';
 import { ApiError, errorResponse } from './api-error.js';
+import { directoryEndpoints } from './directory-endpoints.js';
 import type { Endpoint } from './endpoint.js';
 import { eventEndpoints } from './event-endpoints.js';
 import { oauthRoutes } from './oauth.js';
@@ -12,7 +13,7 @@ import { type Env, respond } from './respond.js';
 import type { State } from './state.js';
 import { subscriptionEndpoints } from './subscription-endpoints.js';
 
-const ENDPOINTS = [...accountEndpoints, ...eventEndpoints, ...subscriptionEndpoints];
+const ENDPOINTS = [...accountEndpoints, ...directoryEndpoints, ...eventEndpoints, ...subscriptionEndpoints];
 
 /** How requests are answered, whatever they ask for. */
 export interface ServerBehavior {

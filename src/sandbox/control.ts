@@ -5,12 +5,13 @@
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { accountOperations } from './account-operations.js';
+import { directoryOperations } from './directory-operations.js';
 import { FAULT_KINDS } from './faults.js';
 import { meetingOperations } from './meeting-operations.js';
 import { InvalidCommand } from './operation.js';
 import type { State } from './state.js';
 
-const OPERATIONS = { ...meetingOperations, ...accountOperations };
+const OPERATIONS = { ...meetingOperations, ...directoryOperations, ...accountOperations };
 
 type Run = (state: State, command: unknown) => unknown;
 type Command<Run> = Run extends (state: State, command: infer Fields) => unknown ? Fields : never;

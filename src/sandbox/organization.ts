@@ -73,7 +73,6 @@ const UNSET = {
   pooling_type: null,
   duration_options: null,
   locations: null,
-  deleted_at: null,
   custom_questions: [],
 };
 const FLAGS = { secret: false, admin_managed: false, is_paid: false };
@@ -91,6 +90,7 @@ function createEventType(random: Random, { user }: Host, position: number) {
     ...NO_TEXT,
     ...UNSET,
     ...FLAGS,
+    deleted_at: retired ? '2024-06-18T07:45:30.552871Z' : (null as string | null),
     created_at: `2022-0${position + 1}-10T09:00:00.000000Z`,
     updated_at: '2024-06-18T07:45:30.552871Z',
     profile: { type: 'User', name: user.name, owner: user.uri },

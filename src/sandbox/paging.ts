@@ -47,3 +47,11 @@ export function createPages(now: () => Micros) {
     },
   };
 }
+
+/** Rows in the order of `field:asc` or `field:desc`. */
+export function sorted<Row extends object>(rows: readonly Row[], sort: string): Row[] {
+  const [field = '', direction] = sort.split(':');
+  const key = (row: Row) => String((row as Record<string, unknown>)[field]);
+  const sign = direction === 'desc' ? -1 : 1;
+  return [...rows].sort((a, b) => sign * (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
+}

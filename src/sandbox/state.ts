@@ -1,4 +1,5 @@
 /** Everything that one sandbox knows. The endpoints and the operations work on it; it knows no HTTP. */
+import { createDirectory } from './directory.js';
 import { createFaults } from './faults.js';
 import { createMeetings } from './meetings.js';
 import { createOrganization } from './organization.js';
@@ -44,6 +45,7 @@ export function createState(options: StateOptions = {}) {
     organization,
     settings,
     meetings: createMeetings(),
+    directory: createDirectory(randomOf(seed + 2), organization.uri, organization.hosts),
     tokens: createTokens(random, organization.hosts, clock.now),
     rateLimit: createRateLimit(() => settings.rate_limit, clock.now),
     faults: createFaults(randomOf(seed + 1)),

@@ -22,8 +22,10 @@ import { externalId } from '../resources/meetings/rows.js';
 import { retry } from '../retry.js';
 import { incomplete } from './failures.js';
 import { listChanges, toText } from './listing.js';
+import { listsWindow } from './plan.js';
 import { pendingEvents, readAll, readEvent, type Wanted } from './read.js';
 import { countRequests, fetchedEvent, invalidValue, progressEvent, type Reporter } from './report.js';
+import { type DueResources, readResources } from './resources.js';
 import { type Item, type Run, urgencyOf } from './run.js';
 import { createWriter, type Writer } from './write.js';
 
@@ -36,6 +38,8 @@ export interface AccountRunOptions {
   leftovers: number;
   /** Ended meetings are due for a look at their no-shows. */
   hasDue: boolean;
+  /** What to read beside meetings; null: nothing. */
+  resources: DueResources | null;
   /** Migration 022 is applied, so `users` has sync state to record. */
   hasSyncState: boolean;
   /** Aborted by the caller: the run counts as stopped, not as failed. */
@@ -53,7 +57,8 @@ export async function runAccount(run: Run, options: AccountRunOptions): Promise<
   let isRejected = false;
   try {
     try {
-      if (options.event === null) total = await syncWindow(run, writer, options);
+      if (plan.reason === 'resources') total = 0;
+      else if (options.event === null) total = await syncWindow(run, writer, options);
       else {
         error = await syncEvent(run, writer, options.event);
         isRejected = error !== null;
@@ -67,6 +72,7 @@ export async function runAccount(run: Run, options: AccountRunOptions): Promise<
       await writer.flush();
     }
     if (writer.failed.length > 0) throw incomplete(writer.failed, total);
+    if (options.resources && !isRejected) await readResources(run, options.resources);
   } catch (cause) {
     error = toRunError(run, options.stopSignal, cause);
   }
@@ -270,7 +276,7 @@ async function recordOnce(
     outcome: outcomeOf(error),
     userId,
     mode: plan.mode,
-    window: plan.reason === 'one_meeting' ? null : plan.window,
+    window: listsWindow(plan) ? plan.window : null,
     counts,
     requests,
     retries,

@@ -13,7 +13,7 @@ import { isInitialSyncComplete } from '../database/tables/users.js';
 import { CalendlySyncError, toCalendlySyncError } from '../errors.js';
 import { outcomeOf, runAccount } from './account-run.js';
 import type { SyncOptions } from './options.js';
-import { type Plan, planRun } from './plan.js';
+import { listsWindow, type Plan, planRun } from './plan.js';
 import {
   countRequests,
   createReporter,
@@ -22,6 +22,7 @@ import {
   toUserResult,
   type UserResult,
 } from './report.js';
+import { dueResources } from './resources.js';
 import { openRun, type RunAccount } from './run.js';
 
 /** What the steps of one sync share. */
@@ -74,7 +75,7 @@ export async function syncAccountOnce(
     const { userId } = resolved;
     const account: RunAccount = claim?.claimed.account ?? { ...resolved, id: resolved.account?.id ?? null };
     plan = planFor(context, resolved, state);
-    if (plan.reason !== 'one_meeting') onEvent({ type: 'planned', email: resolved.email, plan });
+    if (listsWindow(plan)) onEvent({ type: 'planned', email: resolved.email, plan });
     const refresh =
       claim && plan.daily && !resolved.isConfirmed
         ? () => refreshAccount(client, token, claim.claimed.account, claim.lease.transaction)
@@ -91,6 +92,7 @@ export async function syncAccountOnce(
       hasSyncState,
       stopSignal,
       everyS,
+      resources: dueResources(options, plan, claim?.claimed.account.lastFullListingAt ?? null),
     });
   } catch (cause) {
     error = stopSignal.aborted ? stoppedEarly(cause) : toCalendlySyncError(cause);
@@ -144,14 +146,14 @@ function planFor(
   { account: resolved }: ResolvedAccount,
   state: { initialComplete: boolean | null; account?: Account },
 ): Plan {
-  const { now = systemClock.now, since, until } = options;
+  const { now = systemClock.now, since, until, only } = options;
   const account = state.account ?? resolved;
   return planRun({
     now: now(),
     initialComplete: state.initialComplete,
     lastFullListingAt: account?.lastFullListingAt?.getTime() ?? null,
     customWindow: { since, until },
-    oneMeeting: event !== null,
+    only: event !== null ? 'one_meeting' : only ? 'resources' : null,
     accountId: account?.id ?? null,
   });
 }

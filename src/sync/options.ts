@@ -5,12 +5,13 @@ import type { HttpTransport } from '../calendly/transport.js';
 import type { Config } from '../config.js';
 import type { Database } from '../database/connection.js';
 import { CalendlySyncError } from '../errors.js';
+import type { ResourceName } from '../resources/names.js';
 import type { Repair } from '../webhook/subscriptions/repair.js';
 import type { Counts, OnSyncEvent, UserResult } from './report.js';
 
 export interface SyncOptions {
   config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl'> &
-    Partial<Pick<Config, 'webhookSigningKeys'>> &
+    Partial<Pick<Config, 'webhookSigningKeys' | 'resources'>> &
     ProxySettings;
   database: Database;
   /** Stops the sync when it is aborted; what was read so far is stored. */
@@ -28,6 +29,8 @@ export interface SyncOptions {
   until?: number | undefined;
   /** Reads only this meeting, named by its event's URI or the last part of it; the sync state stays as it is. */
   event?: string | undefined;
+  /** Reads only these resources, now, and no meetings; the sync state stays as it is. */
+  only?: readonly ResourceName[] | undefined;
   /** Returns the current time in ms since 1970. */
   now?: () => number;
   /** Runs a full sync, even if the initial sync is complete. */
@@ -85,7 +88,9 @@ export function clientOf(
 }
 
 /** The URI of the meeting that `event` names. @throws CalendlySyncError `usage` */
-export function meetingOf({ event, since, until, config }: SyncOptions): string | null {
+export function meetingOf({ event, since, until, only, config }: SyncOptions): string | null {
+  if (only && (event ?? since ?? until) !== undefined)
+    throw new CalendlySyncError('usage', "--only can't be used together with --event, --since or --until.");
   if (event === undefined) return null;
   if (since !== undefined || until !== undefined)
     throw new CalendlySyncError('usage', "--event can't be used together with --since or --until.");

@@ -13,7 +13,14 @@ export interface Plan {
   updatesSyncState: boolean;
   /** The daily work is due: the full listing, the audit, and who the token's user is. */
   daily: boolean;
-  reason: 'initial' | 'no_sync_state' | 'recent' | 'full_listing_due' | 'custom_window' | 'one_meeting';
+  reason:
+    | 'initial'
+    | 'no_sync_state'
+    | 'recent'
+    | 'full_listing_due'
+    | 'custom_window'
+    | 'one_meeting'
+    | 'resources';
 }
 
 export interface PlanInput {
@@ -24,8 +31,8 @@ export interface PlanInput {
   lastFullListingAt: number | null;
   /** A custom window in ms since 1970; a missing end is that of the full window. */
   customWindow?: { since?: number | undefined; until?: number | undefined } | undefined;
-  /** Only one meeting is read. */
-  oneMeeting?: boolean | undefined;
+  /** No window is listed, because only one meeting, or only other resources, are read. */
+  only?: 'one_meeting' | 'resources' | null | undefined;
   /** Spreads the daily listings of accounts that were connected at the same time. */
   accountId?: string | null;
 }
@@ -39,16 +46,21 @@ const SPREAD_MS = 6 * HOUR_MS;
 const FULL = { monthsBack: 24, monthsForward: 12 };
 const RECENT = { monthsBack: 3, monthsForward: 6 };
 
+/** Whether a run lists its window. */
+export function listsWindow({ reason }: Plan): boolean {
+  return reason !== 'one_meeting' && reason !== 'resources';
+}
+
 /** Decides what a run does. */
 export function planRun(input: PlanInput): Plan {
-  const { now, initialComplete, lastFullListingAt, customWindow, oneMeeting, accountId } = input;
+  const { now, initialComplete, lastFullListingAt, customWindow, only, accountId } = input;
   const full = windowAround(now, FULL);
   // If the last listing is in the future, a clock was set back; the full window must still be listed.
   const age = lastFullListingAt === null ? Number.POSITIVE_INFINITY : now - lastFullListingAt;
   const daily = age >= FULL_LISTING_EVERY_MS - spreadOf(accountId) || age < -FULL_LISTING_EVERY_MS;
   const incremental = { mode: 'incremental', window: full, updatesSyncState: true } as const;
   const partial = { ...incremental, fullWindow: false, updatesSyncState: false, daily: false };
-  if (oneMeeting) return { ...partial, reason: 'one_meeting' };
+  if (only) return { ...partial, reason: only };
   const { since, until } = customWindow ?? {};
   if (since !== undefined || until !== undefined)
     return {

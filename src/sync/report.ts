@@ -5,8 +5,9 @@ import type { SyncException } from '../database/tables/pending-events.js';
 import { userIdForJson } from '../database/user-id.js';
 import type { CalendlySyncError, ErrorReport } from '../errors.js';
 import { type Applied, type MeetingChange, meetingChange } from '../resources/meetings/changes.js';
+import type { ResourcesResult } from '../resources/refresh.js';
 import type { MaintenanceEvent } from '../webhook/subscriptions/maintain.js';
-import type { Plan } from './plan.js';
+import { listsWindow, type Plan } from './plan.js';
 
 /** Counters of one run, or the sum of several. */
 export interface Counts {
@@ -49,6 +50,8 @@ export interface UserResult extends Counts {
   changes_count: number;
   /** Events that are set aside: the run is complete without them. The first 100. */
   exceptions: SyncException[];
+  /** What was read beside meetings; null: nothing was due. */
+  resources: ResourcesResult | null;
   error: ErrorReport | null;
 }
 
@@ -73,6 +76,7 @@ export type SyncEvent =
   /** A meeting or its invitees changed, or would change in a dry run. */
   | (MeetingChange & { email: string | null; uri: string })
   | { type: 'fetched'; email: string | null; mode: Plan['mode']; active: number; canceled: number }
+  | { type: 'resources'; email: string | null; resources: ResourcesResult }
   | { type: 'initial_complete'; email: string | null }
   | { type: 'finished'; email: string | null; result: UserResult }
   | { type: 'warning'; email: string | null; text: string }
@@ -106,6 +110,8 @@ export interface Reporter {
   readonly changesCount: number;
   /** What is set aside; set at the end. */
   exceptions: SyncException[];
+  /** What was read beside meetings; set at the end. */
+  resources: ResourcesResult | null;
   /** The run wrote something. */
   readonly hasWritten: boolean;
   /** Bookings and cancellations since the last run that are older than 15 minutes: no webhook has told of them. */
@@ -139,6 +145,7 @@ export function createReporter(
     changes: [] as ListedChange[],
     changesCount: 0,
     exceptions: [] as SyncException[],
+    resources: null as ResourcesResult | null,
     hasWritten: false,
     missed: 0,
     emit,
@@ -255,7 +262,7 @@ export function toUserResult(run: {
     mode: plan?.mode ?? 'full',
     status: error === null ? 'complete' : skipped ? 'skipped' : 'failed',
     window:
-      plan && plan.reason !== 'one_meeting'
+      plan && listsWindow(plan)
         ? { from: new Date(plan.window.from).toISOString(), to: new Date(plan.window.to).toISOString() }
         : null,
     ...report.counts,
@@ -264,6 +271,7 @@ export function toUserResult(run: {
     changes: report.changes,
     changes_count: report.changesCount,
     exceptions: report.exceptions,
+    resources: report.resources,
     error: error?.toReport() ?? null,
   };
 }

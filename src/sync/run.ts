@@ -17,6 +17,7 @@ export interface RunAccount {
   id: string | null;
   calendlyUri: string;
   email: string | null;
+  organizationUri?: string | null;
 }
 
 /** One run of one account. */

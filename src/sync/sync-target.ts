@@ -94,8 +94,8 @@ export function createTargetSync(shared: TargetOptions): (target: Target) => Pro
     token: string,
     signal: AbortSignal,
   ): Promise<Repair | null> {
-    const { repair: mayRepair = true, config } = options;
-    if (!hasSyncState || !claim || !mayRepair || event !== null || account.subscriptionUri === null)
+    const { repair: mayRepair = true, config, only } = options;
+    if (!hasSyncState || !claim || !mayRepair || event !== null || only || account.subscriptionUri === null)
       return null;
     const signingKeys = config.webhookSigningKeys ?? [];
     const onEvent: Parameters<typeof tryRepair>[0]['onEvent'] = (one) =>

@@ -57,7 +57,8 @@ export async function sync(options: SyncOptions): Promise<SyncResult> {
       return { client, token, resolved, claim: write ? await claimFor(context, resolved) : null };
     }),
   ];
-  if (options.dryRun || !needsMaintenance || event !== null) return resultOf(await run(), null);
+  if (options.dryRun || !needsMaintenance || event !== null || options.only)
+    return resultOf(await run(), null);
   const signingKeys = options.config.webhookSigningKeys ?? [];
   const webhooks = { database, client, token, signingKeys, signal, repair, onEvent };
   const { result, repair: repaired } = await maintainWebhooks(webhooks, run);

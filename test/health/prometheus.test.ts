@@ -26,6 +26,7 @@ const report: HealthReport = {
   users_not_connected: 10_000,
   problems: [],
   warnings: [],
+  resources: [],
   webhook_events: [{ event_type: 'invitee.created', count: 3, last_received: null }],
   webhook_subscriptions: [],
   migrations: { applied: [], pending: [{ version: '022', name: 'x' }] },

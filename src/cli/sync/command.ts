@@ -5,7 +5,7 @@ import { CalendlySyncError } from '../../errors.js';
 import type { SyncOptions } from '../../sync/options.js';
 import { type CommandContext, type CommandResult, commandAction, type DefineCommand } from '../command.js';
 import { withDatabase, withExistingDatabase } from '../database.js';
-import { duration, instantOrAge, integer, users } from '../option-parsers.js';
+import { duration, instantOrAge, integer, resource, users } from '../option-parsers.js';
 import type { ManyFlags } from './many.js';
 
 const concurrency = integer(1, 999_999);
@@ -24,6 +24,11 @@ export const sync: DefineCommand = (program, session) => {
     )
     .option('--until <date>', 'only meetings that start before this day or time (UTC)', instantOrAge)
     .option('--event <uri-or-id>', 'read only this meeting again')
+    .option(
+      '--only <resource>',
+      'read only event-types, members, groups, routing-forms or contacts',
+      resource,
+    )
     .option('--no-repair', 'do not recreate a disabled webhook subscription')
     .option('--due <duration>', 'only accounts whose last sync began so long ago: 15m, 1h', duration)
     .option('--every <duration>', 'keep running, and sync each account at this interval: 15m, 1h', duration)
@@ -58,7 +63,7 @@ export const forceFull: DefineCommand = (program, session) => {
 /** The flags have the names of the library's options. */
 type SyncFlags = Pick<
   SyncOptions,
-  'concurrency' | 'since' | 'until' | 'event' | 'repair' | 'full' | 'reread'
+  'concurrency' | 'since' | 'until' | 'event' | 'only' | 'repair' | 'full' | 'reread'
 > & {
   user?: string[] | undefined;
   dryRun?: boolean | undefined;
@@ -72,6 +77,8 @@ async function runSync(context: CommandContext, flags: SyncFlags): Promise<Comma
   if (since !== undefined && until !== undefined && since >= until) {
     throw new CalendlySyncError('usage', '--since must be before --until.');
   }
+  if (options.only && dryRun)
+    throw new CalendlySyncError('usage', "--only and --dry-run can't be used together.");
   const [{ sync }, { requireToken }, { showSync, syncResult }, { databaseExists }] = await Promise.all([
     import('../../sync/sync.js'),
     import('../../sync/options.js'),
@@ -138,6 +145,7 @@ Examples:
   $ calendly-sync sync --json | jq .totals
   $ calendly-sync sync --dry-run
   $ calendly-sync sync --since 2025-01-01 --until 2025-02-01
+  $ calendly-sync sync --only event-types
   $ calendly-sync sync --event https://api.calendly.com/scheduled_events/ID
 All connected accounts, on any number of machines:
   $ calendly-sync sync --every 15m

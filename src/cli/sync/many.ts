@@ -83,16 +83,18 @@ function outcome(
 }
 
 function checkFlags(
-  { dryRun, event, since, until, users = [] }: AccountsOptions,
+  { dryRun, event, only, since, until, users = [] }: AccountsOptions,
   { due, every, maxEvery }: Pick<ManyFlags, 'due' | 'every' | 'maxEvery'>,
 ): void {
   const usage = (message: string) => new CalendlySyncError('usage', message);
   if (every !== undefined && due !== undefined) throw usage("--due and --every can't be used together.");
   if (maxEvery !== undefined && every === undefined) throw usage('--max-every needs --every.');
   const once =
-    dryRun || event !== undefined || since !== undefined || until !== undefined || users.length > 0;
+    dryRun || (event ?? only) !== undefined || since !== undefined || until !== undefined || users.length > 0;
   if (once && (every ?? due) !== undefined)
-    throw usage("--due and --every can't be used with --user, --dry-run, --event, --since or --until.");
+    throw usage(
+      "--due and --every can't be used with --user, --dry-run, --event, --only, --since or --until.",
+    );
 }
 
 /** The default export of an ES module: the application's tokens. */

@@ -40,10 +40,12 @@ export async function showSync(
     fetched({ mode, active, canceled }) {
       output.result(`✅ ${mode.toUpperCase()} fetch complete: ${active} active, ${canceled} canceled`);
     },
+    resources: (event) => showResources(output, event),
     initial_complete: () => output.result('✅ Initial sync complete - future syncs will be incremental'),
     finished({ result }) {
       if (several) progress.update(`${countOf(++done, 'account')} done …`);
-      if (result.status === 'complete') showUser(output, result);
+      if (result.status === 'complete' && (result.window ?? result.resources === null))
+        showUser(output, result);
     },
     subscription_repair: (event) => showRepair(output, event),
     subscription_repair_failed({ error }) {
@@ -110,6 +112,7 @@ const PLAN_LINES: Record<Plan['reason'], { notes?: string[]; results?: string[] 
   },
   custom_window: {},
   one_meeting: {},
+  resources: {},
 };
 
 function showPlan(output: Lines, { reason, window }: Plan): void {
@@ -137,6 +140,15 @@ function showUser(output: Lines, result: UserResult): void {
     const user = result.email ?? 'this user';
     output.note(`Calendly returned no meetings for ${user}. Does the token belong to the right user?`);
   }
+}
+
+function showResources(output: Lines, { resources: { requests, read } }: EventOf<'resources'>): void {
+  const counts = read
+    .filter(({ note }) => note === null)
+    .map((one) => `${one.name} ${one.new} new, ${one.updated} updated, ${one.removed} removed`);
+  if (counts.length > 0) output.result(`${counts.join('; ')} (${countOf(requests, 'request')})`);
+  for (const { name, note } of read)
+    if (note !== null) output.note(`${name} could not be read: ${oneLine(note)}`);
 }
 
 function showRepair(output: Lines, { repair }: EventOf<'subscription_repair'>): void {

@@ -58,6 +58,36 @@ export const PERSONAL: Readonly<Record<string, PersonalColumns>> = {
     other: ['external_id', 'digest', 'fingerprint', 'no_shows_removed'],
   },
   calendly_pending_events: { text: ['error'], json: [], other: ['calendly_uri', 'kind'] },
+  calendly_resource_states: { text: ['note'], json: ['cursors'], other: ['resource'] },
+  calendly_event_types: {
+    text: ['name', 'internal_note', 'description', 'profile_name'],
+    json: ['custom_questions', 'raw'],
+    other: [
+      ...['uri', 'slug', 'kind', 'pooling_type', 'scheduling_url', 'profile_type', 'profile_owner_uri'],
+      'organization_uri',
+    ],
+  },
+  calendly_members: {
+    text: ['email', 'name', 'slug', 'timezone'],
+    json: ['raw'],
+    other: ['uri', 'user_uri', 'role', 'organization_uri'],
+  },
+  calendly_groups: { text: ['name'], json: ['raw'], other: ['uri', 'organization_uri'] },
+  calendly_routing_forms: {
+    text: ['name'],
+    json: ['questions', 'raw'],
+    other: ['uri', 'status', 'organization_uri'],
+  },
+  calendly_routing_submissions: {
+    text: ['utm_campaign', 'utm_content', 'utm_medium', 'utm_source', 'utm_term', 'salesforce_uuid'],
+    json: ['answers', 'result_value', 'raw'],
+    other: ['uri', 'form_uri', 'submitter_uri', 'submitter_type', 'result_type', 'organization_uri'],
+  },
+  calendly_contacts: {
+    text: ['name', 'primary_email', 'company', 'job_title', 'timezone'],
+    json: ['emails', 'phones', 'custom_fields', 'raw'],
+    other: ['uri', 'organization_uri'],
+  },
   calendly_webhook_rejections: { text: [], json: [], other: ['reason'] },
   calendly_erasures: { text: [], json: [], other: ['hash'] },
   calendly_erasure_key: { text: [], json: [], other: ['key'] },

@@ -112,7 +112,7 @@ function anonymous({ canceler_type, created_at }: Json): Json {
 }
 
 /** A value without guests and hosts who were erased, and without the addresses in its texts. */
-function forget(value: unknown, erased: Erased): unknown {
+export function forget(value: unknown, erased: Erased): unknown {
   if (typeof value === 'string') return forgetInText(value, erased);
   if (Array.isArray(value)) {
     return value
