@@ -20,12 +20,12 @@ const QUESTIONS = [
 type Submission = ReturnType<typeof createSubmission>;
 type Contact = ReturnType<typeof createContact>;
 
-/** A group, two forms with three submissions, and two contacts of each of three hosts. */
+/** A group, four forms, three submissions of the first one, and two contacts of each of three hosts. */
 export function createDirectory(random: Random, organization: string, hosts: readonly Host[]) {
   const named = (kind: string, name: string, facts: object) => {
     return { uri: uriOf(kind, uuidBy(random)), name, organization, ...facts, ...STAMPS };
   };
-  const forms = ['Demo request', 'Support'].map((name) =>
+  const forms = ['Demo request', 'Support', 'Partners', 'Press'].map((name) =>
     named('routing_forms', name, { status: 'published', questions: QUESTIONS }),
   );
   const [form] = forms;
