@@ -1,10 +1,14 @@
 /** Event types, members, groups, routing forms and contacts: that the tables hold what Calendly has, and the requests. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type postgres from 'postgres';
 import { expect, onTestFinished, test } from 'vitest';
 import { openServer } from '../../src/database/connection.js';
 import { erase } from '../../src/privacy/erase.js';
 import { RESOURCE_NAMES } from '../../src/resources/names.js';
+import { RESOURCE_TABLES } from '../../src/resources/tables.js';
 import type { Sandbox, SandboxOptions } from '../../src/sandbox/sandbox.js';
+import { packageRoot } from '../../src/version.js';
 import { runCli, runJson } from '../support/cli.js';
 import { testDatabase } from '../support/database.js';
 import { ask, readAll, settingsOf, testSandbox } from '../support/sandbox.js';
@@ -363,4 +367,19 @@ test('the sandbox answers as Calendly does: scopes, sorting, retired event types
   const { body } = await ask(sandbox, `/event_types/${added?.uri.split('/').at(-1)}`);
   expect(body.resource.deleted_at).toEqual(expect.any(String));
   expect((await ask(sandbox, '/contacts?sort=updated_at:desc', { host: 1 })).body.collection).toHaveLength(2);
+});
+
+test('docs/data.md names every column of calendly_bookings and of the tables of resources', async () => {
+  const { sql } = await testDatabase();
+  const docs = readFileSync(join(packageRoot, 'docs/data.md'), 'utf8');
+  const tables = [
+    'calendly_bookings',
+    'calendly_resource_states',
+    ...RESOURCE_TABLES.map(({ table }) => table),
+  ];
+  const columns = await sql<{ name: string }[]>`
+    select distinct attname::text as name from pg_attribute
+    where attrelid = any(${tables}::regclass[]) and attnum > 0 and not attisdropped`;
+  expect(columns.length).toBeGreaterThan(80);
+  expect(columns.filter(({ name }) => !docs.includes(`\`${name}\``))).toEqual([]);
 });
