@@ -17,9 +17,6 @@ const QUESTIONS = [
   { name: 'What is your industry?', type: 'text' },
 ].map((question) => ({ ...question, uuid: question.type, required: true, answer_choices: null }));
 
-type Submission = ReturnType<typeof createSubmission>;
-type Contact = ReturnType<typeof createContact>;
-
 /** A group, four forms, three submissions of the first one, and two contacts of each of three hosts. */
 export function createDirectory(random: Random, organization: string, hosts: readonly Host[]) {
   const named = (kind: string, name: string, facts: object) => {
