@@ -3,7 +3,7 @@
  * locked and remembered here, because `meetings` may belong to another application and hold other forms of the same
  * ids.
  */
-import type { ISql, PendingQuery } from 'postgres';
+import type { ISql, PendingQuery, Row } from 'postgres';
 import type { Sql } from '../connection.js';
 import { columns, type RowOf, rowsAsX, utcText } from '../table.js';
 
@@ -48,6 +48,13 @@ function recheckAt(readAt: string, end: string): string {
   return `case when x."awaitsNoShows" and ${readAt} < ${recheck} then ${recheck} end`;
 }
 
+/** The account that brings the meetings of a user: their own, or the one that lists for them. @param condition on `a` */
+export function accountOf(sql: Sql, condition: PendingQuery<Row[]>): PendingQuery<Row[]> {
+  return sql`(
+    select case a.kind when 'member' then a.organization_account_id else a.id end
+    from calendly_accounts a where ${condition})`;
+}
+
 /** Remembers what was written of meetings whose events the caller has locked. */
 export async function markEvents(sql: Sql, marks: (Mark & { meetingId: string })[]): Promise<void> {
   if (marks.length === 0) return;
@@ -58,7 +65,8 @@ export async function markEvents(sql: Sql, marks: (Mark & { meetingId: string })
       digest = coalesce(x.digest, e.digest), fingerprint = x.fingerprint, read_at = ${sql.unsafe(readAt)},
       recheck_at = ${sql.unsafe(recheckAt(readAt, 'coalesce(x.end_time, e.end_time)'))},
       written_at = case when x.changed then clock_timestamp() else e.written_at end, failures = x.failures,
-      no_shows_removed = coalesce(x.no_shows_removed, e.no_shows_removed)
+      no_shows_removed = coalesce(x.no_shows_removed, e.no_shows_removed),
+      account_id = ${accountOf(sql, sql`a.user_id = e.user_id`)}
     from ${rowsAsX(sql, OF_MEETING, marks)}
     where e.meeting_id::text = x."meetingId" and e.meeting_id = any(${marks.map(({ meetingId }) => meetingId)})`;
 }

@@ -8,7 +8,7 @@ import { CalendlySyncError } from '../../errors.js';
 import { parseExact } from '../../exact-json.js';
 import type { Sql } from '../connection.js';
 import { columns, hasReturned, isJson, type Json, type RowOf, rowsAsX, utcText } from '../table.js';
-import { MARK, MARK_COLUMNS, MARK_VALUES, type Mark } from './calendly-events.js';
+import { accountOf, MARK, MARK_COLUMNS, MARK_VALUES, type Mark } from './calendly-events.js';
 import { INVITEE, type InviteeRow } from './invitees.js';
 
 /** The synced columns. */
@@ -142,8 +142,8 @@ export async function insertMeetings(
       order by external_id collate "C"
       returning id, calendly_uri
     ), events as (
-      insert into calendly_events (user_id, meeting_id, external_id, ${sql.unsafe(MARK_COLUMNS)})
-      select ${userId}, m.id, x.external_id, ${sql.unsafe(MARK_VALUES)}
+      insert into calendly_events (user_id, meeting_id, external_id, account_id, ${sql.unsafe(MARK_COLUMNS)})
+      select ${userId}, m.id, x.external_id, ${accountOf(sql, sql`a.user_id = ${userId}`)}, ${sql.unsafe(MARK_VALUES)}
       from ${rowsAsX(sql, NEW_EVENT, events)}
       join inserted m on m.calendly_uri = x."of"
       order by x.external_id collate "C"

@@ -50,7 +50,7 @@ const INPUT = [
 
 // Put together once: there is a statement for each group.
 const SELECT_INPUT = `
-  select x.*, null::jsonb as no_shows_removed, body, account.user_id, seen.signature_verified, stored.is_stored,
+  select x.*, null::jsonb as no_shows_removed, body, account.user_id, account.account_id, seen.signature_verified, stored.is_stored,
     ${MEETING.partsOf('event')}, ${INVITEE.partsOf('invitee', I)}`;
 const STORE_INPUT = `
     -- Each is evaluated once, because of the offset, and with an index, whatever the size of the table is thought to be.
@@ -59,7 +59,8 @@ const STORE_INPUT = `
       select body #> '{payload,scheduled_event}' as event, (body -> 'payload') - 'scheduled_event' as invitee offset 0
     ) as parts
     join lateral (
-      select user_id from calendly_accounts where calendly_uri = x.host offset 0
+      select user_id, case kind when 'member' then organization_account_id else id end as account_id
+      from calendly_accounts where calendly_uri = x.host offset 0
     ) as account on true
     left join lateral (
       select signature_verified from calendly_webhook_events where event_id = x."eventId" offset 0
@@ -79,8 +80,8 @@ const STORE_INPUT = `
     select x.*, m.id as meeting_id from input x join inserted m on m.calendly_uri = x.calendly_uri
     where signature_verified is null
   ), events as (
-    insert into calendly_events (user_id, meeting_id, external_id, ${MARK_COLUMNS})
-    select x.user_id, x.meeting_id, x.external_id, ${MARK_VALUES}
+    insert into calendly_events (user_id, meeting_id, external_id, account_id, ${MARK_COLUMNS})
+    select x.user_id, x.meeting_id, x.external_id, x.account_id, ${MARK_VALUES}
     from booked x order by x.external_id collate "C"
   ), invitees as (
     insert into meeting_invitees (meeting_id, ${INVITEE.names})
