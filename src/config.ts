@@ -185,17 +185,7 @@ export function processEnvironment(): Environment {
  * @throws CalendlySyncError `settings`, with every problem in one message and the source of each value in the hint
  */
 export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cwd = process.cwd()): Config {
-  const envFile = readEnvFile(flags.envFile, cwd);
-  const read: ReadSetting = ({ name, anyCase }, key) => {
-    const flag = key === 'databaseUrl' || key === 'schema' ? flags[key] : undefined;
-    if (flag !== undefined) return { text: flag, source: 'on the command line' };
-    const valueIn = (values: Environment) =>
-      values[name]?.trim() || (anyCase && values[name.toLowerCase()]?.trim());
-    const set = valueIn(environment);
-    if (set) return { text: set, source: 'in the environment' };
-    const inFile = valueIn(envFile.values);
-    return inFile ? { text: inFile, source: `in ${envFile.path}` } : null;
-  };
+  const { read, envFile } = settingsReader(environment, flags, cwd);
   refuseMisspellings([...Object.keys(environment), ...Object.keys(envFile.values)], read);
   const config = parseSettings(cwd, read);
   const { databaseUrl: url } = config;
@@ -203,13 +193,69 @@ export function loadConfig(environment: Environment, flags: ConfigFlags = {}, cw
   return { ...config, databaseUrl: url === null || url === EMBEDDED ? url : withPgVariables(url, variable) };
 }
 
+/** One setting, for people: a secret is masked. */
+export interface DescribedSetting {
+  name: string;
+  /** Null if it is not set and has no default. */
+  value: string | null;
+  source: Source | 'default';
+  /** The settings file, if it stands there. */
+  file: string | null;
+  description: string;
+}
+
+/** All settings with their sources. @throws CalendlySyncError `settings` if the file cannot be read */
+export function describeSettings(
+  environment: Environment,
+  flags: ConfigFlags,
+  cwd: string,
+): DescribedSetting[] {
+  const { read, envFile } = settingsReader(environment, flags, cwd);
+  return KEYS.map((key) => {
+    const setting = SETTINGS[key];
+    const given = read(setting, key);
+    const text = given?.text ?? (setting.default || null);
+    const source = given?.source ?? 'default';
+    const value = text === null ? null : key === 'home' ? resolve(cwd, text) : masked(text, setting.secret);
+    const { name, description } = setting;
+    return { name, value, source, file: source === 'file' ? envFile.path : null, description };
+  });
+}
+
+function masked(text: string, secret: Setting<unknown>['secret']): string {
+  if (secret === 'value') return `**** (${text.length} characters)`;
+  return secret === 'password'
+    ? passwordsOf(text).reduce((url, part) => url.replaceAll(part, '****'), text)
+    : text;
+}
+
 /** Every setting at its default, for commands that need no settings. */
 export function defaultConfig(cwd = process.cwd()): Config {
   return parseSettings(cwd, () => null);
 }
 
+type Source = 'flag' | 'environment' | 'file';
+
 /** Reads the text of a setting, and where it stands. */
-type ReadSetting = (setting: Setting<unknown>, key: keyof Config) => { text: string; source: string } | null;
+type ReadSetting = (
+  setting: Setting<unknown>,
+  key: keyof Config,
+) => { text: string; source: Source; where: string } | null;
+
+function settingsReader(environment: Environment, flags: ConfigFlags, cwd: string) {
+  const envFile = readEnvFile(flags.envFile, cwd);
+  const read: ReadSetting = ({ name, anyCase }, key) => {
+    const flag = key === 'databaseUrl' || key === 'schema' ? flags[key] : undefined;
+    if (flag !== undefined) return { text: flag, source: 'flag', where: 'on the command line' };
+    const valueIn = (values: Environment) =>
+      values[name]?.trim() || (anyCase && values[name.toLowerCase()]?.trim());
+    const set = valueIn(environment);
+    if (set) return { text: set, source: 'environment', where: 'in the environment' };
+    const inFile = valueIn(envFile.values);
+    return inFile ? { text: inFile, source: 'file', where: `in ${envFile.path}` } : null;
+  };
+  return { read, envFile };
+}
 
 /** With a misspelled DATABASE_URL everything would silently go to the embedded database. */
 function refuseMisspellings(names: string[], read: ReadSetting): void {
@@ -238,9 +284,9 @@ function parseSettings(cwd: string, read: ReadSetting): Config {
       return [key, text === undefined ? null : setting.parse(text, cwd)];
     } catch (error) {
       const [flag = ''] = setting.flag?.split(' ') ?? [];
-      const label = given?.source === 'on the command line' ? flag : setting.name;
+      const label = given?.source === 'flag' ? flag : setting.name;
       problems.push(`${label}: ${messageOf(error)}`);
-      sources.push(`${label} is set ${given?.source}.`);
+      sources.push(`${label} is set ${given?.where}.`);
       return [key, null];
     }
   });

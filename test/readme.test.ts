@@ -20,6 +20,7 @@ const program = createProgram(
     signal: new AbortController().signal,
     exitCode: 0,
     run: async () => 0,
+    wholeProgram: async () => program,
   },
   await loadCommands([]),
 );

@@ -47,6 +47,8 @@ export interface Session {
   exitCode: number;
   /** For a command that runs other commands. */
   run: RunProgram;
+  /** The program with all commands, for one that describes them. */
+  wholeProgram(): Promise<CommandUnknownOpts>;
 }
 
 /** Adds one command to the program. */

@@ -16,6 +16,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<DefineCommand>>> = {
   webhook: async () => (await import('./webhook/command.js')).webhook,
   account: async () => (await import('./account/command.js')).account,
   erase: async () => (await import('./erase/command.js')).erase,
+  config: async () => (await import('./config/command.js')).config,
+  completion: async () => (await import('./completion/command.js')).completion,
   demo: async () => (await import('./demo/command.js')).demo,
   sandbox: async () => (await import('./sandbox/command.js')).sandbox,
 };

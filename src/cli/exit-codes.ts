@@ -12,6 +12,18 @@ export const EXIT = {
   tryAgain: 75,
 } as const;
 
+/** What the codes mean, for people. */
+export const EXIT_MEANINGS: readonly (readonly [codes: string, meaning: string])[] = [
+  ['0', 'done, or nothing to do'],
+  ['1', 'failed'],
+  ['2', 'invalid usage or settings, a port in use, a database that refuses the login or TLS'],
+  ['3', 'some accounts failed, the others are done'],
+  ['4', 'the check failed: health or doctor has problems, migrate --status found something to do'],
+  ['5', 'the schema is not ready: run calendly-sync migrate'],
+  ['75', 'try again later: database or Calendly unreachable, or a lock held by another process'],
+  ['129, 130, 143', 'stopped cleanly by SIGHUP, SIGINT or SIGTERM; webhook serve and sandbox exit with 0'],
+];
+
 const EXIT_BY_CODE: Partial<Record<ErrorCode, number>> = {
   usage: EXIT.usage,
   settings: EXIT.usage,

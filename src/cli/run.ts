@@ -1,12 +1,11 @@
 /** The program as one function: arguments in, exit code out. Owns usage errors and the help. */
 import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import { SETTINGS } from '../config.js';
 import { CalendlySyncError } from '../errors.js';
 import { version } from '../version.js';
 import { addSharedOptions, commandPath, type DefineCommand, reportFailure, type Session } from './command.js';
 import { loadCommands } from './commands.js';
 import { EXIT } from './exit-codes.js';
-import { wrap } from './terminal/layout.js';
+import { helpTopic, settingsHelp } from './help-topics.js';
 import { createOutput, type Output } from './terminal/output.js';
 import type { Terminal } from './terminal/terminal.js';
 
@@ -22,7 +21,13 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
     terminal.stdout.write(`${versionDetails()}\n`);
     return EXIT.ok;
   }
-  const session: Session = { terminal, signal, exitCode: EXIT.ok, run };
+  const wholeProgram = async () => createProgram(session, await loadCommands([]));
+  const session: Session = { terminal, signal, exitCode: EXIT.ok, run, wholeProgram };
+  const topic = helpTopic(argv);
+  if (topic) {
+    terminal.stdout.write(`${(await topic(helpWidthOf(terminal), wholeProgram)).trimEnd()}\n`);
+    return EXIT.ok;
+  }
   const usageErrors: string[] = [];
   const program = createProgram(session, await loadCommands(argv), usageErrors);
   // `help X` is run as `X --help`: only then can a command load its help first.
@@ -52,7 +57,7 @@ export function createProgram(
   usageErrors: string[] = [],
 ): Command {
   const { stdout } = session.terminal;
-  const helpWidth = () => Math.min(stdout.columns ?? 100, 120);
+  const helpWidth = () => helpWidthOf(session.terminal);
   const program: Command = new Command('calendly-sync')
     .description('Migrates a Postgres schema and keeps it up to date with Calendly.')
     .version(version, '-V, --version')
@@ -70,18 +75,14 @@ export function createProgram(
   return program;
 }
 
+function helpWidthOf({ stdout }: Terminal): number {
+  return Math.min(stdout.columns ?? 100, 120);
+}
+
 const FIRST_STEPS = `First steps:
   $ calendly-sync demo
-  $ calendly-sync migrate && calendly-sync sync && calendly-sync health`;
-
-function settingsHelp(width: number): string {
-  const lines = Object.values(SETTINGS).map(({ name, description, default: fallback }) =>
-    wrap(`  ${name.padEnd(29)} ${description}${fallback ? ` (default: ${fallback})` : ''}`, width, {
-      indent: '    ',
-    }),
-  );
-  return ['Settings (environment or .env):', ...lines.flat()].join('\n');
-}
+  $ calendly-sync migrate && calendly-sync sync && calendly-sync health
+  $ calendly-sync help exit-codes                # also: help environment, help man`;
 
 function usageError(program: Command, output: Output, complaint: string): number {
   const [message = '', suggestion] = complaint
