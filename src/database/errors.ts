@@ -35,7 +35,7 @@ export function isRefusedRow(error: unknown): boolean {
 
 /** True if another transaction has inserted the same meeting at the same moment: the next attempt finds it. */
 export function isLostRace(error: unknown): boolean {
-  return violatedTable(error) === 'calendly_events';
+  return violatedTable(error) === 'calendly_events' || isIncomplete(error);
 }
 
 /** The text in the error of a statement that has not written all its rows. */

@@ -6,7 +6,6 @@
  */
 import type { Database, WaitLimits } from '../../database/connection.js';
 import {
-  isIncomplete,
   isLostRace,
   isRefusedRow,
   isSessionLost,
@@ -268,7 +267,7 @@ async function persist<T>(work: () => Promise<T>): Promise<T> {
 }
 
 function isConflict(error: unknown): boolean {
-  return isLostRace(error) || isIncomplete(error) || ['40001', '40P01'].includes(sqlState(error));
+  return isLostRace(error) || ['40001', '40P01'].includes(sqlState(error));
 }
 
 /** True for an error that one delivery can cause, and that its batch may not have without it. */
