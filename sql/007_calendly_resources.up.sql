@@ -15,6 +15,7 @@ begin
     account_id bigint not null references calendly_accounts (id) on delete cascade,
     resource text not null,
     checked_at timestamptz not null default now(),
+    due_at timestamptz not null default now(), -- not before, if it is read hourly
     complete_at timestamptz, -- when it was last listed to the end
     cursors jsonb not null default '{}', -- for each listing: the newest row of the last one that was read as far as needed
     note text, -- why it could not be read; null: it was

@@ -20,6 +20,7 @@ export { type Database, openServer, type Sql, type TransactionOptions } from './
 export { grantRead, type ReadGrant } from './database/readers.js';
 export type { WebhookEventCount } from './database/tables/health-queries.js';
 export type { SyncException } from './database/tables/pending-events.js';
+export type { ResourceOff } from './database/tables/resources.js';
 export type { UserId } from './database/user-id.js';
 export { CalendlySyncError, ERROR_CODES, type ErrorCode, type ErrorReport } from './errors.js';
 export type { Problem, ProblemCode } from './health/problem.js';
@@ -50,6 +51,8 @@ export type {
   MeetingFacts,
   MeetingOutcome,
 } from './resources/meetings/changes.js';
+export type { ResourceName, ResourceSetting } from './resources/names.js';
+export type { ResourceResult, ResourcesResult } from './resources/refresh.js';
 export type { AccountsResult } from './sync/accounts.js';
 export {
   type Duration,

@@ -15,7 +15,7 @@ import {
   type UserState,
   type WebhookEventCount,
 } from '../database/tables/health-queries.js';
-import { type ResourceStatus, readResourceStatus } from '../database/tables/resources.js';
+import { type ResourceOff, readResourcesOff } from '../database/tables/resources.js';
 import { CalendlySyncError } from '../errors.js';
 import { type HostWarning, readHostWarnings } from '../migrations/schema/warnings.js';
 import { type MigrationStatus, migrationStatus } from '../migrations/status.js';
@@ -56,8 +56,8 @@ export interface HealthReport {
   problems: Problem[];
   /** What an operator should know of the application's tables, though it is no problem yet. */
   warnings: HostWarning[];
-  /** What is read beside meetings. One that Calendly refuses is no problem: it is off until that changes. */
-  resources: ResourceStatus[];
+  /** What could not be read beside meetings. That is no problem: it is off until the plan or the scopes allow it. */
+  resources: ResourceOff[];
   webhook_events: WebhookEventCount[];
   webhook_subscriptions: ListedSubscription[];
   migrations: Pick<MigrationStatus, 'applied' | 'pending'>;
@@ -77,12 +77,13 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
   const { hasSyncState, now, states, unconnected, events, resources } = await database.transaction(
     async (sql) => {
       const { hasSyncState } = await requireSchema(sql);
+      const states = await readUserStates(sql, [...named], hasSyncState);
       return {
         hasSyncState,
         now: await databaseNow(sql),
-        states: await readUserStates(sql, [...named], hasSyncState),
+        states,
+        resources: await readResourcesOff(sql, named.length > 0 ? states.map((one) => one.user_id) : null),
         unconnected: await countUnconnected(sql),
-        resources: await readResourceStatus(sql),
         events: hasSyncState ? await readWebhookEventCounts(sql) : [],
       };
     },
@@ -104,7 +105,7 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
     users_not_connected: unconnected,
     problems,
     warnings: host.filter(({ code }) => code !== 'meetings_open'),
-    resources: resources.filter(({ user_id: id }) => states.some((state) => state.user_id === id)),
+    resources,
     webhook_events: events,
     webhook_subscriptions: webhooks?.listed ?? [],
     migrations: { applied, pending },

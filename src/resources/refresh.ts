@@ -62,18 +62,20 @@ export interface ResourcesResult {
 
 /** A cursor would never find what was deleted: so often, a listing is read to its end. */
 const COMPLETE_EVERY_MS = 7 * 86_400_000;
+/** The earliest next time, if it is read hourly. A run that is a little early counts. */
+const AGAIN_S = { read: 55 * 60, refused: 23 * 3_600 };
 /** Requests for single event types. */
 const ASKED_PER_DAY = 2;
 
 /**
  * Reads resources one after the other.
- * @param minAgeMs leaves out what was read more recently
+ * @param onlyDue leaves out what was read less than an hour ago, or refused less than a day ago
  * @throws CalendlySyncError `database_*`, `locked`; the signal's reason
  */
 export async function refreshResources(
   context: RefreshContext,
   names: readonly ResourceName[],
-  minAgeMs = 0,
+  onlyDue = false,
 ): Promise<ResourceResult[]> {
   const { accountId } = context.source;
   const states = await context.write(async (sql) =>
@@ -83,7 +85,7 @@ export async function refreshResources(
   if (states === null) return results;
   for (const name of names) {
     const state = states.get(name) ?? null;
-    if (state && Date.now() - state.checkedAt.getTime() < minAgeMs) continue;
+    if (onlyDue && state?.isDue === false) continue;
     results.push(await refreshOne(context, name, state));
   }
   return results;
@@ -103,12 +105,14 @@ async function refreshOne(
     mustBeComplete: isDue,
     isComplete: true,
   };
+  let againInS = AGAIN_S.read;
   try {
     await READERS[name](reading);
   } catch (error) {
     const isOfCalendly = error instanceof CalendlySyncError && error.code.startsWith('calendly_');
     if (context.signal.aborted || !isOfCalendly) throw error;
     result.note = error.message;
+    againInS = error.code === 'calendly_unreachable' ? 0 : AGAIN_S.refused;
     reading.isComplete = false;
   }
   const { cursors, isComplete } = reading;
@@ -118,6 +122,7 @@ async function refreshOne(
       cursors,
       isComplete,
       note: result.note,
+      againInS,
     }),
   );
   return result;

@@ -8,12 +8,9 @@ import type { Run } from './run.js';
 /** The resources that a run reads. */
 export interface DueResources {
   names: readonly ResourceName[];
-  /** Leaves out what was read more recently. */
-  minAgeMs: number;
+  /** Leaves out what was read a short time ago. */
+  onlyDue: boolean;
 }
-
-/** With `hourly`, a run that is a little early counts. */
-const HOURLY_MS = 55 * 60_000;
 
 /**
  * Decides which resources a run reads: those that it was asked for, or those that are due. The daily listing of the full
@@ -25,15 +22,15 @@ export function dueResources(
   lastFullListingAt: Date | null,
 ): DueResources | null {
   if (dryRun) return null;
-  if (only) return { names: only, minAgeMs: 0 };
+  if (only) return { names: only, onlyDue: false };
   const { names, every } = config.resources ?? parseResources(DEFAULT_RESOURCES);
   if (names.length === 0 || !plan.updatesSyncState) return null;
-  if (every === 'hourly') return { names, minAgeMs: HOURLY_MS };
-  return plan.daily && lastFullListingAt !== null ? { names, minAgeMs: 0 } : null;
+  if (every === 'hourly') return { names, onlyDue: true };
+  return plan.daily && lastFullListingAt !== null ? { names, onlyDue: false } : null;
 }
 
 /** Reads the resources that are due, after everything else. */
-export async function readResources(run: Run, { names, minAgeMs }: DueResources): Promise<void> {
+export async function readResources(run: Run, { names, onlyDue }: DueResources): Promise<void> {
   const { client, account, userId, lease, signal, databaseNow, report } = run;
   if (lease === null || account.id === null || userId === null) return;
   const before = client.counters().requests;
@@ -41,7 +38,7 @@ export async function readResources(run: Run, { names, minAgeMs }: DueResources)
   const { calendlyUri } = account;
   const write = lease.transaction;
   const context = { client, userId, calendlyUri, source, signal, databaseNow, write };
-  const read = await refreshResources(context, names, minAgeMs);
+  const read = await refreshResources(context, names, onlyDue);
   if (read.length === 0) return;
   report.resources = { requests: client.counters().requests - before, read };
   report.emit({ type: 'resources', email: account.email, resources: report.resources });

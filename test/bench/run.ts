@@ -10,6 +10,7 @@ import { startPostgres } from '../support/postgres-server.js';
 import { benchAccounts } from './accounts.js';
 import { benchClient } from './client.js';
 import { benchMigrations } from './migrations.js';
+import { benchReports } from './reports.js';
 import { benchLargeAccount, benchMemory, benchStart, benchUsualAccount } from './sync.js';
 import { benchWebhooks } from './webhooks.js';
 
@@ -53,6 +54,7 @@ try {
       `${values.accounts} unchanged accounts`,
       () => benchAccounts(url, values.accounts.split(',').map(Number)),
     ],
+    ['reports', 'reports over 100,000 meetings and 160,000 invitees', () => benchReports(url)],
     [
       'migrations',
       `migrations beside ${values.meetings} other meetings, under load`,

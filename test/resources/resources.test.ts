@@ -225,13 +225,26 @@ test('a refused resource is off with a note, the others are read, health stays h
   const { code, document } = await runJson(['health'], settings);
   expect(code).toBe(0);
   expect(document).toMatchObject({ healthy: true });
-  expect(document.resources).toHaveLength(RESOURCE_NAMES.length);
+  expect(document.resources).toMatchObject([
+    { resource: 'groups', users: 1, email: sandbox.hosts[0]?.email, note: expect.stringContaining('403') },
+    { resource: 'routing-forms' },
+  ]);
   const { stdout } = await runCli(['health'], settings);
   expect(stdout.split('\n').filter((line) => line.startsWith('Off: '))).toHaveLength(2);
   control.clearFaults();
   await daily();
   expect(await noteOf(sql, 'groups')).toBeNull();
   expect(await count(sql, 'calendly_groups')).toBe(1);
+});
+
+test('with `hourly`, a refused resource is tried daily, and one that was unreachable with the next sync', async () => {
+  const { sandbox, sync, control } = await setUp({ events: 0 });
+  await sync('off');
+  control.fail({ kind: 'status', status: 403, match: '/groups' });
+  control.fail({ kind: 'status', status: 500, match: '/contacts', count: 6 });
+  await sync('hourly');
+  expect((await sync('hourly')).resources?.read).toMatchObject([{ name: 'contacts', note: null }]);
+  expect(pathsOf(sandbox)).toEqual(['/scheduled_events', '/contacts']);
 });
 
 test('a plain member has the event types and contacts that Calendly shows, and the rest is off', async () => {

@@ -103,9 +103,11 @@ function summaryOf({ webhook_events: events, checked_at: now, ...report }: Healt
   });
   const others = report.users_not_connected;
   const [oldest] = report.users.flatMap((user) => user.oldest_reading ?? []).sort((a, b) => +a - +b);
-  const off = report.resources.filter(({ note }) => note !== null);
   return [
-    ...off.map((one) => oneLine(`Off: ${one.resource} of ${one.email ?? one.user_id}: ${one.note}`)),
+    ...report.resources.map(({ resource, note, email, users }) => {
+      const whose = users === 1 ? (email ?? '1 user') : countOf(users, 'user');
+      return oneLine(`Off: ${resource} of ${whose}: ${note}`);
+    }),
     `Webhook events: ${types.join(', ') || 'none'}`,
     `Migrations: ${applied.length} applied, ${pending.length || 'none'} pending`,
     ...(oldest ? [`Oldest reading of invitees: ${when(oldest, now)} UTC`] : []),

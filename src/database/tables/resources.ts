@@ -73,9 +73,9 @@ export async function markAbsent(
 ): Promise<number> {
   const [[column, value] = ['', '']] = Object.entries(listing.of);
   const { count } = await sql`
-    update ${sql(table)} set ${sql.unsafe(set)}, synced_at = clock_timestamp()
+    update ${sql(table)} t set ${sql.unsafe(set)}, synced_at = clock_timestamp()
     where ${sql(column)}::text = ${value} and ${sql.unsafe(where)} and synced_at < ${listing.begun}::timestamptz
-      and not uri = any(${[...listing.uris]}::text[])`;
+      and not exists (select from unnest(${[...listing.uris]}::text[]) as listed (uri) where listed.uri = t.uri)`;
   return count;
 }
 
@@ -120,12 +120,13 @@ export async function addUnlistedTypes(
 /** Unlisted event types that were never asked for: those of the latest meetings, as many as a day allows. */
 export async function findTypesToAsk(sql: Sql, userId: string, accountId: string, perDay: number) {
   const rows = await sql<{ uri: string }[]>`
-    select uri from calendly_event_types t
-    where account_id = ${accountId} and unlisted and asked_at is null
-    order by (
-      select max(e.start_time) from calendly_events e join meetings m on m.id = e.meeting_id
-      where e.user_id = ${userId} and m.event_type_uri::text = t.uri
-    ) desc nulls last, uri
+    select t.uri from calendly_event_types t
+    left join (
+      select m.event_type_uri::text as uri, max(e.start_time) as last
+      from calendly_events e join meetings m on m.id = e.meeting_id where e.user_id = ${userId} group by 1
+    ) as used on used.uri = t.uri
+    where t.account_id = ${accountId} and t.unlisted and t.asked_at is null
+    order by used.last desc nulls last, t.uri
     limit greatest(0, ${perDay}::integer - (
       select count(*) from calendly_event_types where account_id = ${accountId} and asked_at > now() - interval '23 hours'
     ))`;
@@ -143,46 +144,57 @@ export async function markAsked(sql: Sql, uri: string, isGone: boolean): Promise
 /** What is known of one resource of one account. */
 export interface ResourceState {
   resource: string;
-  checkedAt: Date;
+  /** It may be read again, if it is read hourly. */
+  isDue: boolean;
   completeAt: Date | null;
   cursors: Record<string, string>;
 }
 
 export async function readResourceStates(sql: Sql, accountId: string): Promise<Map<string, ResourceState>> {
   const rows = await sql<ResourceState[]>`
-    select resource, checked_at as "checkedAt", complete_at as "completeAt", cursors
+    select resource, due_at <= now() as "isDue", complete_at as "completeAt", cursors
     from calendly_resource_states where account_id = ${accountId}`;
   return new Map(rows.map((row) => [row.resource, row]));
 }
 
-/** Records that a resource was read, or why it was not. */
+/** Records that a resource was read, or why it was not. @param state.againInS earliest next time, in seconds */
 export async function saveResourceState(
   sql: Sql,
   accountId: string,
-  state: { resource: string; cursors: Record<string, string>; isComplete: boolean; note: string | null },
+  state: {
+    resource: string;
+    cursors: Record<string, string>;
+    isComplete: boolean;
+    note: string | null;
+    againInS: number;
+  },
 ): Promise<void> {
-  const { resource, cursors, isComplete, note } = state;
+  const { resource, cursors, isComplete, note, againInS } = state;
   await sql`
-    insert into calendly_resource_states as s (account_id, resource, complete_at, cursors, note)
-    values (${accountId}, ${resource}, case when ${isComplete} then now() end, ${JSON.stringify(cursors)}::text::jsonb, ${note})
-    on conflict (account_id, resource) do update set checked_at = now(),
+    insert into calendly_resource_states as s (account_id, resource, due_at, complete_at, cursors, note)
+    values (${accountId}, ${resource}, now() + ${againInS}::integer * interval '1 second',
+      case when ${isComplete} then now() end, ${JSON.stringify(cursors)}::text::jsonb, ${note})
+    on conflict (account_id, resource) do update set checked_at = now(), due_at = excluded.due_at,
       complete_at = coalesce(excluded.complete_at, s.complete_at), cursors = excluded.cursors, note = excluded.note`;
 }
 
-/** One resource of one account, as `health` reports it. */
-export interface ResourceStatus {
-  user_id: string;
-  email: string | null;
+/** A resource that could not be read, as `health` reports it. */
+export interface ResourceOff {
   resource: string;
+  note: string;
+  /** One of the users for whom it is so. */
+  email: string | null;
+  /** How many these are. */
+  users: number;
   checked_at: Date;
-  /** Why it could not be read; null: it was. */
-  note: string | null;
 }
 
-export async function readResourceStatus(sql: Sql): Promise<ResourceStatus[]> {
+/** Which resources could not be read, and why. @param userIds only of these users; null: of all */
+export async function readResourcesOff(sql: Sql, userIds: readonly string[] | null): Promise<ResourceOff[]> {
   if (!(await hasResources(sql))) return [];
-  return sql<ResourceStatus[]>`
-    select a.user_id::text as user_id, a.email, s.resource, s.checked_at, s.note
+  return sql<ResourceOff[]>`
+    select s.resource, s.note, min(a.email) as email, count(*)::integer as users, max(s.checked_at) as checked_at
     from calendly_resource_states s join calendly_accounts a on a.id = s.account_id
-    order by lower(a.email), a.id, s.resource`;
+    where s.note is not null and (${userIds === null} or a.user_id::text = any(${[...(userIds ?? [])]}::text[]))
+    group by 1, 2 order by 1, 2`;
 }
