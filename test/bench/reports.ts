@@ -80,7 +80,7 @@ async function fill(sql: postgres.Sql, meetings: number): Promise<void> {
     select user_id, external_id, id, user_id, start_time, end_time, now() from inserted`;
   await sql`
     insert into meeting_invitees (meeting_id, calendly_uri, email, name, status, timezone, rescheduled, old_invitee_uri,
-      no_show_at, cancel_reason, canceled_at, questions_and_answers, utm_source, utm_medium, utm_term, payment,
+      no_show_at, cancel_reason, canceled_at, questions_and_answers, tracking, payment,
       calendly_created_at, raw)
     select m.id, m.calendly_uri || '/invitees/' || n, 'p' || (m.id * 7 + n) % 40000 || '@example.com', 'Person ' || m.id,
       m.status, 'Europe/Paris', m.id % 20 = 0,
@@ -88,7 +88,7 @@ async function fill(sql: postgres.Sql, meetings: number): Promise<void> {
       case when m.id % 13 = 0 then m.start_time end, case when m.is_deleted then 'busy' end,
       case when m.is_deleted then m.start_time - interval '5 hours' end,
       '[{"question": "Phone?", "answer": "+49 1"}, {"question": "How did you hear of us?", "answer": "a friend"}]',
-      (array['google', 'mail', null])[1 + m.id % 3], 'cpc', 'x' || m.id,
+      jsonb_build_object('utm_source', (array['google', 'mail', null])[1 + m.id % 3], 'utm_medium', 'cpc', 'utm_term', 'x' || m.id),
       case when m.id % 8 = 0 then jsonb_build_object('external_id', 'ch_' || m.id, 'amount', 50.5, 'currency', 'USD',
         'successful', true) end,
       m.calendly_created_at, jsonb_build_object('uri', m.calendly_uri || '/invitees/' || n, 'text', repeat(md5(n::text), 8))
