@@ -12,16 +12,22 @@ const TIMEOUT_MS = 180_000;
 const ROOT = join(import.meta.dirname, '../..');
 type Running = ReturnType<typeof start>;
 
-/** Notes each write of what a run has found, with the lease number of the run and the one in force. */
+/**
+ * Notes each write with the process that made it, as far as a pooler lets it through, and the holder at that moment; and
+ * for what a run has found, the lease number of the run and the one in force.
+ */
 const NOTE_WRITES = `
-  create table writes (account_id bigint, run_id bigint, lease_no bigint);
+  create table writes (account_id bigint, lease_no bigint, run_id bigint, writer text, holder text);
   create function note_write() returns trigger language plpgsql as $$ begin
     insert into writes
-    select new.account_id, new.run_id, lease_no from calendly_leases where account_id = new.account_id;
+    select account_id, lease_no, (to_jsonb(new) ->> 'run_id')::bigint, current_setting('application_name'),
+      'p' || (lease_owner::jsonb ->> 'pid')
+    from calendly_leases where account_id = new.account_id;
     return new;
   end $$;
   create trigger note_write after insert or update on calendly_pending_events
-    for each row execute function note_write()`;
+    for each row execute function note_write();
+  create trigger note_write after insert or update on calendly_events for each row execute function note_write()`;
 
 /** The built program without the fence: what the fence is for must happen then. */
 function unfencedProgram(): string {
@@ -43,9 +49,19 @@ async function race(program: string | undefined, through?: (url: string) => Prom
   const { sql, settings } = connected;
   await sql.unsafe(NOTE_WRITES);
   const running = new Set<Running>();
+  /** Processes by the name that their connections have. */
+  const writers = new Map<string, string>();
   const run = () => {
     const argv = ['sync', '--every', '1h', '--accounts', '8', '--concurrency', '1', '--quiet'];
-    const one = start(argv, settings, program === undefined ? {} : { program });
+    const name = `writer ${writers.size}`;
+    const url = new URL(settings.DATABASE_URL);
+    url.searchParams.set('application_name', name);
+    const one = start(
+      argv,
+      { ...settings, DATABASE_URL: url.href },
+      program === undefined ? {} : { program },
+    );
+    writers.set(name, `p${one.child.pid}`);
     running.add(one);
     void one.ended.then(() => running.delete(one));
     return one;
@@ -63,10 +79,21 @@ async function race(program: string | undefined, through?: (url: string) => Prom
     ).length;
   await expect.poll(held, { interval: 20, timeout: 20_000 }).toBeGreaterThan(2);
   frozen?.child.kill('SIGSTOP');
-  // As if its leases had expired, and the server had ended its transactions.
-  await sql`select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction'
-    and datname = current_database() and pid <> pg_backend_pid()`;
-  await sql`update calendly_leases set lease_until = now() where lease_owner::jsonb ->> 'pid' = ${pid}`;
+  // As if its leases had expired, and the server had ended the transactions in which it holds them.
+  let expired = false;
+  const expire =
+    sql`update calendly_leases set lease_until = now() where lease_owner::jsonb ->> 'pid' = ${pid}`.then(
+      () => {
+        expired = true;
+      },
+    );
+  while (!expired) {
+    await sql`
+      select pg_terminate_backend(holder) from pg_stat_activity, unnest(pg_blocking_pids(pid)) as holder
+      where query like 'update calendly_leases set lease_until = now() where lease_owner%'`;
+    await delay(50);
+  }
+  await expire;
   const open = async () =>
     (await sql`select count(*)::int as n from calendly_leases where finished_at is null`)[0]?.n ?? 0;
   for (let second = 0; second < 120 && (await open()) > 0; second++) {
@@ -81,8 +108,13 @@ async function race(program: string | undefined, through?: (url: string) => Prom
   await delay(1_000);
   for (const { child } of running) child.kill('SIGTERM');
   await Promise.all([...running].map(({ ended }) => ended));
-  const [late] = await sql`select count(*)::int as n from writes where run_id <> lease_no`;
-  return { ...connected, open: await open(), late: late?.n };
+  const kinds = await sql<{ writer: string; holder: string | null; outdated: boolean; n: number }[]>`
+    select writer, holder, coalesce(run_id <> lease_no, false) as outdated, count(*)::int as n from writes group by 1, 2, 3`;
+  const late = kinds
+    .filter(({ writer, holder, outdated }) => outdated || (writers.get(writer) ?? holder) !== holder)
+    .reduce((sum, { n }) => sum + n, 0);
+  const named = kinds.some(({ writer }) => writers.has(writer));
+  return { ...connected, open: await open(), late, named };
 }
 
 const ways = [
@@ -125,7 +157,9 @@ describe.each(ways)('processes $name', ({ name, startPooler }) => {
 test(
   'without the fence, the same processes write late: the fence is what prevents it',
   async () => {
-    expect((await race(unfencedProgram())).late).toBeGreaterThan(0);
+    const { late, named } = await race(unfencedProgram());
+    expect(named).toBe(true);
+    expect(late).toBeGreaterThan(0);
   },
   TIMEOUT_MS,
 );

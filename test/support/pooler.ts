@@ -69,7 +69,16 @@ export async function startPooler(databaseUrl: string, size: number) {
     if (next) serve(next);
   };
 
+  /** A client whose backend the server ends is disconnected, as by PgBouncer. */
+  const watch = (backend: Backend) => {
+    const { socket } = backend;
+    socket.once('close', () => {
+      if (backend.socket === socket) backend.client?.socket.destroy();
+    });
+  };
+
   for (const backend of backends) {
+    watch(backend);
     const read = messages((type, message) => {
       const { client } = backend;
       client?.socket.write(message);
@@ -119,7 +128,11 @@ export async function startPooler(databaseUrl: string, size: number) {
       clients.delete(number);
       // If a client disconnects in a transaction, a pooler closes the backend too.
       const { backend } = client;
-      if (backend) void replace(target, backends, backend).then(() => release(backend));
+      if (!backend) return;
+      void replace(target, backends, backend).then(() => {
+        watch(backend);
+        release(backend);
+      });
     });
   });
   server.listen(0, '127.0.0.1');
