@@ -42,7 +42,7 @@ export function isLostRace(error: unknown): boolean {
 export const ROWS_MISSING = 'rows are missing';
 
 /** True if a statement has not written all its rows, see `hasReturned`. */
-export function isIncomplete(error: unknown): boolean {
+function isIncomplete(error: unknown): boolean {
   return sqlState(error) === '22P02' && messageOf(error).includes(`"${ROWS_MISSING}"`);
 }
 

@@ -44,13 +44,13 @@ describe('health', () => {
     expect(stdout).not.toContain('user_id="1"');
   });
 
-  test('health exits 5 without tables and without any database', async () => {
+  test('health exits 5 without tables, and 2 without a setting that names a database', async () => {
     const empty = await testDatabase('empty');
     const none = await runCli(['health'], { DATABASE_URL: empty.url });
     expect(none).toMatchObject({ code: 5, stdout: '' });
     expect(none.stderr).toContain('calendly-sync migrate');
     const nowhere = await runCli(['health'], {}, { cwd: temporaryFolder() });
-    expect(nowhere.code).toBe(5);
+    expect(nowhere.code).toBe(2);
     expect(nowhere.stderr).toContain('DATABASE_URL is not set');
   });
 

@@ -49,7 +49,9 @@ describe('processes on one account', async () => {
     const invited = sandbox.control
       .state()
       .filter(({ event, invitees }) => invitees.length > 0 && hosted(event, sandbox));
-    const reads = sandbox.requests().filter(({ path }) => path.endsWith('/invitees')).length;
+    // A large event has several pages.
+    const reads = new Set(sandbox.requests().flatMap(({ path }) => (path.endsWith('/invitees') ? path : [])))
+      .size;
     expect(reads).toBeLessThanOrEqual(invited.length - stored);
     expect(document.users[0]).toMatchObject({ status: 'complete', mode: 'full' });
     await expectTruth(sql, sandbox);

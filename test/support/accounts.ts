@@ -8,7 +8,7 @@ import type { AccountsOptions } from '../../src/sync/accounts-setup.js';
 import { testDatabase } from './database.js';
 import { testSandbox } from './sandbox.js';
 
-export const SYNC_KEY = Buffer.alloc(32, 7).toString('base64');
+const SYNC_KEY = Buffer.alloc(32, 7).toString('base64');
 
 /** @param through a function that gives the URL of a pooler in front of a database */
 export async function connectedAccounts(
