@@ -33,6 +33,9 @@ begin
   create index if not exists calendly_events_start_idx on calendly_events (user_id, start_time);
   create index if not exists calendly_events_recheck_idx
     on calendly_events (user_id, recheck_at) where recheck_at is not null;
+  -- `health` looks for the oldest reading of each user.
+  create index if not exists calendly_events_read_idx
+    on calendly_events (user_id, read_at) include (start_time, meeting_id) where read_at is not null;
 
   perform calendly_sync_table('calendly_pending_events', $$
     account_id bigint not null references calendly_accounts (id) on delete cascade,

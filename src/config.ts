@@ -146,6 +146,12 @@ const TABLE = {
       'what to read beside meetings: daily, hourly, off, or names after a comma, such as daily,members',
     parse: parseResources,
   },
+  pingUrl: {
+    name: 'CALENDLY_SYNC_PING_URL',
+    secret: 'value',
+    description: '`health` requests it after a healthy report, and URL/fail after others',
+    parse: parseBaseUrl,
+  },
   port: {
     name: 'PORT',
     description: 'port of `webhook serve` (default: 8787)',

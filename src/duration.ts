@@ -1,4 +1,4 @@
-/** Durations as operators write them (`90s`, `30m`, `36h`, `30d`), durations and times as they read them. Pure. */
+/** Durations as operators write them (`90s`, `30m`, `36h`, `30d`); durations, times and sizes as they read them. Pure. */
 
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -22,4 +22,17 @@ export function formatDuration(ms: number): string {
 /** A time for people: `2026-01-31 09:00:00 UTC`. */
 export function formatUtc(time: Date): string {
   return `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** A day and time for people: `Thu 26 Nov 09:00`, in UTC. */
+export function formatDayTime(time: Date): string {
+  return `${time.toUTCString().replace(',', '').slice(0, 10)} ${time.toISOString().slice(11, 16)}`;
+}
+
+/** A size for people: `14 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  const value = bytes / 1_000 ** power;
+  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }

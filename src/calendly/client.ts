@@ -70,6 +70,8 @@ export interface CalendlyClient {
   counters(): { requests: number; retries: number; rateLimitWaitMs: number };
   /** When requests continue, in ms since 1970, while they wait for the rate limit; else null. */
   waitingUntil(): number | null;
+  /** What the last responses said of the rate limit; null if they said nothing. `resetAt` in ms since 1970. */
+  rateLimit(): { limit: number; remaining: number; resetAt: number } | null;
 }
 
 /** Creates the client of one account. All its requests share one throttle. */
@@ -133,5 +135,9 @@ export function createCalendlyClient(options: ClientOptions): CalendlyClient {
     subscriptions: createSubscriptionsApi(send, pages),
     counters: () => ({ ...counters, rateLimitWaitMs: Math.round(throttle.waitedMs()) }),
     waitingUntil: throttle.waitingUntil,
+    rateLimit() {
+      const { knowledge, limit, remaining, resetAt } = throttle.allowance();
+      return knowledge === 'known' ? { limit, remaining, resetAt } : null;
+    },
   };
 }

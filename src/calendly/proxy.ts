@@ -9,7 +9,7 @@ import type { Config } from '../config.js';
 export type ProxySettings = Partial<Pick<Config, 'httpProxy' | 'httpsProxy' | 'noProxy'>>;
 
 /** True for a host of this machine. */
-export function isLoopback({ hostname }: URL): boolean {
+export function isLoopback({ hostname }: Pick<URL, 'hostname'>): boolean {
   return /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.js';
 import { afterFailure, afterSuccess, startingConcurrency } from './concurrency.js';
 import { pauseError } from './errors.js';
 import {
+  type Allowance,
   after429,
   afterResponse,
   decide,
@@ -36,6 +37,8 @@ export interface Throttle {
   release(response: Pick<HttpResponse, 'status' | 'headers'> | null, latencyMs: number): void;
   /** When requests continue, in ms since 1970, while the rate limit holds them back; else null. */
   waitingUntil(): number | null;
+  /** What the last responses said of the rate limit. */
+  allowance(): Allowance;
   /** Time during which requests waited for the rate limit, in ms of wall clock. */
   waitedMs(): number;
 }
@@ -47,7 +50,7 @@ const MAX_WAIT_MS = 5 * 60_000;
 /** Creates the throttle of one account. */
 export function createThrottle(options: ThrottleOptions): Throttle {
   const { clock, random = Math.random } = options;
-  let allowance = unknownAllowance;
+  let allowance: Allowance = unknownAllowance;
   let concurrency = startingConcurrency(options.concurrency);
   let inFlight = 0;
   let held: { since: number; until: number } | null = null;
@@ -130,6 +133,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       sendWaiting();
     },
     waitingUntil: () => held?.until ?? null,
+    allowance: () => allowance,
     waitedMs: () => waitedMs + heldFor(),
   };
 }

@@ -7,6 +7,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<DefineCommand>>> = {
   sync: async () => (await import('./sync/command.js')).sync,
   'force-full': async () => (await import('./sync/command.js')).forceFull,
   health: async () => (await import('./health/command.js')).health,
+  runs: async () => (await import('./runs/command.js')).runs,
   meetings: async () => (await import('./meetings/command.js')).meetings,
   report: async () => (await import('./report/command.js')).report,
   query: async () => (await import('./query/command.js')).query,

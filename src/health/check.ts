@@ -4,6 +4,7 @@ import type { MigrationStatus } from '../migrations/status.js';
 import type { WebhookState } from '../webhook/subscriptions/inspect.js';
 import type { Problem } from './problem.js';
 import type { UserHealth } from './status.js';
+import type { TokenHealth } from './token.js';
 
 /** The facts of one report, read once for all checks. */
 export interface Facts {
@@ -11,6 +12,7 @@ export interface Facts {
   migrations: MigrationStatus;
   /** What is odd about the application's own tables. */
   host: HostWarning[];
+  token: TokenHealth;
   /** Null without migration 022. */
   webhooks: WebhookState | null;
 }

@@ -22,6 +22,7 @@ export type ProblemCode =
   | 'migrations_pending'
   | 'schema_drift'
   | 'meetings_open'
+  | 'token_rejected'
   | 'webhook_disabled'
   | 'webhook_retrying'
   | 'webhook_key_differs'

@@ -10,6 +10,8 @@ import { requireSchema } from '../database/schema.js';
 import {
   countUnconnected,
   databaseNow,
+  type LastRun,
+  readDatabaseFacts,
   readUserStates,
   readWebhookEventCounts,
   type UserState,
@@ -20,23 +22,29 @@ import { CalendlySyncError } from '../errors.js';
 import { type HostWarning, readHostWarnings } from '../migrations/schema/warnings.js';
 import { type MigrationStatus, migrationStatus } from '../migrations/status.js';
 import { isRunning, parseIdentity } from '../process-identity.js';
+import { version } from '../version.js';
 import { inspectWebhooks } from '../webhook/subscriptions/inspect.js';
 import type { ListedSubscription } from '../webhook/subscriptions/subscribe.js';
 import type { Check } from './check.js';
 import { checkAccounts } from './checks/accounts.js';
 import { checkHost } from './checks/host.js';
 import { checkMigrations } from './checks/migrations.js';
+import { checkToken } from './checks/token.js';
 import { checkWebhooks } from './checks/webhooks.js';
 import type { Problem } from './problem.js';
 import { type UserHealth, userHealth } from './status.js';
+import { askForToken, type RateLimit, rateLimitOf, type TokenHealth } from './token.js';
 
 export interface HealthOptions {
   database: Database;
   config: Pick<Config, 'calendlyToken' | 'calendlyApiUrl' | 'webhookSigningKeys'> & ProxySettings;
   /** `users.id` or e-mail of the users to report; empty: every connected one. */
   users?: readonly string[];
-  /** Max age of a user's last complete sync, in ms. */
-  maxAgeMs: number;
+  /**
+   * Max age of a user's last complete sync, in ms. Default: 4 times the median gap of the recorded runs, at least 1 h and
+   * at most 24 h; 24 h if too few are recorded.
+   */
+  maxAgeMs?: number | undefined;
   /** Reads the database only. Otherwise Calendly is asked if there is a token and a webhook subscription of ours. */
   offline?: boolean;
   signal?: AbortSignal;
@@ -60,11 +68,29 @@ export interface HealthReport {
   resources: ResourceOff[];
   webhook_events: WebhookEventCount[];
   webhook_subscriptions: ListedSubscription[];
+  /** Deliveries that could not be applied, that wait for a lock, and that were rejected in 24 hours. */
+  deliveries: { failed: number; waiting: number; rejected_24h: number };
   migrations: Pick<MigrationStatus, 'applied' | 'pending'>;
+  /** Of all reported users. An unchanged check is not recorded. */
+  runs_24h: { complete: number; failed: number };
+  /** The latest recorded run of the reported users. */
+  last_run: LastRun | null;
+  /** The first of the reported users. */
+  next_meeting: UserHealth['next_meeting'];
+  token: TokenHealth;
+  /** Null if Calendly was not asked, or did not say. */
+  rate_limit: RateLimit | null;
+  /** Where the database is. */
+  database: string;
+  schema: string;
+  /** Its size; null if the role may not know it. */
+  database_bytes: number | null;
+  /** Of calendly-sync. */
+  version: string;
 }
 
 /** In the order in which their problems are shown. */
-const CHECKS: readonly Check[] = [checkMigrations, checkHost, checkWebhooks, checkAccounts];
+const CHECKS: readonly Check[] = [checkMigrations, checkHost, checkToken, checkWebhooks, checkAccounts];
 /** A report does not wait long for a Calendly that does not answer. */
 const CALENDLY_TIMEOUT_MS = 5_000;
 
@@ -73,8 +99,12 @@ const CALENDLY_TIMEOUT_MS = 5_000;
  * @throws CalendlySyncError `schema_not_ready` without the tables, `user_unknown` if a named user does not exist
  */
 export async function healthReport(options: HealthOptions): Promise<HealthReport> {
-  const { database, config, users: named = [], maxAgeMs } = options;
-  const { hasSyncState, now, states, unconnected, events, resources } = await database.transaction(
+  const { database, config, users: named = [], maxAgeMs = null } = options;
+  const { calendlyToken, webhookSigningKeys: signingKeys } = config;
+  const client = clientFor(options);
+  // Asked while the database works.
+  const asked = askForToken(client, calendlyToken !== null);
+  const { hasSyncState, now, states, unconnected, events, resources, facts } = await database.transaction(
     async (sql) => {
       const { hasSyncState } = await requireSchema(sql);
       const states = await readUserStates(sql, [...named], hasSyncState);
@@ -85,6 +115,7 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
         resources: await readResourcesOff(sql, named.length > 0 ? states.map((one) => one.user_id) : null),
         unconnected: await countUnconnected(sql),
         events: hasSyncState ? await readWebhookEventCounts(sql) : [],
+        facts: await readDatabaseFacts(sql),
       };
     },
     { readOnly: true },
@@ -92,11 +123,12 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
   requireNamed(named, states);
   const migrations = await migrationStatus(database);
   const host = await readHostWarnings(database);
-  const { calendlyToken: token, webhookSigningKeys: signingKeys } = config;
-  const client = clientFor(options);
-  const webhooks = hasSyncState ? await inspectWebhooks({ database, client, token, signingKeys }) : null;
+  const webhooks = hasSyncState
+    ? await inspectWebhooks({ database, client, token: calendlyToken, signingKeys })
+    : null;
+  const token = await asked;
   const users = states.map((state) => userHealth(state, { now, maxAgeMs, holderRuns: holderRuns(state) }));
-  const problems = CHECKS.flatMap((check) => check({ users, migrations, host, webhooks }));
+  const problems = CHECKS.flatMap((check) => check({ users, migrations, host, token, webhooks }));
   const { applied, pending } = migrations;
   return {
     healthy: problems.length === 0 && users.every((user) => user.problems.length === 0),
@@ -108,8 +140,31 @@ export async function healthReport(options: HealthOptions): Promise<HealthReport
     resources,
     webhook_events: events,
     webhook_subscriptions: webhooks?.listed ?? [],
+    deliveries: {
+      failed: webhooks?.failed.count ?? 0,
+      waiting: webhooks?.waiting.count ?? 0,
+      rejected_24h: webhooks?.rejections.reduce((sum, { count }) => sum + count, 0) ?? 0,
+    },
     migrations: { applied, pending },
+    ...latestOf(users),
+    token,
+    rate_limit: rateLimitOf(client),
+    database: database.label,
+    schema: facts.schema,
+    database_bytes: facts.bytes,
+    version,
   };
+}
+
+function latestOf(users: UserHealth[]): Pick<HealthReport, 'runs_24h' | 'last_run' | 'next_meeting'> {
+  const sum = (key: 'complete' | 'failed') => users.reduce((all, { runs_24h }) => all + runs_24h[key], 0);
+  const [last_run = null] = users
+    .flatMap(({ last_run }) => last_run ?? [])
+    .sort((a, b) => +b.started_at - +a.started_at);
+  const [next_meeting = null] = users
+    .flatMap(({ next_meeting }) => next_meeting ?? [])
+    .sort((a, b) => +a.start_time - +b.start_time);
+  return { runs_24h: { complete: sum('complete'), failed: sum('failed') }, last_run, next_meeting };
 }
 
 function clientFor({ config, offline, signal, onAttempt }: HealthOptions) {

@@ -14,8 +14,8 @@ export type UserStatus = 'ok' | 'stale' | 'never' | 'error';
 export interface AssessOptions {
   /** The database's clock. */
   now: Date;
-  /** Max age of the last complete sync, in ms. */
-  maxAgeMs: number;
+  /** Max age of the last complete sync, in ms; null: by the rhythm of the user's recorded runs. */
+  maxAgeMs: number | null;
   /** Whether the process that holds the lease is running; null if that cannot be seen from here. */
   holderRuns: boolean | null;
 }
@@ -25,7 +25,7 @@ type Internal =
   | 'lease_owner'
   | 'lease_until'
   | 'last_full_listing_at'
-  | 'last_run'
+  | 'median_gap_s'
   | 'pending_failed'
   | 'pending_error';
 
@@ -34,13 +34,18 @@ export interface UserHealth extends Omit<UserState, Internal | 'user_id'> {
   user_id: UserId;
   status: UserStatus;
   problems: Problem[];
+  /** The max age of the last complete sync that was applied, in seconds. */
+  max_age_s: number;
   /** A sync is working on the account right now. */
   syncing: boolean;
 }
 
+const MAX_AGE_MS = 24 * 3_600_000;
+const MIN_AGE_MS = 3_600_000;
 /** Syncs list the full window once a day; twice that without a full listing means that they fail. */
 const MAX_FULL_LISTING_AGE_MS = 48 * 3_600_000;
-const NEW_TOKEN = 'Create a new token at https://calendly.com/integrations/api_webhooks, set CALENDLY_TOKEN';
+export const NEW_TOKEN =
+  'Create a new token at https://calendly.com/integrations/api_webhooks, set CALENDLY_TOKEN';
 
 /** The part of a user's state that is shown, with its assessment. */
 export function userHealth(state: UserState, options: AssessOptions): UserHealth {
@@ -49,17 +54,25 @@ export function userHealth(state: UserState, options: AssessOptions): UserHealth
     lease_owner,
     lease_until,
     last_full_listing_at,
-    last_run,
+    median_gap_s,
     pending_failed,
     pending_error,
     ...shown
   } = state;
-  return { ...shown, user_id: userIdForJson(state.user_id), ...assess(state, options) };
+  const maxAgeMs = options.maxAgeMs ?? usualMaxAge(median_gap_s);
+  const user_id = userIdForJson(state.user_id);
+  return { ...shown, user_id, max_age_s: maxAgeMs / 1_000, ...assess(state, { ...options, maxAgeMs }) };
+}
+
+/** Four times the usual gap. Only recorded runs show it, and unchanged checks are not: it may be too long, not too short. */
+function usualMaxAge(medianGapS: number | null): number {
+  if (medianGapS === null) return MAX_AGE_MS;
+  return Math.min(MAX_AGE_MS, Math.max(MIN_AGE_MS, 4_000 * medianGapS));
 }
 
 function assess(
   state: UserState,
-  { now, maxAgeMs, holderRuns }: AssessOptions,
+  { now, maxAgeMs, holderRuns }: AssessOptions & { maxAgeMs: number },
 ): Pick<UserHealth, 'status' | 'problems' | 'syncing'> {
   const problems: Problem[] = [];
   const retry = `calendly-sync sync --user ${quoteForShell(state.email ?? state.user_id)}`;

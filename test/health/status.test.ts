@@ -11,6 +11,7 @@ const run = (status: string, more: Partial<NonNullable<UserState['last_run']>> =
   mode: 'incremental',
   started_at: ago(11),
   finished_at: ago(10),
+  requests: 2,
   error_code: null,
   error: null,
   ...more,
@@ -33,6 +34,11 @@ const fine: UserState = {
   lease_until: null,
   last_full_listing_at: ago(60),
   last_run: run('complete'),
+  runs_24h: { complete: 1, failed: 0, hours: [] },
+  median_gap_s: null,
+  changes_24h: { booked: 0, canceled: 0 },
+  next_meeting: null,
+  last_delivery: null,
   pending_failed: 0,
   pending_error: null,
 };
@@ -70,6 +76,15 @@ describe('assessing a user', () => {
 
   test('a user exactly at the maximum age is not stale yet', () => {
     expect(assess({ last_calendly_sync: ago(24 * 60) }).status).toBe('ok');
+  });
+
+  test('without a maximum age it is four times the usual gap between syncs, from 1 to 24 hours', () => {
+    const staleAt = (median_gap_s: number | null, minutes: number) =>
+      assess({ median_gap_s, last_calendly_sync: ago(minutes) }, { maxAgeMs: null }).status;
+    expect([staleAt(1_800, 121), staleAt(1_800, 119)]).toEqual(['stale', 'ok']);
+    expect([staleAt(60, 61), staleAt(60, 59)]).toEqual(['stale', 'ok']);
+    expect([staleAt(86_400, 24 * 60 + 1), staleAt(86_400, 24 * 60 - 1)]).toEqual(['stale', 'ok']);
+    expect([staleAt(null, 24 * 60 + 1), staleAt(null, 24 * 60 - 1)]).toEqual(['stale', 'ok']);
   });
 
   test('a user whose last run failed has status error, with code, message and time', () => {

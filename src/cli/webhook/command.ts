@@ -18,6 +18,7 @@ export const webhook: DefineCommand = (program, session) => {
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <port>', 'port to listen on; 0 takes a free one (default: PORT, else 8787)', port)
     .option('--admin-port <[host:]port>', 'serve metrics and details there (host: 127.0.0.1)', address)
+    .option('--page-token-file <file>', 'file with the password of the status page at /')
     .option('--public-url <url>', 'origin under which Calendly reaches it', httpUrl)
     .option('--sync-every <duration>', 'interval of the backup sync: 15m, 1h', duration)
     .option('--clean-every <duration>', 'interval at which old webhook events are deleted: 24h', duration)
@@ -74,7 +75,8 @@ Examples:
 
 const SERVE_EXAMPLES = `
 Answers POST /api/calendly/webhook, GET /api/calendly/webhook/test (setup check)
-and GET /healthz; with --admin-port, on that port only: GET /metrics, /test and /healthz
+and GET /healthz. The status page at / is only for a browser on this machine, or with a password.
+With --admin-port, on that port only: GET /metrics, /test and /healthz
 with details. On a platform that sets PORT: --host 0.0.0.0
 
 Examples:

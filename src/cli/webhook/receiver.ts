@@ -19,11 +19,13 @@ import { EXIT } from '../exit-codes.js';
 import { oneLine } from '../terminal/sanitize.js';
 import { createBackupSync } from './backup-sync.js';
 import { createServiceLog, type LogFormat, type ServiceLog } from './log.js';
+import { statusPage } from './page.js';
 
 export interface ServeFlags {
   host: string;
   port?: number | undefined;
-  adminPort?: Address | undefined;
+  adminPort?: Address;
+  pageTokenFile?: string;
   publicUrl?: string | undefined;
   syncEvery?: number | undefined;
   cleanEvery?: number | undefined;
@@ -34,8 +36,6 @@ export interface ServeFlags {
 
 const DEFAULT_PORT = 8787;
 const EVENTS_OLDER_THAN_MS = 30 * 86_400_000;
-/** What `health` assumes, too. */
-const MAX_SYNC_AGE_MS = 86_400_000;
 
 /** Serves until a signal stops it. */
 export async function runServe(context: CommandContext, flags: ServeFlags): Promise<CommandResult> {
@@ -52,6 +52,7 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
   return withDatabase(
     { ...context, output },
     async (database) => {
+      const page = statusPage(context, database, flags);
       const handler = createWebhookHandler({
         database,
         signingKeys: config.webhookSigningKeys,
@@ -59,6 +60,7 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
         publicUrl: flags.publicUrl ?? null,
         discardUnmatched: flags.discardUnmatched ?? false,
         moreMetrics: () => syncMetrics(context, database, log),
+        statusPage: page,
         onEvent(event) {
           if (event.type === 'received') counts.received++;
           if (event.type === 'not_stored') counts.failed++;
@@ -75,6 +77,7 @@ export async function runServe(context: CommandContext, flags: ServeFlags): Prom
         tasks: periodicTasks(context, log, database, flags),
         onListening(url, adminUrl) {
           output.note(`Listening on ${url}${WEBHOOK_PATH}`);
+          if (page.token !== null || page.local.main) output.note(`Status page: ${url}/`);
           if (adminUrl !== null)
             output.note(`Metrics and setup check: ${adminUrl}/metrics, ${adminUrl}/test`);
           if (flags.publicUrl === undefined)
@@ -148,7 +151,7 @@ async function syncMetrics({ config }: CommandContext, database: Database, log: 
     },
   ]);
   try {
-    const report = await healthReport({ database, config, maxAgeMs: MAX_SYNC_AGE_MS, offline: true });
+    const report = await healthReport({ database, config, offline: true });
     return own + prometheusText(report);
   } catch {
     return own;

@@ -19,6 +19,7 @@ export const EXPECTED: Readonly<Record<string, Readonly<Record<string, string>>>
     'table calendly_tokens': 'account_id bigint, kind text, access bytea, refresh bytea, expires_at timestamp with time zone, generation bigint, scope text, refreshed_at timestamp with time zone',
   },
   '003': {
+    'index calendly_events_read_idx': '',
     'index calendly_events_recheck_idx': '',
     'index calendly_events_start_idx': '',
     'index calendly_pending_events_urgency_idx': '',

@@ -16,6 +16,7 @@ import { createMetrics } from './metrics.js';
 import { createProbe } from './probe.js';
 import { createRejections } from './rejections.js';
 import { setupPage } from './setup-page.js';
+import { createStatusPage, type StatusPage } from './status-page.js';
 import { createWaitingDeliveries } from './waiting-deliveries.js';
 
 export interface WebhookHandlerOptions {
@@ -40,6 +41,8 @@ export interface WebhookHandlerOptions {
   discardUnmatched?: boolean;
   /** Further metrics in the Prometheus text format, for `/metrics` of the admin endpoint. */
   moreMetrics?: () => Promise<string>;
+  /** The page at `/`, of the handler and of the admin endpoint; `local` says which of them listen on this machine only. */
+  statusPage?: StatusPage & { local: { main: boolean; admin: boolean } };
 }
 
 /** The handler. It serves the receiver's path, `…/test` and `/healthz`. */
@@ -108,11 +111,15 @@ export function createWebhookHandler(options: WebhookHandlerOptions): WebhookHan
 
   const test = async ({ origin }: Incoming, details: boolean) =>
     json(200, setupPage({ ...setup, origin, database: await probe() }, details));
+  const { statusPage } = options;
+  const root = (isLocal: boolean) => (statusPage ? { '/': createStatusPage(statusPage, isLocal) } : {});
   const pages = router({
+    ...root(statusPage?.local.main === true),
     '/healthz': () => health(false),
     [`${path}/test`]: (incoming) => test(incoming, false),
   });
   const admin = router({
+    ...root(statusPage?.local.admin === true),
     '/healthz': () => health(true),
     '/metrics': metricsPage,
     '/test': (incoming) => test(incoming, true),

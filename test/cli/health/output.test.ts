@@ -53,7 +53,11 @@ describe('the health report', () => {
     expect(problems).toHaveLength(13);
     for (const line of problems)
       expect(line).toMatch(/^✖ person\d+@.*: .+ → calendly-sync sync --user person/);
-    expect(lines.filter((line) => line.split('\t').length === 6)).toHaveLength(26);
+    const rows = lines.map((line) => line.split('\t')).filter((cells) => cells.length > 1);
+    expect(rows).toHaveLength(26);
+    expect(rows[0]?.slice(0, 4)).toEqual(['user', 'status', 'problems', 'last_sync']);
+    expect(new Set(rows.map((cells) => cells.length)).size).toBe(1);
+    for (const [, , , time] of rows.slice(1)) expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+Z$/);
   });
 
   test('under --quiet health prints only the problems, each on one line on stderr', async () => {
