@@ -21,8 +21,7 @@ begin
     -- which token this row was last confirmed with: sha256 of the token, hex; never the token
     token_fingerprint text unique,
     -- when the full window (2 years back, 1 year forward) was last listed completely
-    last_full_listing_at timestamptz,
-    last_error_code text, last_error text, last_error_at timestamptz,
+    last_full_listing_at timestamptz, last_error_code text, last_error text, last_error_at timestamptz,
     -- our webhook subscription at Calendly; the fingerprint is of its signing key, never the key
     webhook_subscription_uri text, webhook_scope text, webhook_url text, webhook_key_fingerprint text,
     webhook_last_received_at timestamptz,
@@ -51,8 +50,7 @@ begin
     account_id bigint primary key references calendly_accounts (id) on delete cascade,
     kind text not null check (kind in ('personal', 'oauth')),
     access bytea not null, -- encrypted, as is refresh
-    refresh bytea,
-    expires_at timestamptz,
+    refresh bytea, expires_at timestamptz,
     generation bigint not null default 0, -- one more with each refresh; compared when a new pair is stored
     scope text, refreshed_at timestamptz
   $$, '002: encrypted tokens');

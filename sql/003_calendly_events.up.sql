@@ -33,9 +33,8 @@ begin
   create index if not exists calendly_events_start_idx on calendly_events (user_id, start_time);
   create index if not exists calendly_events_recheck_idx
     on calendly_events (user_id, recheck_at) where recheck_at is not null;
-  -- `health` looks for the oldest reading of each user.
   create index if not exists calendly_events_read_idx
-    on calendly_events (user_id, read_at) include (start_time, meeting_id) where read_at is not null;
+    on calendly_events (user_id, read_at) include (start_time, meeting_id); -- for `health`
 
   perform calendly_sync_table('calendly_pending_events', $$
     account_id bigint not null references calendly_accounts (id) on delete cascade,
@@ -44,8 +43,7 @@ begin
     urgency integer not null default 0, -- the lower, the sooner
     run_id bigint not null, -- the lease number of the run that found it
     listed_at timestamptz not null default clock_timestamp(), error text,
-    failures integer not null default 0, -- runs in a row that ended with an error of this event
-    failed_at timestamptz, -- when the first of them did
+    failures integer not null default 0, failed_at timestamptz, -- runs in a row with an error of it; the first of them
     primary key (account_id, calendly_uri)
   $$, '003: events that a sync has still to ask Calendly for');
   create index if not exists calendly_pending_events_urgency_idx

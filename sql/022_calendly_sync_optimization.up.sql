@@ -134,11 +134,9 @@ begin
     execute format('comment on column %s.%I is %L', wanted.host, wanted.name, 'calendly-sync 022');
   end loop;
   -- With it the view and `health` count without reading the rows. An application's table gets no index of ours.
-  if obj_description(meetings_table, 'pg_class') like 'calendly-sync %' then
-    create index if not exists calendly_meetings_health_idx on meetings (user_id)
-      include (is_deleted, synced_via_webhook, last_calendar_sync, calendly_created_at, canceled_at)
-      where meeting_source = 'calendly';
-  end if;
+  execute case when obj_description(meetings_table, 'pg_class') like 'calendly-sync %' then 'create index if not exists
+    calendly_meetings_health_idx on meetings (user_id) include (is_deleted, synced_via_webhook, last_calendar_sync,
+    calendly_created_at, canceled_at) where meeting_source = ''calendly''' else 'select' end;
 
   -- SELECT * FROM calendly_sync_health: one row per user. Meetings and events are counted apart, because a join of the
   -- two would multiply them. It uses the columns that meetings has: the application's, ours, or both.

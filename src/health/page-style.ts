@@ -28,7 +28,7 @@ code { font: .875rem/1.4 ui-monospace, monospace; color: var(--soft); }
 .ok, .complete, .checks .good { color: var(--good); } .error, .failed, .crashed { color: var(--bad); }
 .stale, .never, .stopped { color: var(--warn); }
 svg { display: block; width: 100%; height: auto; }
-.strip { max-width: 15rem; margin: .3rem 0; } .runs { max-height: 6rem; margin: 0 0 .25rem; }
+.strip { max-width: 15rem; margin: .3rem 0; } .runs { height: 4.5rem; margin: 0 0 .25rem; }
 rect { fill: var(--idle); } rect.complete { fill: var(--good); }
 rect.failed, rect.crashed { fill: var(--bad); } rect.stopped { fill: var(--warn); }
 summary { cursor: pointer; color: var(--soft); width: max-content; margin: 0 0 .5rem; }

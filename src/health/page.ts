@@ -130,7 +130,7 @@ function userCard(user: UserHealth, now: Date): Html {
   const ago = (at: Date) => h`${time(at, `${formatDuration(+now - +at)} ago`)}`;
   const facts: [string, Value][] = [
     ['Last sync', last === null ? 'never' : ago(last)],
-    ['24 hours', h`${hourStrip(user)}<br>${runs.complete} recorded ok, ${runs.failed} failed`],
+    ['24 hours', h`${hourStrip(user)}${runs.complete} recorded ok, ${runs.failed} failed`],
     ['Changes', `${changes.booked} booked, ${changes.canceled} canceled in 24 hours`],
     ['Meetings', `${user.active_calendly_meetings} active, ${user.deleted_calendly_meetings} canceled`],
     ['Next', next === null ? 'none' : h`${time(next.start_time)} ${next.title ?? ''}`],
@@ -164,7 +164,7 @@ function runSection(runs: RecordedRun[]): Html {
     return h`<rect class="${run.status}" x="${index * step}" y="${BAR.height - height}" width="${BAR.width}" height="${height}"><title>${label}</title></rect>`;
   });
   const failed = runs.filter(({ status }) => status === 'failed' || status === 'crashed').length;
-  const chart = h`<svg class="runs" viewBox="0 0 ${50 * step} ${BAR.height}" role="img" aria-label="The last ${countOf(runs.length, 'run')}, ${failed} failed; a bar is as high as the run took long">${bars}</svg>
+  const chart = h`<svg class="runs" preserveAspectRatio="none" viewBox="0 0 ${50 * step} ${BAR.height}" role="img" aria-label="The last ${countOf(runs.length, 'run')}, ${failed} failed; a bar is as high as the run took long">${bars}</svg>
 <p>The last ${countOf(runs.length, 'recorded run')}, ${failed} failed; the newest is on the right. A sync that changed nothing is recorded once a day.</p>`;
   const rows = runs.map((run): Value[] => [
     time(run.started_at),
@@ -182,14 +182,14 @@ function durationOf({ started_at: start, finished_at: end }: RecordedRun): numbe
   return end === null ? 0 : +end - +start;
 }
 
-/** A section with a table that is open if it is short; it scrolls sideways on a small screen, by keyboard too. */
+/** A section with a table that is open if it is not long; it scrolls sideways on a small screen, by keyboard too. */
 function table(title: string, head: string[], rows: Value[][], none: string, before: Html = NONE): Html {
   const id = title.toLowerCase().replaceAll(' ', '-');
   const body = h`<div class="scroll" role="region" aria-labelledby="${id}" tabindex="0"><table>
 <thead><tr>${head.map((name) => h`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.map((cells) => h`<tr>${cells.map((cell) => h`<td>${cell}</td>`)}</tr>\n`)}</tbody>
 </table></div>`;
-  const open = rows.length <= 10 ? h` open` : NONE;
+  const open = rows.length <= 20 ? h` open` : NONE;
   const content =
     rows.length === 0
       ? h`<p>${none}</p>`
