@@ -2,7 +2,12 @@
 import { existsSync } from 'node:fs';
 import type { Browser } from 'playwright-core';
 
-const PATHS = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const PATHS = [
+  process.env.CHROMIUM,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+];
 const executablePath = PATHS.find((path) => path !== undefined && existsSync(path));
 
 /** Whether there is one. In CI there must be one. */
