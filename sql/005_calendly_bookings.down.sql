@@ -27,7 +27,8 @@ begin
     where pronamespace = quote_ident(current_schema())::regnamespace
       and obj_description(oid, 'pg_proc') like 'calendly-sync 005%'
     union all
-    select 'drop index if exists meeting_invitees_rescheduled_idx'
+    select 'drop index meeting_invitees_rescheduled_idx' from pg_index
+    where indexrelid = to_regclass('meeting_invitees_rescheduled_idx') and indrelid = to_regclass('meeting_invitees')
   loop execute item; end loop;
 end
 $calendly$;

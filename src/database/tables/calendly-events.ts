@@ -202,7 +202,7 @@ export async function findDueForNoShows(sql: Sql, userId: string): Promise<strin
 
 /** What the audit reads again, of a row `e` joined to its meeting `m`: what Calendly still has, with invitees. */
 export const IS_AUDITED = `(e.read_at is not null and m.calendly_uri is not null
-  and m.invitees_total is distinct from 0
+  and m.invitees_total::text is distinct from '0'
   and coalesce(m.deleted_reason, '') not in ('gone', 'access_lost', 'reassigned'))`;
 
 /**

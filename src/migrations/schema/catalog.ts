@@ -22,10 +22,11 @@ export interface CatalogObject {
   definition: string;
 }
 
-/** `users`, `meetings`, or a table of ours. */
+/** `users`, `meetings`, or whatever has the name of a table or view of ours. */
 export interface CatalogTable {
   /** Quoted, and qualified unless it is in the schema of our tables. */
   name: string;
+  isView: boolean;
   owner: string;
   /** The current role may alter it. */
   owned: boolean;
@@ -206,6 +207,7 @@ const CATALOG = `
   tables as (
     select alias, json_build_object(
       'name', case relnamespace when (select oid from home) then quote_ident(relname) else oid::regclass::text end,
+      'isView', relkind = 'v',
       'owner', pg_get_userbyid(relowner),
       'owned', pg_has_role(relowner, 'usage'),
       'mark', obj_description(oid, 'pg_class'),
@@ -225,7 +227,7 @@ const CATALOG = `
         select coalesce(json_object_agg(attname, format_type(atttypid, atttypmod)), '{}')
         from pg_attribute where attrelid = relations.oid and attnum > 0 and not attisdropped)
     ) as value
-    from relations where relkind in ('r', 'p', 'v', 'm', 'f') and (host or relname = any (${TABLES}))
+    from relations where host or relname = any (${TABLES} || ${VIEWS})
   )
   select json_build_object(
     'version', current_setting('server_version_num')::integer,

@@ -45,10 +45,19 @@ export function preflight(catalog: Catalog, versions: readonly string[], made: R
     if (table?.unreferable) refuse(`${table.name} ${table.unreferable}`, '');
   }
   for (const [key, columns] of versions.flatMap((due) => Object.entries(EXPECTED[due] ?? {}))) {
-    const [, kind, name = ''] = /^(table|columns) (.*)$/.exec(key) ?? [];
+    const [, kind, name = ''] = /^(table|columns|view) (.*)$/.exec(key) ?? [];
     const table = tables[name];
     if (!table) continue;
     const isOurs = made.has(key) || table.mark?.startsWith(MARK);
+    if (kind === 'view') {
+      // 022 replaces the view of an older 022; its rollback restores that.
+      if (!isOurs && !(name === 'calendly_sync_health' && table.isView))
+        refuse(
+          `The name of our view ${table.name} is taken by something that calendly-sync did not create.`,
+          'Rename it, or keep the tables of calendly-sync apart with --schema calendly.',
+        );
+      continue;
+    }
     const lacking = columnsOf(columns).flatMap(([column]) => (table.columns[column] ? [] : [column]));
     const change =
       kind === 'table' ? `change ${table.name}` : `add columns to ${table.name} (${lacking.join(', ')})`;

@@ -4,6 +4,7 @@
  */
 import type { Sql } from '../../database/connection.js';
 import { errorCode } from '../../database/errors.js';
+import { MEETING } from '../../database/tables/meetings.js';
 import { columnsOf } from './drift.js';
 import { EXPECTED } from './expected.js';
 import { refusal } from './preflight.js';
@@ -13,7 +14,7 @@ type Row = Readonly<Record<string, string>>;
 const BY_TYPE: Row = {
   text: `'calendly-sync trial'`,
   'timestamp with time zone': 'now()',
-  jsonb: `'{}'`,
+  jsonb: `jsonb_build_object('uri', repeat('x', 2000))`, // Calendly's JSON of a meeting is about as long
   integer: '1',
   boolean: 'false',
 };
@@ -52,6 +53,12 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+/** As the sync sends it: what the host's column does not take from this type fails here too. */
+const typed = (value: string, type: string) => (type.endsWith('.id') ? value : `(${value})::${type}`);
+
+/** As the sync reads it: a column of our name may have a type that takes our values and does not give them back. */
+const READ_BACK = `${MEETING.select('meetings')}, meetings.raw::text::jsonb as json`;
+
 class Undo extends Error {}
 
 /**
@@ -65,7 +72,9 @@ export async function tryInserting(sql: Sql): Promise<void> {
       for (const row of ROWS) {
         const { count } = await trial.unsafe(`
           insert into meetings (${COLUMNS.map(([name]) => name).join(', ')})
-          select ${COLUMNS.map(([name]) => row[name] ?? 'null').join(', ')} from (select id from users limit 1) as trial_user`);
+          select ${COLUMNS.map(([name, type]) => typed(row[name] ?? 'null', type)).join(', ')}
+          from (select id from users limit 1) as trial_user
+          returning ${READ_BACK}`);
         if (!hasUser || count > 0) continue;
         const problem =
           'meetings discards a row from Calendly: a trigger returns null, or a rule does something else instead.';

@@ -48,8 +48,8 @@ describe('a meetings that does not accept our rows is refused with Postgres’s 
     },
     {
       name: 'a column of our name with another type',
-      change: `create type state as enum ('open'); drop view "My Meetings"; alter table meetings drop column status, add column status state`,
-      says: 'invalid input value for enum state: "active" (SQLSTATE 22P02)',
+      change: `create type state as enum ('active', 'canceled', 'calendly-sync trial'); drop view "My Meetings"; alter table meetings drop column status, add column status state`,
+      says: 'column "status" is of type state but expression is of type text (SQLSTATE 42804)',
     },
     {
       name: 'a user_id of another type than the key',
@@ -75,6 +75,21 @@ describe('a meetings that does not accept our rows is refused with Postgres’s 
       name: 'a column of our name that is too short',
       change: 'drop view "My Meetings"; alter table meetings alter external_id type varchar(20)',
       says: 'value too long for type character varying(20)',
+    },
+    {
+      name: 'a column of our name that is too short for the JSON of a meeting',
+      change: 'alter table meetings add column raw varchar(200)',
+      says: 'value too long for type character varying(200)',
+    },
+    {
+      name: 'a column of our name whose type cannot hold JSON',
+      change: 'alter table meetings add column raw bytea',
+      says: 'column "raw" is of type bytea but expression is of type jsonb',
+    },
+    {
+      name: 'a column of our name that takes a time and returns text',
+      change: 'alter table meetings add column canceled_at text',
+      says: 'timezone(unknown, text) does not exist (SQLSTATE 42883)',
     },
     {
       name: 'a required column of our name that Calendly leaves empty',
@@ -114,13 +129,26 @@ describe('a meetings that does not accept our rows is refused with Postgres’s 
     },
   );
 
+  test.each([
+    'create table meeting_guests (id integer)',
+    'create view meeting_hosts as select id from users',
+    'create materialized view calendly_people as select id from users',
+    'create type calendly_weekly as (week date)',
+    'create table calendly_sync_health (id integer)',
+  ])('a name that a view of ours needs is taken: refused before anything is changed: %s', async (change) => {
+    const said = await refusal(change);
+    expect(said).toContain('is taken by something that calendly-sync did not create');
+    expect(said).toContain(OWN_TABLES);
+  });
+
   test('what only looks like an obstacle is none: a domain, a check that our rows satisfy, a column with a default', async () => {
     const { url, sql } = await testDatabase('empty');
     await makeHost(sql, 'integer');
     await sql.unsafe(`
       create domain word as text check (value <> ''); create domain longer as word;
       drop view "My Meetings";
-      alter table meetings alter status type longer, add check (status <> 'x'), add column team text not null default 'all'`);
+      alter table meetings alter status type longer, add check (status <> 'x'), add column team text not null default 'all',
+        add column invitees_total text`);
     expect((await migrate(connect(url))).pending).toEqual([]);
   });
 
