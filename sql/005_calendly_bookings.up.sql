@@ -51,8 +51,10 @@ begin
   execute format('revoke all on function calendly_sync_view, calendly_sync_timezone from %s', concat_ws(', ', 'public',
     (select string_agg(rolname, ', ') from pg_roles where rolname in ('anon', 'authenticated'))));
 
-  -- An application's meetings may have columns with our names and other types.
-  select case atttypid when 'jsonb'::regtype then 'm.raw' else 'm.raw::text::jsonb' end into strict json
+  -- An application's meetings may have columns with our names and other types. In a row without calendly_uri, which the
+  -- sync has not written yet, raw is the application's, and need not be JSON.
+  select case atttypid when 'jsonb'::regtype then 'm.raw'
+    else '(case when m.calendly_uri is not null then m.raw::text::jsonb end)' end into strict json
   from pg_attribute where attrelid = to_regclass('meetings') and attname = 'raw';
   select case atttypid when 'timestamptz'::regtype then 'm.canceled_at' else 'null::timestamptz' end into canceled_at
   from pg_attribute where attrelid = to_regclass('meetings') and attname = 'canceled_at';

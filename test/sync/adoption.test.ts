@@ -163,6 +163,25 @@ test('a row of another integration that no listing has contained is never delete
   expect(await sql`select from meetings where is_deleted and deleted_reason <> 'canceled'`).toHaveLength(0);
 });
 
+test.each([
+  ['text', 'BEGIN:VCALENDAR'],
+  ['json', String.raw`{"a": "\u0000"}`],
+])('what the application keeps in a raw of type %s neither stops a sync nor a report', async (type, raw) => {
+  const form = APPLICATIONS['external_id is the whole URI'] as Application;
+  const { sql, database, listed, insert, sync } = await application(form, 5);
+  const uri = 'https://api.calendly.com/scheduled_events/OF_ANOTHER_ACCOUNT';
+  for (const event of [...listed(), { ...(listed()[0] as EventResource), uri }]) await insert(event);
+  await sql.unsafe(`alter table meetings add column raw ${type}; update meetings set raw = '${raw}'`);
+  await migrate(database);
+  await database.close();
+  expect((await sync()).user).toMatchObject({ status: 'complete', new: 0, exceptions: [] });
+  const hosts = await sql`select from meeting_hosts where external_id <> 'OF_ANOTHER_ACCOUNT'`;
+  expect(hosts.length).toBeGreaterThanOrEqual(listed().length);
+  expect(await sql`select raw::text as raw from meetings where external_id like '%ANOTHER%'`).toEqual([
+    { raw },
+  ]);
+});
+
 test('rows without an id or a user, and second rows of one meeting, are counted', async () => {
   const form = APPLICATIONS['external_id is calendly_<id>'] as Application;
   const { sql, database, insert, listed } = await application(form, 2);

@@ -64,11 +64,12 @@ export interface NewMeeting {
 
 /**
  * A stored row as it was written. An application's `location` or `raw` may be a text column; such a location is not
- * compared, because it may be the application's own: it counts as what `raw` says. A null `is_deleted` is not
- * deleted.
+ * compared, because it may be the application's own: it counts as what `raw` says. In a row without `calendly_uri`,
+ * which the sync has not written yet, `raw` is the application's. A null `is_deleted` is not deleted.
  */
 function fromHost(row: StoredMeeting): StoredMeeting {
-  const raw = typeof row.raw === 'string' ? parseObject(row.raw) : row.raw;
+  const stored = typeof row.raw === 'string' ? parseObject(row.raw) : row.raw;
+  const raw = (row.calendly_uri as string | null) === null ? null : stored;
   const location = typeof row.location === 'string' ? locationIn(raw) : row.location;
   return { ...row, raw, location, is_deleted: row.is_deleted ?? false };
 }
