@@ -165,7 +165,7 @@ function runSection(runs: RecordedRun[]): Html {
   });
   const failed = runs.filter(({ status }) => status === 'failed' || status === 'crashed').length;
   const chart = h`<svg class="runs" preserveAspectRatio="none" viewBox="0 0 ${50 * step} ${BAR.height}" role="img" aria-label="The last ${countOf(runs.length, 'run')}, ${failed} failed; a bar is as high as the run took long">${bars}</svg>
-<p>The last ${countOf(runs.length, 'recorded run')}, ${failed} failed; the newest is on the right. A sync that changed nothing is recorded once a day.</p>`;
+<p>${countOf(runs.length, 'recorded run')}, ${failed} failed; the newest is on the right. A sync that changed nothing is recorded once a day.</p>`;
   const rows = runs.map((run): Value[] => [
     time(run.started_at),
     run.email ?? run.user_id,
@@ -193,7 +193,7 @@ function table(title: string, head: string[], rows: Value[][], none: string, bef
   const content =
     rows.length === 0
       ? h`<p>${none}</p>`
-      : h`<details${open}><summary>${rows.length} rows</summary>${body}</details>`;
+      : h`<details${open}><summary>${countOf(rows.length, 'row')}</summary>${body}</details>`;
   return h`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>${before}${content}</section>`;
 }
 
