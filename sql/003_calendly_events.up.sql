@@ -30,11 +30,13 @@ begin
     primary key (user_id, external_id)
   $$, user_id_type, meeting_id_type, to_regclass('meetings')), '003: the events of Calendly and what is known of them');
   alter table calendly_events set (fillfactor = 90);
-  create index if not exists calendly_events_start_idx on calendly_events (user_id, start_time);
+  -- These are partial, so that the planner never takes one to find an event by its id.
+  create index if not exists calendly_events_start_idx
+    on calendly_events (user_id, start_time) where start_time is not null;
   create index if not exists calendly_events_recheck_idx
     on calendly_events (user_id, recheck_at) where recheck_at is not null;
   create index if not exists calendly_events_read_idx
-    on calendly_events (user_id, read_at) include (start_time, meeting_id); -- for `health`
+    on calendly_events (user_id, read_at) include (start_time, meeting_id) where read_at is not null; -- `health`
 
   perform calendly_sync_table('calendly_pending_events', $$
     account_id bigint not null references calendly_accounts (id) on delete cascade,

@@ -13,6 +13,7 @@ import { benchMigrations } from './migrations.js';
 import { benchReports } from './reports.js';
 import { benchLargeAccount, benchMemory, benchStart, benchUsualAccount } from './sync.js';
 import { benchWebhooks } from './webhooks.js';
+import { benchWrites } from './writes.js';
 
 const { values, positionals } = parseArgs({
   options: {
@@ -44,6 +45,11 @@ try {
     ['large_account', `an account of ${events} meetings`, () => benchLargeAccount(url, events)],
     ['memory', `1 and ${events} meetings, and 200 with 1,000 invitees`, () => benchMemory(url, events)],
     ['client', 'the client beside fetch', () => benchClient(url, Math.min(events, 5_000))],
+    [
+      'writes',
+      'the write path beside unnest inserts and COPY',
+      () => benchWrites(url, Math.min(events, 10_000)),
+    ],
     [
       'webhooks',
       `${values.deliveries} webhook deliveries`,

@@ -100,12 +100,12 @@ test('a table of ours that somebody else created is refused, and stays as it is'
   expect(await schemaOf(sql)).toEqual(before);
 });
 
-test('all files are ASCII, and those of the guide have together at most 665 lines', () => {
+test('all files are ASCII, and those of the guide have together at most 670 lines', () => {
   const texts = (versions: readonly Version[]) =>
     versions.flatMap((version) => [fileText(version, 'up'), fileText(version, 'down')]);
   expect(texts(VERSIONS).filter((text) => /[^\n\x20-\x7e]/.test(text))).toEqual([]);
   const ofGuide = texts(['001', '002', '003', '004', '022']);
-  expect(ofGuide.join('').split('\n').length).toBeLessThanOrEqual(666);
+  expect(ofGuide.join('').split('\n').length).toBeLessThanOrEqual(671);
 });
 
 describe('a host with a rule of its own', async () => {

@@ -139,6 +139,7 @@ export async function insertMeetings(
       from ${rowsAsX(sql, MEETING, rows)}
       where not exists (
         select from calendly_events e where e.user_id = ${userId} and e.external_id = x.external_id
+        offset 0
       )
       order by external_id collate "C"
       returning id, calendly_uri

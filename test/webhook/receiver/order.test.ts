@@ -5,7 +5,7 @@ import { compareEvents, mergeEvent, mergeInvitee } from '../../../src/resources/
 import type { Sandbox } from '../../../src/sandbox/sandbox.js';
 import { testDatabase } from '../../support/database.js';
 import { expectDelivered } from '../../support/delivered.js';
-import { randomOf, shuffled } from '../../support/random.js';
+import { fuzz, randomOf, seeds, shuffled } from '../../support/random.js';
 import { ask, testSandbox } from '../../support/sandbox.js';
 import { syncing } from '../../support/sync.js';
 import { expectTruth } from '../../support/truth.js';
@@ -35,6 +35,7 @@ describe('two states of an event', () => {
         expect(Math.sign(compareEvents(a, b))).toBe(-Math.sign(compareEvents(b, a)) || 0);
         expect(mergeEvent(mergeEvent(null, a), b)).toEqual(mergeEvent(mergeEvent(null, b), a));
       }),
+      fuzz(),
     );
   });
 
@@ -92,6 +93,7 @@ describe('an invitee', () => {
           expect(state.raw?.no_show).toEqual(sent.at(-1)?.raw.no_show);
         },
       ),
+      fuzz(),
     );
   });
 
@@ -146,7 +148,7 @@ async function collecting(sandbox: Sandbox) {
 }
 
 describe('a busy day', () => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of seeds(3)) {
     test(`the deliveries of a busy day, shuffled and doubled, lead to the truth without a poll (seed ${seed})`, async () => {
       const { url, sql } = await testDatabase();
       const sandbox = await testSandbox({ events: 0 });
@@ -186,7 +188,7 @@ describe('a busy day', () => {
 const toTheSecond = <T>(value: T): T => JSON.parse(JSON.stringify(value).replaceAll(/\.\d{6}Z/g, 'Z')) as T;
 
 describe('times without fractions of a second, so that states of one meeting share a time', () => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of seeds(3)) {
     test(`deliveries whose times are whole seconds lead to the truth in any order (seed ${seed})`, async () => {
       const { url, sql } = await testDatabase();
       const sandbox = await testSandbox({ events: 0 });
