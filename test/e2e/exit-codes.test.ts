@@ -9,7 +9,7 @@ const cases = [
   { code: 0, argv: [], stream: 'stdout', text: /^Usage: calendly-sync/ },
   { code: 1, argv: ['sync'], stream: 'stderr', text: /https:\/\/calendly\.com\/integrations/ },
   { code: 2, argv: ['sink'], stream: 'stderr', text: /Did you mean sync\?/ },
-  { code: 4, argv: ['health'], stream: 'stdout', text: /^✖ 1 problem/ },
+  { code: 4, argv: ['health'], stream: 'stdout', text: /^✖ 2 problems/ },
   { code: 5, argv: ['health'], database: 'empty', stream: 'stderr', text: /calendly-sync migrate/ },
   { code: 75, argv: ['health', '--database-url', 'postgres://127.0.0.1:9/x'], stream: 'stderr', text: /:9/ },
 ] as const;
