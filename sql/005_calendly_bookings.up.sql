@@ -3,7 +3,7 @@
 -- a session, or with SET LOCAL in a transaction:
 --   calendly_sync.timezone  days and weeks of this time zone; else that of the meeting's host
 --   calendly_sync.axis      'meeting' (default): a booking counts when it takes place; 'booked': when it was made
---   calendly_sync.from, calendly_sync.to  bookings from this day or time on, and before that one, in that time zone
+--   calendly_sync.since, calendly_sync.until  bookings from this day or time on, and before that one, in that time zone
 --   calendly_sync.by        a row for each 'host', 'type' or 'source', in the column segment
 -- One statement: it is done as a whole or not at all, and can be run again.
 
@@ -171,9 +171,9 @@ begin
       cross join (select coalesce(nullif(current_setting('calendly_sync.axis', true), ''), 'meeting') as axis) as wanted
     ) as bookings
     where case -- the planner expects half of the rows, not few
-      when reported_at at time zone timezone >= coalesce(nullif(current_setting('calendly_sync.from', true), ''),
+      when reported_at at time zone timezone >= coalesce(nullif(current_setting('calendly_sync.since', true), ''),
         '-infinity')::timestamp
-      then reported_at at time zone timezone < coalesce(nullif(current_setting('calendly_sync.to', true), ''),
+      then reported_at at time zone timezone < coalesce(nullif(current_setting('calendly_sync.until', true), ''),
         'infinity')::timestamp
     end
   $$, '005: the bookings that the settings of a report select');

@@ -115,8 +115,8 @@ async function selectBookings(
   { from, to, timezone, axis, by }: Required<Omit<ReportOptions, 'database' | 'report'>>,
 ): Promise<void> {
   const settings = {
-    'calendly_sync.from': from ?? '',
-    'calendly_sync.to': to ?? '',
+    'calendly_sync.since': from ?? '',
+    'calendly_sync.until': to ?? '',
     'calendly_sync.timezone': timezone ?? '',
     'calendly_sync.axis': axis,
     'calendly_sync.by': by ?? '',
