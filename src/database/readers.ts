@@ -28,19 +28,27 @@ export interface ReadGrant {
  * @throws CalendlySyncError `database_failed` if policies hide rows from the role
  */
 export async function requireReadable(sql: Sql, tables: readonly string[]): Promise<void> {
-  const [found] = await sql<{ hidden: string[]; role: string }[]>`
-    select current_user as role, array(
-      select name from unnest(${[...tables]}::text[]) as name
-      where row_security_active(to_regclass(name)) and not exists (
-        select from pg_policy cross join lateral unnest(polroles) as reader
-        where polrelid = to_regclass(name) and polname = ${POLICY} and pg_has_role(current_user, reader, 'usage')
-      )
-    ) as hidden`;
-  if (found && found.hidden.length > 0) {
+  const hidden = await sql<{ name: string; role: string; ours: boolean | null }[]>`
+    select name, current_user as role, obj_description(to_regclass(name), 'pg_class') like 'calendly-sync%' as ours
+    from unnest(${[...tables]}::text[]) as name
+    where row_security_active(to_regclass(name)) and not exists (
+      select from pg_policy cross join lateral unnest(polroles) as reader
+      where polrelid = to_regclass(name) and polname = ${POLICY} and pg_has_role(current_user, reader, 'usage')
+    )`;
+  const [{ role } = { role: '' }] = hidden;
+  if (hidden.length > 0) {
+    const policies = hidden
+      .filter(({ ours }) => !ours)
+      .map(({ name }) => `create policy ${POLICY} on ${name} for select to ${quoteName(role)} using (true);`);
     throw new CalendlySyncError(
       'database_failed',
-      `Row-level security hides rows of ${found.hidden.join(', ')} from role ${found.role}.`,
-      { hint: `As the owner of the tables, run: calendly-sync grant-read ${found.role}` },
+      `Row-level security hides rows of ${hidden.map(({ name }) => name).join(', ')} from role ${role}.`,
+      {
+        hint:
+          policies.length < hidden.length
+            ? `As the owner of the tables, run: calendly-sync grant-read ${role}`
+            : `grant-read changes no policy of the application's tables. Let their owner run: ${policies.join(' ')}`,
+      },
     );
   }
   await sql`select set_config('row_security', 'on', true)`;

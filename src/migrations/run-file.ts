@@ -46,8 +46,8 @@ export async function runFile<Row extends object>(
     const { message, hint, detail, position, where } = error as PostgresFault;
     const place = placeOf(file.text, Number(position) - [...before].length);
     const because = code === '2BP01' && detail ? `\n${detail}` : '';
-    // Where the error is in a DO block, Postgres says which line of the block.
-    const inside = position === undefined && where ? `\n${where}` : '';
+    // Where the error is in a DO block, Postgres says which line of which function, and repeats the statement.
+    const [inside = ''] = (position === undefined && /\nPL\/pgSQL function .*/.exec(`\n${where}`)) || [];
     throw new CalendlySyncError(
       'migration_failed',
       `${basename(file.path)}${place}: ${message} (SQLSTATE ${code})${because}${inside}`,

@@ -216,6 +216,12 @@ describe('a file that fails', () => {
       place:
         '030_made_up.up.sql: no way (SQLSTATE P0042)\nPL/pgSQL function inline_code_block line 4 at RAISE',
     },
+    {
+      name: 'a statement of several lines inside a block',
+      text: "do $$\nbegin\n  execute 'create table\n    made (id integer, id integer)';\nend\n$$;\n",
+      place:
+        '030_made_up.up.sql: column "id" specified more than once (SQLSTATE 42701)\nPL/pgSQL function inline_code_block line 3 at EXECUTE',
+    },
   ])('names file, line and column as far as Postgres says them: $name', async ({ text, place }) => {
     const { database, sql } = await empty();
     const error = await migrate(database, {

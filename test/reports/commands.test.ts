@@ -3,6 +3,7 @@ import postgres from 'postgres';
 import { expect, onTestFinished, test } from 'vitest';
 import { runCli, runJson } from '../support/cli.js';
 import { testDatabase } from '../support/database.js';
+import { createOrigin } from '../support/hosts.js';
 import { makeRole } from '../support/roles.js';
 import { testSandbox } from '../support/sandbox.js';
 import { syncing } from '../support/sync.js';
@@ -180,4 +181,18 @@ test('a role with SELECT alone is refused with the way out, and grant-read lets 
   const left = await sql`select 1 from pg_class cross join lateral aclexplode(relacl) as granted
     where grantee = (select oid from pg_roles where rolname = ${reader.name})`;
   expect(left).toEqual([]);
+});
+
+test('a role from which policies of the application hide its meetings learns which policy lets it read', async () => {
+  const { url, sql } = await testDatabase('empty');
+  await createOrigin(sql, { strict: true });
+  await sql`alter table meetings enable row level security`;
+  const environment = { DATABASE_URL: url };
+  const reader = await makeRole(url, 'reader');
+  for (const argv of [['migrate'], ['grant-read', reader.name]])
+    expect((await runJson(argv, environment)).code).toBe(0);
+  const { hint } = (await runJson(['meetings'], { DATABASE_URL: reader.url })).document.error;
+  expect(hint).not.toContain('run: calendly-sync grant-read');
+  await sql.unsafe(/create policy .*;/.exec(hint)?.[0] ?? '');
+  expect((await runJson(['meetings'], { DATABASE_URL: reader.url })).code).toBe(0);
 });
