@@ -171,6 +171,7 @@ begin
       cross join (select coalesce(nullif(current_setting('calendly_sync.axis', true), ''), 'meeting') as axis) as wanted
     ) as bookings
     where case -- the planner expects half of the rows, not few
+      when concat(current_setting('calendly_sync.since', true), current_setting('calendly_sync.until', true)) = '' then true
       when reported_at at time zone timezone >= coalesce(nullif(current_setting('calendly_sync.since', true), ''),
         '-infinity')::timestamp
       then reported_at at time zone timezone < coalesce(nullif(current_setting('calendly_sync.until', true), ''),
@@ -199,8 +200,10 @@ begin
         / nullif(count(*) filter (where outcome in ('held', 'no_show')), 0), 1) as no_show_percent,
       round(100.0 * count(*) filter (where outcome = 'canceled') / count(*), 1) as canceled_percent
     from (
-      select *, case when lead_hours < 24 then 0 when lead_hours < 48 then 1 when lead_hours < 168 then 2
-        when lead_hours < 336 then 7 when lead_hours >= 336 then 14 end as from_days
+      select *, case when start_time < booked_at + interval '24 hours' then 0
+        when start_time < booked_at + interval '48 hours' then 1 when start_time < booked_at + interval '168 hours' then 2
+        when start_time < booked_at + interval '336 hours' then 7
+        when start_time >= booked_at + interval '336 hours' then 14 end as from_days
       from calendly_reported_bookings where outcome <> 'rescheduled'
     ) as bookings group by 1, 2, 3
   $$, '005: how long before the meeting people book');

@@ -42,7 +42,7 @@ export interface Report {
   axis: 'meeting' | 'booked';
   from: string | null;
   to: string | null;
-  /** The time zones whose days and weeks the rows are in. */
+  /** The time zones whose days and weeks the rows are in: the one that was named, else those of the hosts. */
   timezones: string[];
   columns: string[];
   /** Days as `2026-03-02`, times in ISO 8601, numbers as numbers. */
@@ -66,8 +66,12 @@ export async function readReport(options: ReportOptions): Promise<Report> {
         select attname as name from pg_attribute where attrelid = to_regclass(${view}) and attnum > 0 order by attnum`;
       const rows = await sql<{ row: Json }[]>`
         select row_to_json(rows) as row from (select * from ${sql(view)} order by ${sql.unsafe(order)}) as rows`;
-      const zones = await sql<{ timezone: string }[]>`
-        select distinct timezone from calendly_reported_bookings order by 1`;
+      const zones =
+        timezone !== null
+          ? [{ timezone }]
+          : await sql<{ timezone: string }[]>`
+              select distinct coalesce(calendly_sync_timezone(timezone), 'UTC') as timezone from calendly_accounts
+              order by 1`;
       return {
         report,
         axis,
