@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<DefineCommand>>> = {
   webhook: async () => (await import('./webhook/command.js')).webhook,
   account: async () => (await import('./account/command.js')).account,
   erase: async () => (await import('./erase/command.js')).erase,
+  doctor: async () => (await import('./doctor/command.js')).doctor,
   config: async () => (await import('./config/command.js')).config,
   completion: async () => (await import('./completion/command.js')).completion,
   demo: async () => (await import('./demo/command.js')).demo,

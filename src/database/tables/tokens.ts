@@ -40,6 +40,12 @@ export async function readTokens(sql: Sql, accountId: string): Promise<StoredTok
   return row ?? null;
 }
 
+/** The tokens of all accounts. */
+export function listTokens(sql: Sql): Promise<StoredTokens[]> {
+  return sql<StoredTokens[]>`
+    select ${sql.unsafe(TOKENS)} from calendly_tokens t join calendly_accounts a on a.id = t.account_id order by a.id`;
+}
+
 /** How long a caller waits for another one's refresh, and how long one that is frozen can keep the row. */
 const LOCK_LIMIT = '30s';
 
