@@ -47,7 +47,7 @@ function isServer(url: string | null): url is string {
  * A service receives, syncs and reports its health at the same time. It outlives failovers, so its connections must not
  * stay on a server that is no longer the primary.
  */
-const SERVICE = { prepare: true, max: 6, maxAgeMs: 20 * 60_000 };
+const SERVICE = { prepare: true, max: 4, maxAgeMs: 20 * 60_000 };
 
 /**
  * Opens the database. A server is not connected to before the first transaction.

@@ -10,7 +10,7 @@ import { CalendlySyncError } from '../errors.js';
 import { parseExact, stringifyExact } from '../exact-json.js';
 import { arrayTypes } from './array-types.js';
 import { connectionOptions } from './connection-options.js';
-import { isHiddenRows, sqlState, toDatabaseError } from './errors.js';
+import { isHiddenRows, isSessionLost, sqlState, toDatabaseError } from './errors.js';
 import { type Build, quoteText } from './literal-sql.js';
 import { createPool, type Pool, type PoolOptions } from './pool.js';
 import { permissionHint } from './row-security.js';
@@ -19,6 +19,7 @@ import {
   runStatement,
   runTransaction,
   type Sql,
+  sessionSettings,
   type TransactionOptions,
   type WaitLimits,
 } from './transaction.js';
@@ -42,7 +43,8 @@ export interface Database {
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /**
-   * Runs one statement in a transaction of its own, in one round trip instead of three.
+   * Runs one statement in a transaction of its own, in one round trip instead of three. One with `limits` runs on a
+   * connection that has these limits already, and stays prepared, where there is no pooler. Use the same limits always.
    * @throws as `transaction`
    */
   query<Row extends object>(
@@ -83,6 +85,9 @@ export interface ServerOptions
   schema?: string | null;
 }
 
+/** With `prepare`: connections, besides the others, for single statements with limits. */
+const MAX_STATEMENTS = 2;
+
 /**
  * Opens a Postgres server. Connects with the first transaction, not here.
  * @param url checked by `loadConfig`
@@ -102,12 +107,14 @@ export function openServer(
     connection: { application_name: 'calendly-sync', ...server.connection, TimeZone: 'UTC' },
     ...options,
   };
-  const pool = createPool((prepared, onclose) => postgres({ ...settings, prepare: prepared, onclose }), {
-    max,
-    prepare,
-    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
-  });
-  return createDatabase(pool, { kind: 'server', label, schema });
+  const poolOf = (size: number) =>
+    createPool((prepared, onclose) => postgres({ ...settings, prepare: prepared, onclose }), {
+      max: size,
+      prepare,
+      ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
+    });
+  const limited = prepare ? poolOf(MAX_STATEMENTS) : undefined;
+  return createDatabase(poolOf(max), { kind: 'server', label, schema }, limited);
 }
 
 /**
@@ -124,10 +131,14 @@ function socketsTo({ host, port }: { host: string[]; port: number[] }): () => So
   };
 }
 
-/** A Database on a pool of connections. */
+/**
+ * A Database on a pool of connections.
+ * @param limited the connections for single statements with limits
+ */
 export function createDatabase(
   pool: Pool,
   { kind, label, schema }: Pick<Database, 'kind' | 'label' | 'schema'>,
+  limited = pool,
 ): Database {
   // Only where a nested transaction would wait forever: on Node 20 this costs time for every promise of the process.
   const surrounding = kind === 'embedded' ? new AsyncLocalStorage<{ open: boolean }>() : null;
@@ -135,8 +146,21 @@ export function createDatabase(
   // The embedded database has no network that could swallow a connection, and no other connection.
   const deadlineOf = ({ deadlineMs }: TransactionOptions) => (kind === 'server' ? deadlineMs : undefined);
   const searchPath = schema === null ? null : searchPathOf(schema, statement);
+  /** Clients whose sessions have their settings. */
+  const configured = new WeakSet<postgres.Sql>();
+  async function runLimited<Row extends object>(client: postgres.Sql, build: Build<Row>, limits: WaitLimits) {
+    if (!configured.has(client)) {
+      await client.unsafe(sessionSettings(limits, (await searchPath?.(false)) ?? null));
+      configured.add(client);
+    }
+    return build(client);
+  }
   /** An error of the driver, explained; where a right is missing, with the names of role and owner. */
   const explained = async (cause: unknown): Promise<unknown> => {
+    // What one pool has lost, the other one has most likely lost too.
+    if (isSessionLost(cause) || sqlState(cause) === 'CONNECTION_TIMEOUT') {
+      for (const each of new Set([pool, limited])) each.renew();
+    }
     const error = toDatabaseError(cause, label);
     if (!(error instanceof CalendlySyncError) || sqlState(error) !== '42501') return error;
     const hint = await permissionHint(statement, schema, isHiddenRows(error)).catch(() => null);
@@ -167,7 +191,14 @@ export function createDatabase(
     async query<Row extends object>(build: Build<Row>, options: TransactionOptions = {}) {
       try {
         const path = (await searchPath?.()) ?? null;
-        return await pool.run((client) => runStatement(client, build, options, path), deadlineOf(options));
+        const { limits } = options;
+        return await (limits ? limited : pool).run(
+          (client): Promise<Row[]> =>
+            limits && client.options.prepare
+              ? runLimited(client, build, limits)
+              : runStatement(client, build, options, path),
+          deadlineOf(options),
+        );
       } catch (error) {
         throw await explained(error);
       }
@@ -179,6 +210,6 @@ export function createDatabase(
         throw await explained(error);
       }
     },
-    close: () => pool.end(),
+    close: async () => void (await Promise.all([pool.end(), limited.end()])),
   };
 }

@@ -19,6 +19,8 @@ export interface Pool {
    * network that swallowed one may have swallowed them all
    */
   run<T>(work: (client: postgres.Sql) => Promise<T>, deadlineMs?: number): Promise<T>;
+  /** Opens new connections from now on; those in use end with their work. */
+  renew(): void;
   /** Ends all connections; waits up to 5 s for the running work. */
   end(): Promise<void>;
 }
@@ -108,7 +110,6 @@ export function createPool(
     closing.add(closed);
   }
 
-  /** Opens new connections from now on; those in use end with their work. */
   function renew(): void {
     for (const connection of connections) connection.stale = true;
     for (const connection of idle) if (connection) discard(connection);
@@ -156,6 +157,7 @@ export function createPool(
       renew();
       return runOnce(work, deadlineMs);
     },
+    renew,
     async end() {
       ended = true;
       renew();

@@ -18,18 +18,19 @@ export function quoteName(name: string): string {
 }
 
 /**
- * Returns a function that returns the statement to send first in each transaction. Queries the database until
- * that has succeeded once.
+ * Returns a function that returns the statement to send first, in each transaction or, unless `isLocal`, once in a
+ * session. Queries the database until that has succeeded once.
  * @throws CalendlySyncError `settings` when several schemas could be the host's
  */
-export function searchPathOf(schema: string, query: Query): () => Promise<string> {
+export function searchPathOf(schema: string, query: Query): (isLocal?: boolean) => Promise<string> {
   let known: string | null = null;
-  return async () => {
+  return async (isLocal = true) => {
     known ??= await findHosts(schema, query);
-    return known;
+    return `select set_config('search_path', ${known}, ${isLocal})`;
   };
 }
 
+/** The value of the setting, as an expression. */
 async function findHosts(schema: string, query: Query): Promise<string> {
   const rows = await query(`
     select wanted.name as table, json_agg(quote_ident(nspname) order by nspname) as schemas
@@ -50,6 +51,5 @@ async function findHosts(schema: string, query: Query): Promise<string> {
     }
     if (schemas[0] !== undefined && !path.includes(schemas[0])) path.push(schemas[0]);
   }
-  const before = `nullif(current_setting('search_path'), '')`;
-  return `select set_config('search_path', concat_ws(', ', ${quoteText(path.join(', '))}, ${before}), true)`;
+  return `concat_ws(', ', ${quoteText(path.join(', '))}, nullif(current_setting('search_path'), ''))`;
 }

@@ -38,7 +38,7 @@ export interface TransactionOptions {
   limits?: WaitLimits | undefined;
 }
 
-/** How long a transaction waits for others. The settings end with it, so that they pass a pooler. */
+/** How long a transaction waits for others. Behind a pooler the settings end with it. */
 export interface WaitLimits {
   /** For one lock, in ms. */
   lockMs: number;
@@ -54,8 +54,8 @@ const TRANSACTION_MS = 16_000;
 /** True in a transaction with `limits`, false in a statement that was sent behind a BEGIN that has failed. */
 export const HAS_BEGUN = `coalesce(current_setting('calendly_sync.begun', true), '') = 'on'`;
 
-/** Finds rows by index, as `preferIndexes` does, and limits waits. */
-function limitWaits({ lockMs, statementMs }: WaitLimits): string {
+/** Finds rows by index, as `preferIndexes` does, and limits waits: until the transaction ends, or the session. */
+function limitWaits({ lockMs, statementMs }: WaitLimits, isLocal = true): string {
   const settings = {
     enable_seqscan: 'off',
     lock_timeout: `${lockMs}ms`,
@@ -63,10 +63,12 @@ function limitWaits({ lockMs, statementMs }: WaitLimits): string {
     idle_in_transaction_session_timeout: `${IDLE_MS}ms`,
     'calendly_sync.begun': 'on',
   };
-  const all = Object.entries(settings).map(([name, value]) => `; set local ${name} = '${value}'`);
+  const all = Object.entries(settings).map(
+    ([name, value]) => `; set ${isLocal ? 'local' : 'session'} ${name} = '${value}'`,
+  );
   // From Postgres 17 on: ends what `idle_in_transaction_session_timeout` does not, a session that was cut in mid-message.
   return `${all.join('')};
-    select set_config(name, '${TRANSACTION_MS}ms', true) from (select 'transaction_timeout' as name) as wanted
+    select set_config(name, '${TRANSACTION_MS}ms', ${isLocal}) from (select 'transaction_timeout' as name) as wanted
     where current_setting(name, true) <> ''`;
 }
 
@@ -83,7 +85,16 @@ function begin(readOnly: boolean, limit: string): string {
   return `begin isolation level read committed${mode}; set local row_security = off${readers}${limit}`;
 }
 
-/** Runs one statement in a transaction of its own, as one message, or as three that travel together. */
+/**
+ * The settings of a session that runs nothing but single statements with these limits: there each is a transaction of its
+ * own, without BEGIN and COMMIT. Only on a direct connection: a pooler would give the session to others.
+ */
+export function sessionSettings(limits: WaitLimits, searchPath: string | null): string {
+  const settings = "set default_transaction_isolation = 'read committed'; set row_security = off";
+  return `${settings}${limitWaits(limits, false)}${searchPath === null ? '' : `; ${searchPath}`}`;
+}
+
+/** Runs one statement in a transaction of its own, as one message. */
 export async function runStatement<Row extends object>(
   client: postgres.Sql,
   build: Build<Row>,
@@ -91,7 +102,6 @@ export async function runStatement<Row extends object>(
   searchPath: string | null,
 ): Promise<Row[]> {
   const opening = begin(false, limits ? limitWaits(limits) : LIMIT_LOCK_WAITS);
-  if (limits && client.options.prepare) return runPrepared(client, build, opening, searchPath);
   const statements = [opening, searchPath, textOf(build), 'commit'];
   try {
     const results: unknown = await client.unsafe(statements.filter((text) => text !== null).join(';\n'));
@@ -103,24 +113,6 @@ export async function runStatement<Row extends object>(
       await client.unsafe('rollback').catch(() => {});
     throw error;
   }
-}
-
-/** The same with a statement that stays prepared: for one that is sent again and again. */
-async function runPrepared<Row extends object>(
-  client: postgres.Sql,
-  build: Build<Row>,
-  opening: string,
-  searchPath: string | null,
-): Promise<Row[]> {
-  const opened = client.unsafe(opening).execute();
-  const path = searchPath === null ? null : client.unsafe(searchPath).execute();
-  const rows = build(client).execute();
-  // COMMIT after a failed statement is a rollback.
-  const committed = client.unsafe('commit').execute();
-  const [, , result] = await Promise.allSettled([opened, path, rows, committed]);
-  if (result.status === 'rejected') throw result.reason;
-  await Promise.all([opened, path, committed]);
-  return result.value;
 }
 
 /** Where nothing is prepared, a short transaction has its parameters in the text of its statements. */

@@ -35,7 +35,7 @@ async function maxWaiting(sql: postgres.Sql, running: Promise<unknown>): Promise
   return most;
 }
 
-test('the limits of a transaction travel with its BEGIN and apply to its first statement', async () => {
+test('the limits of a transaction, or of the session of a new booking, are set before its first statement', async () => {
   const { url, sql } = await connected();
   await sql.unsafe(`
     create table seen (settings text);
@@ -54,8 +54,12 @@ test('the limits of a transaction travel with its BEGIN and apply to its first s
     const own = statements.filter((query) => !query.includes('wake_at'));
     const limited = own.filter((query) => query.includes('lock_timeout'));
     expect(limited).toHaveLength(2);
-    for (const query of limited)
-      expect(query).toMatch(/^begin .*; set local enable_seqscan = 'off'; set local lock_timeout/);
+    const transaction = /^begin .*; set local enable_seqscan = 'off'; set local lock_timeout/;
+    // Where it prepares, the connection is direct: a new booking is one statement without BEGIN.
+    const session =
+      /^set default_transaction_isolation .*; set session enable_seqscan = 'off'; set session lock_timeout/;
+    expect(limited[0]).toMatch(prepare ? session : transaction);
+    expect(limited[1]).toMatch(transaction);
   }
   expect((await sql`select settings from seen`).map(({ settings }) => settings)).toEqual([
     '200ms 4s 5s off',
