@@ -21,8 +21,8 @@ async function connect(sql: postgres.Sql) {
 }
 
 /** A built receiver behind a proxy of its own. */
-async function receiver(databaseUrl: string) {
-  const proxy = await startFaultyProxy(databaseUrl);
+async function receiver(databaseUrl: string, keepaliveMs: number | null = null) {
+  const proxy = await startFaultyProxy(databaseUrl, keepaliveMs);
   const port = await freePort();
   const argv = ['webhook', 'serve', '--quiet', '--port', String(port)];
   const { child, ended } = start(argv, { DATABASE_URL: proxy.url, CALENDLY_WEBHOOK_SIGNING_KEY: KEY });
@@ -48,12 +48,16 @@ async function post(port: number, body: string): Promise<number> {
 }
 
 test('three receivers behind a network that delays, resets and swallows, one of them killed before a COMMIT, store each delivery once', {
-  timeout: 3_600_000,
+  timeout: 60_000 + BOOKINGS * 1_000,
 }, async () => {
   const { url, sql } = await testDatabase();
   await connect(sql);
   const random = randomOf(11);
-  const receivers = await Promise.all([1, 2, 3].map(() => receiver(url)));
+  // Before Postgres 17, nothing but keepalive ends a session that was cut in the middle of a message.
+  const [server] = await sql<{ version: number }[]>`
+    select current_setting('server_version_num')::integer as version`;
+  const keepaliveMs = (server?.version ?? 0) < 170_000 ? 2_000 : null;
+  const receivers = await Promise.all([1, 2, 3].map(() => receiver(url, keepaliveMs)));
   const [slow, , victim] = receivers;
   slow?.proxy.delay(5);
   const ids = Array.from({ length: BOOKINGS }, (_, index) => `N${index}`);

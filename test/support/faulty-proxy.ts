@@ -11,8 +11,12 @@ interface Link {
   answered: boolean;
 }
 
-/** Starts a proxy; it ends with the test. */
-export async function startFaultyProxy(databaseUrl: string) {
+/**
+ * Starts a proxy; it ends with the test.
+ * @param keepaliveMs when the server learns that the other end of a swallowed connection is gone, as by TCP keepalive;
+ * null: never
+ */
+export async function startFaultyProxy(databaseUrl: string, keepaliveMs: number | null = null) {
   const target = new URL(databaseUrl);
   const links = new Set<Link>();
   let trap: string | null = null;
@@ -38,7 +42,10 @@ export async function startFaultyProxy(databaseUrl: string) {
     };
     client.on('data', (chunk) => forward(link, server, chunk)).on('error', () => {});
     server.on('data', (chunk) => forward(link, client, chunk)).on('error', () => {});
-    client.on('close', closed(server));
+    client.on('close', () => {
+      closed(server)();
+      if (link.silent && keepaliveMs !== null) setTimeout(() => server.destroy(), keepaliveMs).unref();
+    });
     server.on('close', closed(client));
   });
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
