@@ -31,7 +31,7 @@ const root = join(import.meta.dirname, '../..');
 execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
 const given = values['database-url'];
 // Webhooks promise what a commit promises: without fsync, they would be compared with a server that promises nothing.
-const settings = values.only === 'webhooks' ? {} : undefined;
+const settings = only === 'webhooks' ? {} : undefined;
 const server = given ? { url: given, stop: async () => {} } : await startPostgres('18', settings);
 try {
   execFileSync(process.execPath, [join(root, 'dist/bin/calendly-sync.js'), 'migrate', '--quiet'], {

@@ -37,6 +37,8 @@ test('the built program prints the documented lines of a first, a second and a t
     '✅ INCREMENTAL fetch complete: 5 active, 2 canceled',
     '🎉 INCREMENTAL Calendly sync complete: 1 new, 0 updated, 1 deleted, 5 unchanged (3 requests, TIME)',
   ]);
+  expect(second.stderr).toMatch(/^ {2}\+ \w{3} \d\d \w{3} \d\d:\d\d UTC {2}.+ {2}new$/m);
+  expect(second.stderr).toMatch(/^ {2}- .+ UTC {2}.+ {2}deleted$/m);
   await expectTruth(sql, sandbox);
 
   const { document, stderr } = await runJson(['sync'], settings);

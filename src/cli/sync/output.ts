@@ -1,7 +1,7 @@
 /** How a sync looks: the lines that operators look for (their wording is fixed), the spinner, the exit code. */
 import type { HttpWait } from '../../calendly/http.js';
 import { countOf } from '../../counting.js';
-import { formatDuration } from '../../duration.js';
+import { formatDayTime, formatDuration } from '../../duration.js';
 import type { ErrorReport } from '../../errors.js';
 import type { Plan } from '../../sync/plan.js';
 import type { OnSyncEvent, SyncEvent, UserResult } from '../../sync/report.js';
@@ -30,11 +30,18 @@ export async function showSync(
   const handlersOn = (output: Lines): Handlers => ({
     attempt: ({ attempt }) => onAttempt(attempt),
     waiting: ({ wait }) => several || progress.update(waitText(wait)),
-    planned: ({ plan }) => showPlan(output, plan),
+    planned({ plan }) {
+      // A first sync changes every meeting.
+      changes = plan.mode === 'full' ? Number.POSITIVE_INFINITY : 0;
+      showPlan(output, plan);
+    },
     progress: (event) => several || progress.update(progressText(event, estimate)),
-    meeting({ outcome, uri, after }) {
+    meeting(change) {
+      const { outcome, uri, after } = change;
       const what = `${uri} (${after.title ?? 'no title'}, ${after.start_time ?? 'no start'})`;
       if (dryRun) output.result(oneLine(`Would be ${outcome.replace('_', ' as ')}: ${what}`));
+      else if (!several && changes < MAX_CHANGES) output.note(oneLine(changeLine(change)), 'dim');
+      changes++;
     },
     warning: ({ text }) => output.warn(oneLine(text)),
     fetched({ mode, active, canceled }) {
@@ -43,6 +50,8 @@ export async function showSync(
     resources: (event) => showResources(output, event),
     initial_complete: () => output.result('✅ Initial sync complete - future syncs will be incremental'),
     finished({ result }) {
+      if (!dryRun && !several && changes > MAX_CHANGES && changes !== Number.POSITIVE_INFINITY)
+        output.note(`  … and ${countOf(changes - MAX_CHANGES, 'more change')} (--json lists them)`, 'dim');
       if (several) progress.update(`${countOf(++done, 'account')} done …`);
       if (result.status === 'complete' && (result.window ?? result.resources === null))
         showUser(output, result);
@@ -54,6 +63,7 @@ export async function showSync(
     replayed: (event) => showReplay(output, event),
   });
   let done = 0;
+  let changes = 0;
   const handlers = handlersOn(output);
   const onEvent: OnSyncEvent = (event) => {
     const email = several && 'email' in event ? event.email : null;
@@ -61,6 +71,18 @@ export async function showSync(
     (chosen[event.type] as (event: SyncEvent) => void)(event);
   };
   return { onEvent, close: () => progress.stop() };
+}
+
+/** So many changed meetings are listed. */
+const MAX_CHANGES = 20;
+const MARKS: Readonly<Record<string, string>> = { new: '+', deleted: '-', recorded_canceled: '-' };
+
+/** `  ~ Fri 27 Nov 11:15 UTC  Deep Dive  moved from Thu 26 Nov 16:00` */
+function changeLine({ outcome, before, after }: EventOf<'meeting'>): string {
+  const time = (at: string | null) => (at === null ? 'no time' : formatDayTime(new Date(at)));
+  const moved = outcome === 'updated' && before !== null && before.start_time !== after.start_time;
+  const what = moved ? `moved from ${time(before.start_time)}` : outcome.replace('_', ' as ');
+  return `  ${MARKS[outcome] ?? '~'} ${time(after.start_time)} UTC  ${after.title ?? 'no title'}  ${what}`;
 }
 
 /** Where lines about one account go. */
