@@ -157,8 +157,14 @@ describe.each(ways)('processes $name', ({ name, startPooler }) => {
 test(
   'without the fence, the same processes write late: the fence is what prevents it',
   async () => {
-    const { late, named } = await race(unfencedProgram());
-    expect(named).toBe(true);
+    const program = unfencedProgram();
+    let late = 0;
+    // A process may be frozen just where nothing of its is left to write.
+    for (let races = 0; late === 0 && races < 5; races++) {
+      const result = await race(program);
+      expect(result.named).toBe(true);
+      late = result.late;
+    }
     expect(late).toBeGreaterThan(0);
   },
   TIMEOUT_MS,
